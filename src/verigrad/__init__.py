@@ -1,0 +1,43 @@
+"""verigrad: reinforcement learning for code models and coding agents, from verified rewards.
+
+Importing this package does no work and imports no torch; the parts live in its sub-packages.
+"""
+
+from verigrad.types import (
+    AnswerTest,
+    CallTest,
+    Comparator,
+    Episode,
+    Limits,
+    Message,
+    Oracle,
+    Rollout,
+    Score,
+    ScriptTest,
+    StdioTest,
+    Task,
+    TestResult,
+    Turn,
+    Verdict,
+)
+
+__all__ = [
+    "AnswerTest",
+    "CallTest",
+    "Comparator",
+    "Episode",
+    "Limits",
+    "Message",
+    "Oracle",
+    "Rollout",
+    "Score",
+    "ScriptTest",
+    "StdioTest",
+    "Task",
+    "TestResult",
+    "Turn",
+    "Verdict",
+    "__version__",
+]
+
+__version__ = "0.1.0"

@@ -1,0 +1,99 @@
+"""The contract between a judge and whatever runs untrusted programs.
+
+A sandbox is given a program and inputs, and returns what came back, as decoded plain data. It holds no
+expected value and compares nothing; `verigrad.sandbox.judge` does, in the parent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from verigrad.types import Limits
+
+__all__ = ["Call", "Execution", "Outcome", "OutcomeStatus", "Sandbox", "Script", "Stdin"]
+
+OutcomeStatus = Literal[
+    "returned", "exception", "timeout", "memory", "output_limit", "crashed", "violation", "not_plain"
+]
+
+
+@dataclass(frozen=True)
+class Call:
+    """Call `function` of the program with plain values."""
+
+    function: str
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Stdin:
+    """Run the whole program as a script, with this standard input."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Script:
+    """Run this source in the program's namespace; it returns nothing and raises if it does not hold."""
+
+    source: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one input gave: a decoded plain `value` (for `Stdin`, the text printed) or why there is none."""
+
+    status: OutcomeStatus
+    value: Any = None
+    error: str = ""
+    error_line: int | None = None
+    cpu_ms: float = 0.0
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What running one program gave.
+
+    `status` speaks of loading the program: `syntax_error` and `no_entry_point` leave `outcomes` empty, and
+    so does anything that ended the program before the first input.
+    """
+
+    status: Literal[
+        "ran", "syntax_error", "no_entry_point", "exception", "timeout", "memory", "output_limit", "crashed",
+        "violation",
+    ]  # fmt: skip
+    outcomes: tuple[Outcome, ...]
+    error: str = ""
+    error_line: int | None = None
+    violations: tuple[str, ...] = ()
+    executed_lines: frozenset[int] | None = None
+    cpu_ms: float = 0.0
+
+
+class Sandbox(Protocol):
+    """Runs each program in a process of its own that serves no other program."""
+
+    @property
+    def level(self) -> str:
+        """The isolation in force: `process` up to `full`."""
+        ...
+
+    async def run(
+        self, program: str, inputs: Sequence[Call | Stdin | Script], limits: Limits, *, trace_lines: bool = False
+    ) -> Execution:
+        """Run `program` on every input, in the order given.
+
+        Outcomes are as many as the inputs unless the program did not load; inputs not reached carry the
+        status that stopped the program.
+
+        Raises:
+            SandboxError: the sandbox itself failed; says nothing about the program.
+        """
+        ...
+
+    async def close(self) -> None:
+        """End every process this sandbox started."""
+        ...

@@ -1,0 +1,436 @@
+"""The data that flows through verigrad: Task -> Rollout -> Batch -> loss.
+
+Frozen dataclasses and closed lists of words; no torch, no behaviour beyond what follows from the fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+__all__ = [
+    "AnswerTest",
+    "CallTest",
+    "Comparator",
+    "Episode",
+    "Limits",
+    "Message",
+    "Oracle",
+    "ProgramStatus",
+    "Rollout",
+    "RolloutStatus",
+    "Row",
+    "Score",
+    "ScriptTest",
+    "StdioTest",
+    "StopReason",
+    "Task",
+    "Test",
+    "TestResult",
+    "TestStatus",
+    "Turn",
+    "Verdict",
+    "rows",
+]
+
+TestStatus = Literal[
+    "passed",
+    "failed",
+    "exception",
+    "timeout",
+    "memory",
+    "output_limit",
+    "crashed",
+    "violation",
+    "nondeterministic",
+]
+ProgramStatus = Literal[
+    "passed",
+    "failed",
+    "exception",
+    "timeout",
+    "memory",
+    "output_limit",
+    "crashed",
+    "violation",
+    "nondeterministic",
+    "syntax_error",
+    "no_entry_point",
+]
+RolloutStatus = Literal["finished", "truncated", "error"]
+StopReason = Literal[
+    "stop",
+    "length",
+    "max_turns",
+    "context_overflow",
+    "parse_error",
+    "tool_stop",
+    "timeout",
+    "infra_error",
+]
+
+
+# ---------------------------------------------------------------------------------------------- tasks
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A problem as the policy sees it; nothing in here decides whether an answer is right.
+
+    Attributes:
+        id: stable and versioned, such as `humaneval@1/0`.
+        prompt: the statement, as the text of a user message (the chat template comes later).
+        language: of the program wanted; `text` where the answer is no program (GSM8K, CRUXEval).
+        entry_point: name of the function the tests call; None for stdin/stdout and answers.
+        stub: source that a bare completion continues (HumanEval's signature and docstring); its imports
+            and helper functions are also put before a whole program that leaves them out.
+        public_tests: shown in the prompt; never used for scoring alone.
+        tags: `key:value` words, such as `topic:strings`, `family:count_vowels`, `source:mbpp`.
+        difficulty: `easy`, `medium`, `hard`, or None where the source does not say.
+    """
+
+    id: str
+    prompt: str
+    language: str = "python"
+    entry_point: str | None = None
+    stub: str = ""
+    public_tests: tuple[Test, ...] = ()
+    tags: tuple[str, ...] = ()
+    difficulty: str | None = None
+
+    def tag(self, key: str) -> str | None:
+        """Value of the first tag `key:value`, or None."""
+        prefix = key + ":"
+        return next((tag[len(prefix) :] for tag in self.tags if tag.startswith(prefix)), None)
+
+
+@dataclass(frozen=True)
+class Comparator:
+    """How a returned value is compared with the expected one (in the parent, on plain data).
+
+    Attributes:
+        mode: `exact` compares as it stands; `multiset` ignores the order of the outermost sequence;
+            `set` compares the outermost sequences as sets; `any_of` accepts any element of the expected
+            list; `truthy` compares only truth values.
+        strict: types must agree at every level (1, 1.0 and True are three values). False follows
+            Python's `==`, under which they are one; list and tuple differ under both.
+        atol: absolute tolerance wherever both sides are numbers (not bools); 0 means none.
+        rtol: relative tolerance, likewise.
+    """
+
+    mode: Literal["exact", "multiset", "set", "any_of", "truthy"] = "exact"
+    strict: bool = True
+    atol: float = 0.0
+    rtol: float = 0.0
+
+
+@dataclass(frozen=True)
+class CallTest:
+    """Call the entry point with `args` and `kwargs`; the result must equal `expected`.
+
+    `comparator` overrides the oracle's for this test. All values are plain (see `verigrad.values`).
+    """
+
+    name: str
+    args: tuple[Any, ...]
+    expected: Any
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    comparator: Comparator | None = None
+
+
+@dataclass(frozen=True)
+class StdioTest:
+    """Run the program with `stdin`; what it prints must equal `stdout` up to trailing white space."""
+
+    name: str
+    stdin: str
+    stdout: str
+
+
+@dataclass(frozen=True)
+class ScriptTest:
+    """Run `source`, which holds its own asserts, after the program, in the program's process.
+
+    Trust `script`: the program shares a process with what judges it. For evaluation of honest models.
+    """
+
+    name: str
+    source: str
+
+
+@dataclass(frozen=True)
+class AnswerTest:
+    """The answer itself, compared in the parent; nothing runs.
+
+    `form` is `literal` (a Python literal, compared by value) or `number` (the last number in the text).
+    """
+
+    name: str
+    expected: Any
+    form: Literal["literal", "number"] = "literal"
+
+
+Test = CallTest | StdioTest | ScriptTest | AnswerTest
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one judged program may use.
+
+    Attributes:
+        cpu_s: CPU seconds for the whole program, all tests together.
+        wall_s: backstop in elapsed seconds, for programs that sleep or wait.
+        memory_mb: address space in MiB.
+        output_bytes: of stdout and stderr together, per program.
+        result_bytes: of one returned value in its JSON form.
+        file_mb: of any one file the program writes.
+        processes: processes and threads beyond its own.
+    """
+
+    cpu_s: float = 4.0
+    wall_s: float = 12.0
+    memory_mb: int = 512
+    output_bytes: int = 1_000_000
+    result_bytes: int = 1_000_000
+    file_mb: int = 16
+    processes: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Oracle:
+    """What decides about answers to one task; never sent to the process that runs them.
+
+    Attributes:
+        task_id: of the task it judges.
+        tests: all must pass; hidden from the policy.
+        gold: a correct program (or answer text), where the source has one.
+        comparator: default for the call tests.
+        limits: for one program.
+        trust: `values` where inputs go in and plain values come out; `script` where a script with its
+            own asserts shares the program's process (`rl` refuses these without a flag).
+        constant_pass_rate: the largest share of tests that one constant program passes, where known.
+    """
+
+    task_id: str
+    tests: tuple[Test, ...]
+    gold: str | None = None
+    comparator: Comparator = Comparator()
+    limits: Limits = Limits()
+    trust: Literal["values", "script"] = "values"
+    constant_pass_rate: float | None = None
+
+
+# ------------------------------------------------------------------------------------------- verdicts
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """What happened to one test.
+
+    `detail` is for people (exception text, got against wanted) and never enters a prompt unseen.
+    """
+
+    __test__: ClassVar[bool] = False  # not a test class, whatever pytest thinks of its name
+
+    name: str
+    status: TestStatus
+    detail: str = ""
+    cpu_ms: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """All that was learned from judging one program; every code reward is a pure function of it.
+
+    Attributes:
+        status: `passed` only if every expected test reported and passed; otherwise the first thing
+            that went wrong in test order.
+        results: one per test of the oracle, in the oracle's order; a test that never ran is reported
+            with the status that stopped the program.
+        violations: what the sandbox stopped the program from doing.
+        executed_lines: line numbers of the program that ran, 1-based; None where not traced.
+        level: the isolation in force (`process`, ..., `full`; `none` where nothing ran).
+        error: text of the exception or syntax error that ended the program, with its line where known.
+        error_line: 1-based line of the program, or None.
+        cpu_ms: CPU time of the program's process tree.
+    """
+
+    status: ProgramStatus
+    results: tuple[TestResult, ...]
+    violations: tuple[str, ...] = ()
+    executed_lines: frozenset[int] | None = None
+    level: str = "none"
+    error: str = ""
+    error_line: int | None = None
+    cpu_ms: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        return self.status == "passed"
+
+    @property
+    def num_passed(self) -> int:
+        return sum(result.status == "passed" for result in self.results)
+
+    @property
+    def fraction(self) -> float:
+        """Share of tests passed; 0 where there are none."""
+        return self.num_passed / len(self.results) if self.results else 0.0
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a reward says of one rollout.
+
+    Attributes:
+        value: the reward; None leaves the rollout out of its group's statistics and of the loss.
+        parts: named components, logged one by one.
+        spans: `(start, end, reward)` over completion characters, for token rewards.
+        evidence: whatever explains the value, for people; usually the `Verdict`.
+    """
+
+    value: float | None
+    parts: Mapping[str, float] = field(default_factory=dict)
+    spans: tuple[tuple[int, int, float], ...] = ()
+    evidence: Any = None
+
+
+# ------------------------------------------------------------------------------------------- rollouts
+
+
+@dataclass(frozen=True)
+class Message:
+    """One chat message."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """One call of the policy: the exact ids in and out. Ids are never made again from text.
+
+    Attributes:
+        prompt_ids: all the policy was given.
+        completion_ids: what it produced, a stop id included.
+        sampler_logprobs: one per completion token, under the distribution it was drawn from.
+        sampled: False for text a scaffold made up; such text is never trained on.
+        temperature: it was sampled at; scoring divides the logits by it.
+        kept: per completion token the ids sampling was restricted to, or None where it was not.
+        policy_versions: `(version, number of tokens)` spans over the completion.
+        stop_reason: why it ended.
+        text: the completion decoded, stop text and special tokens left out.
+        reward: for this turn alone, where the environment gives one.
+        observation: what the environment answered.
+    """
+
+    prompt_ids: tuple[int, ...]
+    completion_ids: tuple[int, ...]
+    sampler_logprobs: tuple[float, ...]
+    sampled: bool = True
+    temperature: float = 1.0
+    kept: tuple[tuple[int, ...], ...] | None = None
+    policy_versions: tuple[tuple[int, int], ...] = ()
+    stop_reason: StopReason = "stop"
+    text: str = ""
+    reward: float | None = None
+    observation: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rollout:
+    """One scored episode of one agent.
+
+    Attributes:
+        group_id: what it is compared with: `(task, role, state)`; with one agent and one turn, the task.
+        policy: name of the weights that produced it.
+        program: the source that was judged, where the agent's answer is a program.
+        usage: counts, such as `prompt_tokens` and `completion_tokens`.
+        timings: seconds by name; never read by anything that decides the trajectory.
+        trainable: False for agents whose weights stay as they are.
+    """
+
+    task_id: str
+    episode_id: str
+    group_id: str
+    agent: str = "coder"
+    policy: str = "base"
+    turns: tuple[Turn, ...]
+    status: RolloutStatus
+    score: Score
+    program: str | None = None
+    usage: Mapping[str, int] = field(default_factory=dict)
+    timings: Mapping[str, float] = field(default_factory=dict)
+    trainable: bool = True
+    error: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Episode:
+    """One play of one task by one or more agents."""
+
+    task_id: str
+    rollouts: tuple[Rollout, ...]
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A stretch of tokens that one forward pass can score; see `rows`.
+
+    Attributes:
+        ids: prompt and completions in order.
+        mask: True where the policy sampled the token.
+        sampler_logprobs: one per id, 0.0 outside the mask.
+        temperature: per id, 1.0 outside the mask.
+        kept: position -> allowed ids, where sampling was restricted.
+        prompt_length: ids before the first sampled token.
+    """
+
+    ids: tuple[int, ...]
+    mask: tuple[bool, ...]
+    sampler_logprobs: tuple[float, ...]
+    temperature: tuple[float, ...]
+    kept: Mapping[int, tuple[int, ...]]
+    prompt_length: int
+
+
+def rows(rollout: Rollout) -> list[Row]:
+    """Cut a rollout into rows: turns merge only where the stored ids are an exact prefix of the next prompt.
+
+    A scaffold that rewrites history, or a tokenizer that would split the text differently, starts a new
+    row instead of silently training on ids nobody sampled. A row without a sampled token is left out.
+    """
+    built: list[Row] = []
+    ids: list[int] = []
+    mask: list[bool] = []
+    logprobs: list[float] = []
+    temperature: list[float] = []
+    kept: dict[int, tuple[int, ...]] = {}
+
+    def close() -> None:
+        if any(mask):
+            built.append(
+                Row(tuple(ids), tuple(mask), tuple(logprobs), tuple(temperature), dict(kept), mask.index(True))
+            )
+        for parts in (ids, mask, logprobs, temperature):
+            parts.clear()
+        kept.clear()
+
+    def extend(new: Sequence[int], sampled: bool, values: Sequence[float], heat: float) -> None:
+        ids.extend(new)
+        mask.extend([sampled] * len(new))
+        logprobs.extend(values if sampled else [0.0] * len(new))
+        temperature.extend([heat if sampled else 1.0] * len(new))
+
+    for turn in rollout.turns:
+        if tuple(ids) != turn.prompt_ids[: len(ids)]:
+            close()
+        extend(turn.prompt_ids[len(ids) :], False, (), 1.0)
+        start = len(ids)
+        extend(turn.completion_ids, turn.sampled, turn.sampler_logprobs, turn.temperature)
+        if turn.kept is not None and turn.sampled:
+            kept.update({start + offset: allowed for offset, allowed in enumerate(turn.kept)})
+    close()
+    return built
