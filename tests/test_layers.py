@@ -15,10 +15,11 @@ LAYERS = [
     {"rewards"},
     {"engines"},
     {"algorithms", "sandbox", "models", "tasks"},
-    {"types", "errors", "registry", "values"},
+    {"types", "registry"},
+    {"errors", "seeds", "values"},
 ]
 HEIGHT = {part: len(LAYERS) - depth for depth, layer in enumerate(LAYERS) for part in layer}
-NO_TORCH = {"sandbox", "tasks", "types", "errors", "registry", "values"}
+NO_TORCH = {"seeds", "sandbox", "tasks", "types", "errors", "registry", "values"}
 STANDALONE = {"algorithms": "torch", "values": None}
 
 

@@ -1,0 +1,10 @@
+"""Rewards: from a verdict to a score."""
+
+__all__ = ["REWARDS"]
+
+REWARDS = {
+    "tests": "verigrad.rewards.tests:all_pass",
+    "fraction": "verigrad.rewards.tests:fraction",
+    "syntax": "verigrad.rewards.tests:syntax",
+    "random": "verigrad.rewards.tests:random",
+}

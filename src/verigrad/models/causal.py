@@ -1,0 +1,141 @@
+"""Loading decoder language models, and the log-probabilities they give to sampled tokens.
+
+Only completion tokens get logits: the body runs over the whole packed input, the head over the positions that
+predict a scored token. Prompts that completions share are run once (see `verigrad.models.packing`).
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from verigrad.errors import ConfigError
+from verigrad.models.base import Batch, Scores
+from verigrad.models.gguf import DEFAULT_MODEL, cache_dir, default_model_dir
+from verigrad.models.logprobs import selected_logprobs
+from verigrad.models.packing import Pack, pack_views
+from verigrad.models.quiet import quiet_transformers
+
+__all__ = ["autocast", "load_causal", "pick_device", "score_pack", "token_logprobs"]
+
+
+def pick_device(device: str = "auto") -> torch.device:
+    """`auto` is the GPU where there is one, else the CPU."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(device)
+
+
+def load_causal(
+    name: str = DEFAULT_MODEL, *, dtype: torch.dtype = torch.float32, device: str | torch.device = "auto"
+) -> tuple[Any, Any]:
+    """Load a decoder model and its tokenizer.
+
+    Args:
+        name: `smollm2-135m-instruct` (the default model), a folder, or a Hugging Face hub id.
+        dtype: of the weights.
+        device: `auto`, `cpu`, `cuda`, ...
+
+    Returns:
+        the `AutoModelForCausalLM`, in evaluation mode, and the tokenizer.
+
+    Raises:
+        ConfigError: there is no such model, or it cannot be loaded as a decoder.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    source = str(default_model_dir()) if name == DEFAULT_MODEL else name
+    looks_like_path = source.startswith((".", "/", "~")) or Path(source).exists()
+    if looks_like_path:
+        source = str(Path(source).expanduser())
+        if not (Path(source) / "config.json").is_file():
+            raise ConfigError(f"no model at {source!r}: wanted a folder with config.json, as save_pretrained writes it")
+    try:
+        with quiet_transformers():
+            model: Any = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, local_files_only=looks_like_path)
+            tokenizer: Any = AutoTokenizer.from_pretrained(source, local_files_only=looks_like_path)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"cannot load {name!r} as a causal language model: {error}; wanted {DEFAULT_MODEL!r}, "
+            f"a folder written by save_pretrained, or a hub id (converted models are cached in {cache_dir()})"
+        ) from error
+    return model.to(pick_device(str(device))).eval(), tokenizer
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[Any]:
+    """Mixed precision for bf16, nothing for fp32."""
+    if dtype == torch.float32:
+        return nullcontext()
+    return torch.autocast(device.type, dtype=dtype)
+
+
+def score_pack(model: nn.Module, pack: Pack, batch: Batch, *, dtype: torch.dtype = torch.float32) -> Scores:
+    """Log-probabilities of the tokens one pack scores: (B, T), 0 elsewhere; carries the gradient.
+
+    Logits are divided by the temperature each token was sampled at and restricted to the ids it was sampled
+    from, so the values are under the distribution actually sampled from.
+    """
+    device = next(model.parameters()).device
+    with autocast(device, dtype):
+        body, head = _body_and_head(model)
+        hidden = body(
+            input_ids=pack.input_ids.to(device),
+            position_ids=pack.position_ids.to(device),
+            attention_mask=pack.attention_mask(device, dtype),
+            use_cache=False,
+        ).last_hidden_state
+        picked = hidden[pack.predictor_pack.to(device), pack.predictor_position.to(device)]
+    rows, tokens = pack.target_row.to(device), pack.target_token.to(device)
+    logprobs, entropy = selected_logprobs(
+        picked,
+        head.weight,
+        head.bias,
+        pack.target_ids.to(device),
+        batch.temperature.to(device)[rows, tokens],
+        [batch.kept.get((row, t)) for row, t in pack.targets()] if batch.kept else None,
+        compute_dtype=dtype,
+    )
+    shape = batch.mask.shape
+    values = torch.zeros(shape, device=device).index_put((rows, tokens), logprobs)
+    entropies = torch.zeros(shape, device=device).index_put((rows, tokens), entropy)
+    return Scores(values, "exact", entropies)
+
+
+def token_logprobs(
+    model: nn.Module,
+    batch: Batch,
+    *,
+    token_budget: int = 2048,
+    share_prompts: bool = True,
+    dtype: torch.dtype = torch.float32,
+) -> Scores:
+    """Log-probabilities of every scored token of a batch, without gradient, on the CPU: (B, T)."""
+    values = torch.zeros(batch.mask.shape)
+    entropy = torch.zeros(batch.mask.shape)
+    with torch.no_grad():
+        for pack in pack_views(batch.views, token_budget=token_budget, share_prompts=share_prompts):
+            scores = score_pack(model, pack, batch, dtype=dtype)
+            values += scores.values.cpu()
+            assert scores.entropy is not None
+            entropy += scores.entropy.cpu()
+    return Scores(values, "exact", entropy)
+
+
+def _body_and_head(model: nn.Module) -> tuple[Any, Any]:
+    """The transformer without its head, and the head; LoRA wrappers are looked through."""
+    inner: Any = model
+    for _ in range(3):  # PeftModel -> LoraModel -> the Hugging Face model
+        if hasattr(inner, "get_output_embeddings") and hasattr(inner, "base_model_prefix") and _is_hf(inner):
+            break
+        inner = inner.base_model if hasattr(inner, "base_model") else inner.model
+    return getattr(inner, inner.base_model_prefix), inner.get_output_embeddings()
+
+
+def _is_hf(module: Any) -> bool:
+    from transformers import PreTrainedModel
+
+    return isinstance(module, PreTrainedModel)

@@ -1,0 +1,70 @@
+"""Saving a trained model so that any tool can load it: `AutoModelForCausalLM.from_pretrained(folder)`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from verigrad.errors import CheckpointError
+from verigrad.models.lora import full_tensors, is_lora
+
+__all__ = ["new_folder", "save_model"]
+
+
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """A folder that appears under its name only when it is complete.
+
+    It is written beside its place, flushed to disk and renamed; an error or a kill inside the block leaves
+    what stood there before.
+
+    Raises:
+        CheckpointError: the disk is full or not writable.
+    """
+    building: Path | None = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        yield building
+        for file in building.rglob("*"):
+            if file.is_file():
+                _flush(file)
+        if target.exists():
+            shutil.rmtree(target)
+        building.rename(target)
+        _flush(target.parent)
+    except OSError as error:
+        free = shutil.disk_usage(target.parent).free >> 20 if target.parent.exists() else 0
+        raise CheckpointError(
+            f"cannot write {target}: {error}; {free} MiB are free there. What was written before is untouched; "
+            "free some space (old checkpoints?) and run the same command with --resume"
+        ) from error
+    finally:
+        if building is not None:
+            shutil.rmtree(building, ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def save_model(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Write the full model (adapters merged) and its tokenizer as an ordinary Hugging Face folder.
+
+    Raises:
+        CheckpointError: the disk is full or not writable; nothing half-written is left.
+    """
+    with new_folder(folder) as building:
+        plain = model.get_base_model() if is_lora(model) else model
+        state = {name: tensor.contiguous() for name, tensor in full_tensors(model)}
+        plain.save_pretrained(building, state_dict=state)
+        tokenizer.save_pretrained(building)

@@ -1,0 +1,66 @@
+"""Low-rank adapters through peft, and the full weights they amount to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["add_lora", "base_weights", "full_tensors", "is_lora"]
+
+
+def add_lora(
+    model: Any, *, rank: int, alpha: float, dropout: float = 0.0, targets: tuple[str, ...] = (), seed: int = 0
+) -> Any:
+    """Wrap a model so that only low-rank adapters train.
+
+    Hu et al. 2021, "LoRA", arXiv:2106.09685: W + (alpha / rank) B A, with B zero at the start, so the wrapped
+    model begins as the one it wraps. `targets` are module names; empty means every linear layer but the head.
+    """
+    from peft import LoraConfig, get_peft_model
+
+    config = LoraConfig(
+        r=rank,
+        lora_alpha=alpha,  # type: ignore[arg-type]  # peft divides by it; whole numbers are its habit only
+        lora_dropout=dropout,
+        target_modules=list(targets) or "all-linear",
+        task_type="CAUSAL_LM",
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return get_peft_model(model, config)
+
+
+def is_lora(model: nn.Module) -> bool:
+    return hasattr(model, "disable_adapter")
+
+
+def base_weights(model: Any) -> AbstractContextManager[Any]:
+    """Inside the block an adapted model is the one it wraps: the frozen reference at no cost in memory."""
+    return model.disable_adapter() if is_lora(model) else nullcontext()
+
+
+def full_tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Every weight under its Hugging Face name, adapters merged in; what `Engine.update_weights` takes.
+
+    A tied output head is not repeated: it is the embedding.
+    """
+    if not is_lora(model):
+        for name, parameter in model.named_parameters():
+            yield name, parameter.detach()
+        return
+    from peft.tuners.lora import LoraLayer
+
+    adapted = {name: module for name, module in model.named_modules() if isinstance(module, LoraLayer)}
+    for name, parameter in model.named_parameters():
+        if ".lora_" in name:
+            continue
+        tensor = parameter.detach()
+        owner = name.removesuffix(".base_layer.weight")
+        if owner != name and owner in adapted:
+            layer: Any = adapted[owner]
+            tensor = tensor + layer.get_delta_weight("default").detach()
+        yield name.removeprefix("base_model.model.").replace(".base_layer.", "."), tensor

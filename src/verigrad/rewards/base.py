@@ -1,0 +1,90 @@
+"""What a reward sees and gives.
+
+A reward is a function `(task, answer, verdict) -> float | None | Score`, or an async one. It is pure where it
+can be: everything learned by running the program is in the verdict. `None` leaves the rollout out.
+
+Your own lives in a file and is named `--reward my.py:fn`. Beside it, `CHECKS` lists what must hold, and
+`verigrad check reward my.py:fn` runs them:
+
+    CHECKS = [Check("gold", at_least=1.0), Check("empty", at_most=0.0)]
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from verigrad.errors import RewardError
+from verigrad.types import Score, StopReason, Task, Verdict
+
+__all__ = ["Answer", "Check", "Reward", "RewardResult", "score_answer"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the policy said.
+
+    Attributes:
+        text: the completion (of a dialogue, the last one).
+        program: source found in it, ready to run; None where there is none.
+        stop_reason: why generation ended.
+        tokens: length of the completion.
+        seed: unique to this rollout; the only source of randomness a reward may use.
+    """
+
+    text: str
+    program: str | None
+    stop_reason: StopReason = "stop"
+    tokens: int = 0
+    seed: int = 0
+
+
+RewardResult = float | None | Score
+Reward = Callable[[Task, Answer, Verdict | None], RewardResult | Awaitable[RewardResult]]
+"""`verdict` is None where there was no program to run."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a reward must give to a known answer on a small known task.
+
+    `case` is one of: `gold`, `empty` (no program), `wrong`, `constant`, `syntax_error`, `early_exit`,
+    `infinite_loop`, `memory_hog`, `always_equal`.
+    """
+
+    case: Literal[
+        "gold",
+        "empty",
+        "wrong",
+        "constant",
+        "syntax_error",
+        "early_exit",
+        "infinite_loop",
+        "memory_hog",
+        "always_equal",
+    ]
+    at_least: float = float("-inf")
+    at_most: float = float("inf")
+
+
+async def score_answer(reward: Reward, task: Task, answer: Answer, verdict: Verdict | None) -> Score:
+    """Call a reward and return a `Score`, whatever form its result has.
+
+    Raises:
+        RewardError: the reward raised, or returned something that is no reward; the rollout is then an
+            infrastructure error, never a zero.
+    """
+    name = getattr(reward, "__name__", repr(reward))
+    try:
+        result = reward(task, answer, verdict)
+        if inspect.isawaitable(result):
+            result = await result
+    except Exception as error:  # a user's function: any failure is the reward's, not the policy's
+        raise RewardError(f"reward {name!r} raised {type(error).__name__}: {error} (task {task.id})") from error
+    if isinstance(result, Score):
+        return result
+    if result is None or isinstance(result, int | float):
+        return Score(None if result is None else float(result), evidence=verdict)
+    raise RewardError(f"reward {name!r} returned {type(result).__name__}; wanted a number, None or a Score")

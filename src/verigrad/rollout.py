@@ -1,0 +1,145 @@
+"""Tasks x agents -> scored groups.
+
+`collect` is the one place where generating, judging and rewarding meet. A completion is judged the moment it
+ends, while others still decode. Everything is ordered by task and sample number, never by who finished first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from verigrad.agents.base import Agent, Attempt
+from verigrad.engines.base import Engine
+from verigrad.errors import InfrastructureError
+from verigrad.rewards.base import Answer, Reward, score_answer
+from verigrad.rewards.format import extract_program
+from verigrad.sandbox.judge import Judge
+from verigrad.seeds import derive_seed
+from verigrad.types import Oracle, Rollout, Score, Task, Verdict
+
+__all__ = ["Group", "Progress", "collect", "verdict_of"]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rollouts of one task that are compared with each other."""
+
+    task: Task
+    rollouts: tuple[Rollout, ...]
+
+
+Progress = Callable[[Rollout], None]
+"""Called as each rollout ends, in the order they end; for showing, not for deciding."""
+
+
+async def collect(
+    tasks: Sequence[Task],
+    oracles: Sequence[Oracle],
+    *,
+    agent: Agent,
+    engine: Engine,
+    judge: Judge,
+    reward: Reward,
+    group_size: int,
+    seed: int,
+    attempts: int = 2,
+    on_rollout: Progress | None = None,
+) -> list[Group]:
+    """Sample, judge and score `group_size` rollouts of every task, all at once.
+
+    Args:
+        tasks, oracles: of equal length.
+        seed: of this collection; rollout `i` of a task draws from (seed, task id, i, try).
+        attempts: tries a rollout has before an infrastructure failure stands.
+
+    Returns:
+        groups in the order of the tasks, rollouts in the order of their numbers. Infrastructure failures are
+        rollouts with `status="error"` and a score of None.
+    """
+
+    async def one(task: Task, oracle: Oracle, position: int, number: int) -> Rollout:
+        rollout = _failed(task, agent, number, "never tried")
+        for attempt in range(attempts):
+            own_seed = derive_seed(seed, "rollout", position, task.id, number, attempt)
+            rollout = await _rollout(task, oracle, agent, engine, judge, reward, number, own_seed)
+            if rollout.status != "error":
+                break
+        if on_rollout is not None:
+            on_rollout(rollout)
+        return rollout
+
+    pending = [
+        asyncio.gather(*(one(task, oracle, position, number) for number in range(group_size)))
+        for position, (task, oracle) in enumerate(zip(tasks, oracles, strict=True))
+    ]
+    done = await asyncio.gather(*pending)
+    return [Group(task, tuple(rollouts)) for task, rollouts in zip(tasks, done, strict=True)]
+
+
+async def _rollout(
+    task: Task, oracle: Oracle, agent: Agent, engine: Engine, judge: Judge, reward: Reward, number: int, seed: int
+) -> Rollout:
+    started = time.perf_counter()
+    try:
+        attempt = await agent.attempt(task, engine, seed=seed)
+        generated = time.perf_counter()
+        program, score = await _judge_and_score(task, oracle, attempt, judge, reward, seed)
+    except InfrastructureError as error:
+        return _failed(task, agent, number, f"{type(error).__name__}: {error}")
+    completion_tokens = sum(len(turn.completion_ids) for turn in attempt.turns if turn.sampled)
+    return Rollout(
+        task_id=task.id,
+        episode_id=f"{task.id}#{number}",
+        group_id=task.id,
+        agent=agent.name,
+        turns=attempt.turns,
+        status=attempt.status,
+        score=score,
+        program=program,
+        usage={"prompt_tokens": len(attempt.turns[0].prompt_ids), "completion_tokens": completion_tokens},
+        timings={"generate": generated - started, "judge": time.perf_counter() - generated},
+    )
+
+
+async def _judge_and_score(
+    task: Task, oracle: Oracle, attempt: Attempt, judge: Judge, reward: Reward, seed: int
+) -> tuple[str | None, Score]:
+    extraction = extract_program(attempt.text, task)
+    verdict: Verdict | None = None
+    if extraction is not None:
+        verdict = await judge.judge(extraction.program, oracle, task.entry_point)
+    last = attempt.turns[-1]
+    answer = Answer(
+        text=attempt.text,
+        program=extraction.program if extraction else None,
+        stop_reason=last.stop_reason,
+        tokens=len(last.completion_ids),
+        seed=seed,
+    )
+    score = await score_answer(reward, task, answer, verdict)
+    if score.evidence is None:
+        score = Score(score.value, score.parts, score.spans, verdict)
+    return answer.program, score
+
+
+def _failed(task: Task, agent: Agent, number: int, error: str) -> Rollout:
+    return Rollout(
+        task_id=task.id,
+        episode_id=f"{task.id}#{number}",
+        group_id=task.id,
+        agent=agent.name,
+        turns=(),
+        status="error",
+        score=Score(None),
+        error=error,
+    )
+
+
+def verdict_of(rollout: Rollout) -> Verdict | None:
+    """The verdict a rollout was scored on, where there was a program to judge."""
+    evidence: Any = rollout.score.evidence
+    return evidence if isinstance(evidence, Verdict) else None

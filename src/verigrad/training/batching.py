@@ -1,0 +1,76 @@
+"""From rollouts and demonstrations to a `Batch`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from verigrad.models.base import Batch, View
+from verigrad.types import Rollout, Row, rows
+
+__all__ = ["make_batch", "rows_batch", "select_rollouts"]
+
+
+def make_batch(groups: Iterable[Sequence[Rollout]]) -> Batch | None:
+    """One optimizer step's batch out of groups of rollouts; None where nothing in them can be trained on.
+
+    Infrastructure errors and rollouts of agents that do not train are left out whole. A score of None keeps its
+    row, with a reward of NaN: estimators give it advantage 0 and leave it out of the statistics.
+    """
+    parts: list[Row] = []
+    rollout_index: list[int] = []
+    group_ids: list[int] = []
+    rewards: list[float] = []
+    for group_id, group in enumerate(groups):
+        for rollout in group:
+            own_rows = rows(rollout) if rollout.status != "error" and rollout.trainable else []
+            if not own_rows:
+                continue
+            parts += own_rows
+            rollout_index += [len(group_ids)] * len(own_rows)
+            group_ids.append(group_id)
+            rewards.append(float("nan") if rollout.score.value is None else rollout.score.value)
+    return rows_batch(parts, rollout_index, group_ids, rewards) if parts else None
+
+
+def rows_batch(
+    parts: Sequence[Row], rollout_index: Sequence[int], group_ids: Sequence[int], rewards: Sequence[float]
+) -> Batch:
+    """Pad rows to one width and give each its causal view."""
+    shape = (len(parts), max(len(row.ids) for row in parts))
+    mask = torch.zeros(shape, dtype=torch.bool)
+    sampler_logprobs = torch.zeros(shape)
+    temperature = torch.ones(shape)
+    views = []
+    for index, row in enumerate(parts):
+        length = len(row.ids)
+        mask[index, :length] = torch.tensor(row.mask)
+        sampler_logprobs[index, :length] = torch.tensor(row.sampler_logprobs)
+        temperature[index, :length] = torch.tensor(row.temperature)
+        views.append(View(index, torch.tensor(row.ids), mask[index, :length].clone()))
+    return Batch(
+        views=tuple(views),
+        mask=mask,
+        sampler_logprobs=sampler_logprobs,
+        temperature=temperature,
+        kept={(index, t): ids for index, row in enumerate(parts) for t, ids in row.kept.items()},
+        prompt_lengths=torch.tensor([row.prompt_length for row in parts]),
+        rollout_index=torch.tensor(rollout_index),
+        group_ids=torch.tensor(group_ids),
+        rewards=torch.tensor(rewards, dtype=torch.float32),
+    )
+
+
+def select_rollouts(batch: Batch, keep: Tensor) -> Batch:
+    """The rollouts where `keep` (N,) is True as a batch of their own, numbered anew."""
+    number = torch.cumsum(keep.long(), 0) - 1
+    part = batch.select_rows(keep[batch.rollout_index])
+    return replace(
+        part,
+        rollout_index=number[part.rollout_index],
+        group_ids=batch.group_ids[keep],
+        rewards=batch.rewards[keep],
+    )

@@ -1,0 +1,245 @@
+"""Settings of the training loops: frozen dataclasses without torch, so that `--help` is fast.
+
+Defaults are the settings we would start with on a laptop CPU and the default model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from verigrad.errors import ConfigError
+
+__all__ = ["LoraConfig", "OptimConfig", "RLConfig", "ReportConfig", "SFTConfig", "SamplingConfig"]
+
+Dtype = Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingConfig:
+    """How completions are drawn.
+
+    Attributes:
+        temperature: logits are divided by it; 0 is greedy.
+        top_p: keep the smallest set of likeliest tokens whose probability reaches it.
+        top_k: keep this many likeliest tokens; 0 keeps all.
+        max_tokens: completion tokens at most.
+        stop: texts that end a completion.
+    """
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    max_tokens: int = 96
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoraConfig:
+    """Low-rank adapters instead of full fine-tuning.
+
+    Attributes:
+        rank: of the adapters; 0 trains all weights.
+        alpha: the adapters' product is scaled by alpha / rank.
+        targets: names of the modules adapted; empty means every linear layer but the head.
+    """
+
+    rank: int = 0
+    alpha: float = 32.0
+    targets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimConfig:
+    """AdamW and its schedule.
+
+    Attributes:
+        learning_rate: at its highest.
+        schedule: after the warm-up: `constant`, `linear` or `cosine` down to zero at the last step.
+        warmup_steps: optimizer steps of linear warm-up.
+        weight_decay: decoupled, on matrices only.
+        beta1: decay of the gradient average.
+        beta2: decay of the squared gradient average.
+        max_grad_norm: the gradient is scaled down to this norm.
+    """
+
+    learning_rate: float = 1e-5
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    warmup_steps: int = 3
+    weight_decay: float = 0.0
+    beta1: float = 0.9
+    beta2: float = 0.99
+    max_grad_norm: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportConfig:
+    """What is evaluated, how often, and with how many samples.
+
+    Attributes:
+        validation: task source for periodic evaluation and the choice of checkpoint; empty for none.
+        validate_every: steps between validations; 0 for none.
+        validation_samples: completions per validation task.
+        splits: reported splits by name, read only at the start and the end.
+        samples: completions per task of a reported split.
+        temperature: of every evaluation; 0 is greedy.
+        max_tokens: completion tokens at most; 0 takes the training's.
+        keep_best: end with the weights of the best validation instead of the last step's.
+    """
+
+    validation: str = ""
+    validate_every: int = 0
+    validation_samples: int = 1
+    splits: dict[str, str] = field(default_factory=dict)
+    samples: int = 1
+    temperature: float = 0.0
+    max_tokens: int = 0
+    keep_best: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RLConfig:
+    """Reinforcement learning from verified rewards.
+
+    Attributes:
+        run: folder of the run.
+        model: `smollm2-135m-instruct`, a folder or a hub id.
+        tasks: task source to train on.
+        algorithm: preset name, or `file.py:attr`.
+        reward: reward name, or `file.py:function`.
+        steps: of sampling and updating.
+        tasks_per_step: groups sampled in a step.
+        group_size: completions of one task that are compared.
+        minibatches: optimizer steps made of one step's rollouts.
+        kl_coef: weight of the KL penalty (k3) against the starting model.
+        clip_low: lower bound of the ratio is 1 - clip_low.
+        clip_high: upper bound of the ratio is 1 + clip_high.
+        importance_cap: truncation of the importance weight between trainer and sampler; 0 for none.
+        seed: decides tasks, draws and everything else.
+        system: system message; empty for the chat template's own.
+        dtype: of the forward and backward pass and of the sampler; weights and optimizer stay float32.
+        device: `auto`, `cpu`, `cuda`.
+        engine: that samples.
+        slots: completions decoded at once.
+        max_length: prompt and completion tokens at most.
+        token_budget: positions in one forward pass of training.
+        share_prompts: run the prompt of a group once.
+        gradient_checkpointing: recompute activations in the backward pass, for less memory.
+        checkpoint_every: steps between checkpoints; 0 for the last only.
+        keep_checkpoints: older ones are deleted.
+        workers: sandboxed programs at once.
+        threads: CPU threads of torch; 0 for one per core.
+        min_level: the weakest sandbox that will do.
+        allow_scripts: train on tasks whose tests share the program's process.
+        rollouts_kept: steps between saved rollouts; 0 for none.
+        sampling: see the section.
+        optim: see the section.
+        lora: see the section.
+        report: see the section.
+    """
+
+    run: str = "runs/rl"
+    model: str = "smollm2-135m-instruct"
+    tasks: str = "builtin-easy@1?split=train"
+    algorithm: str = "grpo"
+    reward: str = "tests"
+    steps: int = 50
+    tasks_per_step: int = 8
+    group_size: int = 8
+    minibatches: int = 1
+    kl_coef: float = 0.0
+    clip_low: float = 0.2
+    clip_high: float = 0.2
+    importance_cap: float = 2.0
+    seed: int = 0
+    system: str = ""
+    dtype: Dtype = "bfloat16"
+    device: str = "auto"
+    engine: str = "local"
+    slots: int = 64
+    max_length: int = 1024
+    token_budget: int = 1024
+    share_prompts: bool = True
+    gradient_checkpointing: bool = False
+    checkpoint_every: int = 25
+    keep_checkpoints: int = 2
+    workers: int = 2
+    threads: int = 0
+    min_level: Literal["process", "namespaces", "full"] = "process"
+    allow_scripts: bool = False
+    rollouts_kept: int = 1
+    sampling: SamplingConfig = SamplingConfig()
+    optim: OptimConfig = OptimConfig()
+    lora: LoraConfig = LoraConfig()
+    report: ReportConfig = ReportConfig()
+
+    def __post_init__(self) -> None:
+        truncated = self.sampling.top_p < 1 or self.sampling.top_k > 0
+        if truncated and self.engine != "local":
+            raise ConfigError(
+                f"top_p and top_k need an engine that reports the kept token sets to train on; engine "
+                f"{self.engine!r} does not. Use temperature alone, or engine = 'local'"
+            )
+        if self.sampling.temperature <= 0:
+            raise ConfigError("sampling.temperature is 0: greedy completions of a group are all alike; want > 0")
+        if self.group_size < 2:
+            raise ConfigError(f"group_size is {self.group_size}; group estimators compare at least 2 completions")
+        if self.minibatches > self.tasks_per_step:
+            raise ConfigError(f"minibatches ({self.minibatches}) exceed tasks_per_step ({self.tasks_per_step})")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SFTConfig:
+    """Supervised fine-tuning on demonstrations.
+
+    Attributes:
+        run: folder of the run.
+        model: `smollm2-135m-instruct`, a folder or a hub id.
+        tasks: task source whose gold programs are the demonstrations; or use `data`.
+        data: JSONL of `{"prompt", "completion"}` or `{"messages"}`; empty to use `tasks`.
+        epochs: passes over the demonstrations.
+        batch_size: demonstrations per optimizer step.
+        seed: decides the order.
+        system: system message; empty for the chat template's own.
+        dtype: of the forward and backward pass; weights and optimizer stay float32.
+        device: `auto`, `cpu`, `cuda`.
+        max_length: longer demonstrations are left out, and counted.
+        token_budget: positions in one forward pass.
+        gradient_checkpointing: recompute activations in the backward pass, for less memory.
+        checkpoint_every: steps between checkpoints; 0 for the last only.
+        keep_checkpoints: older ones are deleted.
+        workers: sandboxed programs at once.
+        threads: CPU threads of torch; 0 for one per core.
+        slots: completions decoded at once in evaluations.
+        sampling: of evaluations; see the section.
+        optim: see the section.
+        lora: see the section.
+        report: see the section.
+    """
+
+    run: str = "runs/sft"
+    model: str = "smollm2-135m-instruct"
+    tasks: str = ""
+    data: str = ""
+    epochs: int = 2
+    batch_size: int = 16
+    seed: int = 0
+    system: str = ""
+    dtype: Dtype = "bfloat16"
+    device: str = "auto"
+    max_length: int = 1024
+    token_budget: int = 1024
+    gradient_checkpointing: bool = False
+    checkpoint_every: int = 0
+    keep_checkpoints: int = 2
+    workers: int = 2
+    threads: int = 0
+    slots: int = 64
+    sampling: SamplingConfig = SamplingConfig()
+    optim: OptimConfig = OptimConfig(learning_rate=2e-5, schedule="cosine")
+    lora: LoraConfig = LoraConfig()
+    report: ReportConfig = ReportConfig()
+
+    def __post_init__(self) -> None:
+        if bool(self.tasks) == bool(self.data):
+            raise ConfigError("set exactly one of tasks (gold programs as demonstrations) and data (a JSONL file)")
