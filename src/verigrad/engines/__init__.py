@@ -1,0 +1,11 @@
+"""Engines generate completions; each file is one way of doing it. `base` holds the contract."""
+
+__all__ = ["ENGINES"]
+
+ENGINES = {
+    "denoise": "verigrad.engines.denoise:DenoiseEngine",
+    "local": "verigrad.engines.local:LocalEngine",
+    "openai": "verigrad.engines.openai:OpenAIEngine",
+    "scripted": "verigrad.engines.scripted:ScriptedEngine",
+    "vllm": "verigrad.engines.vllm:VLLMEngine",
+}

@@ -12,10 +12,13 @@ from typing import Any, Literal, Protocol
 
 from verigrad.types import Limits
 
-__all__ = ["Call", "Execution", "Outcome", "OutcomeStatus", "Sandbox", "Script", "Stdin"]
+__all__ = ["Call", "Execution", "ExecutionStatus", "Outcome", "OutcomeStatus", "Sandbox", "Script", "Stdin"]
 
 OutcomeStatus = Literal[
     "returned", "exception", "timeout", "memory", "output_limit", "crashed", "violation", "not_plain"
+]
+ExecutionStatus = Literal[
+    "ran", "syntax_error", "no_entry_point", "exception", "timeout", "memory", "output_limit", "crashed", "violation"
 ]
 
 
@@ -61,10 +64,7 @@ class Execution:
     so does anything that ended the program before the first input.
     """
 
-    status: Literal[
-        "ran", "syntax_error", "no_entry_point", "exception", "timeout", "memory", "output_limit", "crashed",
-        "violation",
-    ]  # fmt: skip
+    status: ExecutionStatus
     outcomes: tuple[Outcome, ...]
     error: str = ""
     error_line: int | None = None

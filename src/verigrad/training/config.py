@@ -112,8 +112,8 @@ class RLConfig:
         group_size: completions of one task that are compared.
         minibatches: optimizer steps made of one step's rollouts.
         kl_coef: weight of the KL penalty (k3) against the starting model.
-        clip_low: lower bound of the ratio is 1 - clip_low.
-        clip_high: upper bound of the ratio is 1 + clip_high.
+        clip_low: lower bound of the ratio is 1 - clip_low; the algorithm's own where not set.
+        clip_high: upper bound of the ratio is 1 + clip_high; the algorithm's own where not set.
         importance_cap: truncation of the importance weight between trainer and sampler; 0 for none.
         seed: decides tasks, draws and everything else.
         system: system message; empty for the chat template's own.
@@ -148,8 +148,8 @@ class RLConfig:
     group_size: int = 8
     minibatches: int = 1
     kl_coef: float = 0.0
-    clip_low: float = 0.2
-    clip_high: float = 0.2
+    clip_low: float | None = None
+    clip_high: float | None = None
     importance_cap: float = 2.0
     seed: int = 0
     system: str = ""

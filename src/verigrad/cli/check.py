@@ -1,0 +1,69 @@
+"""`verigrad check tasks SOURCE` and `verigrad check reward NAME`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+
+__all__ = ["check"]
+
+
+def check(argv: list[str]) -> int:
+    """Prove task sources and rewards sound without a model; exit status 1 where one is not."""
+    parser = argparse.ArgumentParser(prog="verigrad check", description=check.__doc__)
+    kinds = parser.add_subparsers(dest="kind", required=True)
+    tasks = kinds.add_parser("tasks", help="gold passes; empty, constant and wrong programs fail; judging repeats")
+    tasks.add_argument("source", help="task source, such as builtin?split=train or file.jsonl")
+    tasks.add_argument("--workers", type=int, default=2, help="programs at once")
+    reward = kinds.add_parser("reward", help="the reward's own CHECKS hold on a small known task")
+    reward.add_argument("name", help="reward name, or file.py:function")
+    options = parser.parse_args(argv)
+    if options.kind == "tasks":
+        return asyncio.run(_check_tasks(options.source, options.workers))
+    return asyncio.run(_check_reward(options.name))
+
+
+async def _check_tasks(source: str, workers: int) -> int:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from verigrad.evaluation.checks import check_tasks
+    from verigrad.sandbox.judge import Judge
+    from verigrad.sandbox.process import ProcessSandbox
+    from verigrad.tasks import load_tasks
+
+    tasks = load_tasks(source)
+    sandbox = ProcessSandbox(workers=workers)
+    try:
+        with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
+            bar = progress.add_task("checking", total=len(tasks))
+            checks = await check_tasks(tasks, Judge(sandbox), on_task=lambda _: progress.advance(bar))
+    finally:
+        await sandbox.close()
+    unsound = [found for found in checks if found.complaints]
+    for found in unsound:
+        print(f"{found.task_id}: {'; '.join(found.complaints)}")
+    programs = sum(found.programs for found in checks)
+    print(f"{len(checks) - len(unsound)} of {len(checks)} tasks sound ({programs} programs judged)")
+    return 1 if unsound else 0
+
+
+async def _check_reward(name: str) -> int:
+    from verigrad.evaluation.checks import check_reward
+    from verigrad.sandbox.judge import Judge
+    from verigrad.sandbox.process import ProcessSandbox
+
+    sandbox = ProcessSandbox(workers=1)
+    try:
+        checks = await check_reward(name, Judge(sandbox))
+    finally:
+        await sandbox.close()
+    for found in checks:
+        verdict = "ok  " if found.holds else "FAIL"
+        print(
+            f"{verdict} {found.check.case:<14} {found.value}  (wanted {found.check.at_least} to {found.check.at_most})"
+        )
+    failed = sum(not found.holds for found in checks)
+    print(f"{len(checks) - failed} of {len(checks)} checks hold")
+    return 1 if failed else 0

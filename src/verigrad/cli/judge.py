@@ -1,0 +1,88 @@
+"""`verigrad judge`: judge a file of programs, whoever made them."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from verigrad.errors import ConfigError
+from verigrad.tasks import load_tasks
+from verigrad.tasks.base import TaskSet
+
+__all__ = ["judge", "read_jsonl"]
+
+
+def judge(argv: list[str]) -> int:
+    """Judge `{"task_id", "program"}` or `{"task_id", "completion"}` rows; verdicts in the order of the input."""
+    parser = argparse.ArgumentParser(prog="verigrad judge", description=judge.__doc__)
+    parser.add_argument("--tasks", required=True, help="task source, such as humaneval or file.jsonl")
+    parser.add_argument("--input", required=True, type=Path, help="JSONL of programs or completions; gold: - for gold")
+    parser.add_argument("--output", required=True, type=Path, help="JSONL of verdicts")
+    parser.add_argument("--workers", type=int, default=2, help="programs at once")
+    options = parser.parse_args(argv)
+    tasks = load_tasks(options.tasks)
+    rows = _gold_rows(tasks) if str(options.input) == "-" else read_jsonl(options.input)
+    verdicts = asyncio.run(_judge(tasks, rows, options.workers))
+    _write_jsonl(options.output, verdicts)
+    counts = Counter(row["status"] for row in verdicts)
+    others = ", ".join(f"{status} {count}" for status, count in counts.most_common() if status != "passed")
+    print(f"{counts['passed']} of {len(verdicts)} passed{'; ' + others if others else ''}")
+    print(f"wrote {options.output}")
+    return 0
+
+
+async def _judge(tasks: TaskSet, rows: list[dict[str, Any]], workers: int) -> list[dict[str, Any]]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from verigrad.sandbox.judge import Judge, judge_rows
+    from verigrad.sandbox.process import ProcessSandbox
+
+    sandbox = ProcessSandbox(workers=workers)
+    by_id = {task.id: task for task in tasks.tasks}
+    known = {**by_id, **{alias: by_id[ours] for alias, ours in tasks.aliases.items() if ours in by_id}}
+    try:
+        with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
+            bar = progress.add_task("judging", total=len(rows))
+            return await judge_rows(
+                rows, known, tasks.oracles, Judge(sandbox), on_result=lambda _: progress.advance(bar)
+            )
+    finally:
+        await sandbox.close()
+
+
+def _gold_rows(tasks: TaskSet) -> list[dict[str, Any]]:
+    return [{"task_id": task.id, "program": tasks.oracle(task).gold or ""} for task in tasks.tasks]
+
+
+def read_jsonl(file: Path) -> list[dict[str, Any]]:
+    """Rows of a JSONL file.
+
+    Raises:
+        ConfigError: the file cannot be read, or a line is not a JSON object; says which.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise ConfigError(f"cannot read {file}: {error}") from error
+    rows = []
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise ConfigError(f"{file}:{number}: not JSON: {error}") from error
+            if not isinstance(row, dict):
+                raise ConfigError(f"{file}:{number}: wanted an object, got {type(row).__name__}")
+            rows.append(row)
+    return rows
+
+
+def _write_jsonl(file: Path, rows: list[dict[str, Any]]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

@@ -1,0 +1,62 @@
+"""`verigrad COMMAND ...`: finds the command and turns expected errors into one readable line.
+
+Commands are imported when called, so `verigrad --help` needs no torch.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+from verigrad import __version__
+from verigrad.errors import VerigradError
+from verigrad.registry import did_you_mean, load_attribute
+
+__all__ = ["COMMANDS", "main"]
+
+COMMANDS = {
+    "quickstart": ("verigrad.cli.train:quickstart", "the whole job on the default model: RL, before and after, report"),
+    "sft": ("verigrad.cli.train:sft", "supervised fine-tuning on demonstrations or gold programs"),
+    "rl": ("verigrad.cli.train:rl", "reinforcement learning from verified rewards"),
+    "eval": ("verigrad.cli.evaluate:evaluate", "pass@k of a model on a task source"),
+    "sample": ("verigrad.cli.evaluate:sample", "try a model on a prompt or a task"),
+    "judge": ("verigrad.cli.judge:judge", "judge a file of programs by the hidden tests"),
+    "check": ("verigrad.cli.check:check", "prove a task source or a reward sound, without a model"),
+    "inspect": ("verigrad.cli.inspect:inspect", "look at a run: metrics, rollouts, verdicts"),
+    "doctor": ("verigrad.cli.doctor:doctor", "what this machine offers: model, sandbox, devices, extras"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status: 0 fine, 1 a finding or an expected error, 2 bad usage."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_usage())
+        return 0
+    if words[0] in ("-V", "--version"):
+        print(f"verigrad {__version__}")
+        return 0
+    name, *rest = words
+    if name not in COMMANDS:
+        print(f"verigrad: unknown command {name!r}{did_you_mean(name, COMMANDS)}\n\n{_usage()}", file=sys.stderr)
+        return 2
+    try:
+        command: Callable[[list[str]], int] = load_attribute(COMMANDS[name][0])
+        return command(rest)
+    except VerigradError as error:
+        print(f"verigrad {name}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"\nverigrad {name}: interrupted; a run continues with --resume", file=sys.stderr)
+        return 130
+
+
+def _usage() -> str:
+    lines = [f"  {name:<12}{summary}" for name, (_, summary) in COMMANDS.items()]
+    return "\n".join(
+        ["usage: verigrad COMMAND [options]", "", *lines, "", "verigrad COMMAND --help says more about each."]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

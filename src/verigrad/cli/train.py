@@ -1,0 +1,107 @@
+"""`verigrad rl`, `verigrad sft`, `verigrad quickstart`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from verigrad.errors import ConfigError
+from verigrad.registry import did_you_mean
+from verigrad.settings import describe, load_config, to_toml
+from verigrad.training.config import RLConfig, SFTConfig
+
+__all__ = ["quickstart", "recipe_path", "rl", "sft"]
+
+_SWITCHES = {
+    "--resume": "go on from the run's last checkpoint",
+    "--dry-run": "print the resolved settings and an estimate of memory and time, and stop",
+}
+
+
+def rl(argv: list[str]) -> int:
+    """Reinforcement learning from a recipe and overrides."""
+    return _train("rl", argv, RLConfig, "verigrad.training.rl:train")
+
+
+def sft(argv: list[str]) -> int:
+    """Supervised fine-tuning from a recipe and overrides."""
+    return _train("sft", argv, SFTConfig, "verigrad.training.sft:train")
+
+
+def quickstart(argv: list[str]) -> int:
+    """`verigrad rl quickstart`, with the same overrides."""
+    return _train("quickstart", ["quickstart", *argv], RLConfig, "verigrad.training.rl:train")
+
+
+def _train(command: str, argv: list[str], cls: type[Any], trainer: str) -> int:
+    if "-h" in argv or "--help" in argv:
+        print(_help(command, cls))
+        return 0
+    switches = {switch for switch in _SWITCHES if switch in argv}
+    words = [word for word in argv if word not in _SWITCHES]
+    recipe = recipe_path(words.pop(0)) if words and not words[0].startswith("--") else None
+    resume = "--resume" in switches
+    config = load_config(cls, recipe or (_stored_config(words) if resume else None), words)
+    if "--dry-run" in switches:
+        from verigrad.training.estimate import estimate
+
+        print(to_toml(config))
+        print(estimate(config))
+        return 0
+    from verigrad.cli.progress import TerminalReporter
+    from verigrad.registry import load_attribute
+
+    train: Callable[..., Path] = load_attribute(trainer)
+    reporter = TerminalReporter()
+    try:
+        folder = train(config, resume=resume, reporter=reporter)
+    finally:
+        reporter.end()
+    reporter.message(f"wrote {folder}: the model is in {folder / 'model'}, figures in {folder / 'summary.json'}")
+    return 0
+
+
+def recipe_path(name: str) -> Path:
+    """The file of a recipe: a path, or the name of one that comes with verigrad.
+
+    Raises:
+        ConfigError: there is no such recipe.
+    """
+    if Path(name).is_file():
+        return Path(name)
+    package = Path(__file__).parents[1] / "recipes"
+    folder = package if package.is_dir() else Path(__file__).parents[3] / "recipes"
+    known = {path.stem: path for path in sorted(folder.glob("*.toml"))}
+    if name in known:
+        return known[name]
+    raise ConfigError(
+        f"no recipe {name!r}{did_you_mean(name, known)}: wanted a TOML file, or one of: {', '.join(known) or '(none)'}"
+    )
+
+
+def _stored_config(words: Sequence[str]) -> Path | None:
+    """The settings of the run to resume, where `--run` names one and no recipe was given."""
+    for index, word in enumerate(words):
+        folder = word.removeprefix("--run=") if word.startswith("--run=") else None
+        if word == "--run" and index + 1 < len(words):
+            folder = words[index + 1]
+        if folder and (Path(folder) / "config.toml").exists():
+            return Path(folder) / "config.toml"
+    return None
+
+
+def _help(command: str, cls: type[Any]) -> str:
+    lines = [
+        f"usage: verigrad {command} [RECIPE] [--key value ...] [--resume] [--dry-run]",
+        "",
+        (cls.__doc__ or "").splitlines()[0],
+        "RECIPE is a TOML file or the name of one that comes with verigrad; every setting can be overridden.",
+        "",
+        *(f"  {switch:<28}{text}" for switch, text in _SWITCHES.items()),
+        "",
+    ]
+    for setting in describe(cls):
+        flag = "--" + setting.key.replace("_", "-")
+        lines.append(f"  {flag:<28}{setting.sentence} [{setting.type}; {setting.default}]")
+    return "\n".join(lines)

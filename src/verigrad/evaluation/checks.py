@@ -1,0 +1,151 @@
+"""Proof that tasks and rewards are what they claim, without a model.
+
+A task is sound where its gold program passes, where the empty program, constants and wrong programs fail, and
+where judging twice gives one answer. A reward is sound where its own `CHECKS` hold on a small known task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from verigrad.errors import ConfigError
+from verigrad.registry import load_attribute, resolve
+from verigrad.rewards import REWARDS
+from verigrad.rewards.base import Answer, Check, Reward, score_answer
+from verigrad.sandbox.judge import Judge
+from verigrad.tasks.base import TaskSet
+from verigrad.tasks.builtin import wrong_programs
+from verigrad.types import CallTest, Limits, Oracle, Task, Verdict
+
+__all__ = ["RewardCheck", "TaskCheck", "check_reward", "check_tasks", "constant_programs"]
+
+
+@dataclass(frozen=True)
+class TaskCheck:
+    """What was found about one task; sound where `complaints` is empty."""
+
+    task_id: str
+    complaints: tuple[str, ...]
+    programs: int
+
+
+@dataclass(frozen=True)
+class RewardCheck:
+    """One of a reward's checks: the value it gave and whether that is within its bounds."""
+
+    check: Check
+    value: float | None
+    holds: bool
+
+
+async def check_tasks(
+    taskset: TaskSet, judge: Judge, *, on_task: Callable[[TaskCheck], None] | None = None, at_once: int = 8
+) -> list[TaskCheck]:
+    """Check every task of a source; results in task order."""
+    gate = asyncio.Semaphore(at_once)
+
+    async def one(task: Task) -> TaskCheck:
+        async with gate:
+            check = await _check_task(task, taskset.oracle(task), judge)
+        if on_task is not None:
+            on_task(check)
+        return check
+
+    return list(await asyncio.gather(*(one(task) for task in taskset.tasks)))
+
+
+async def _check_task(task: Task, oracle: Oracle, judge: Judge) -> TaskCheck:
+    complaints = []
+    if not oracle.tests:
+        complaints.append("has no tests")
+    if oracle.gold is None:
+        complaints.append("has no gold program, so nothing shows that it can be solved")
+    else:
+        # Two seeds shuffle the tests differently, and neither verdict comes from the cache of the other.
+        first, second = [await judge.judge(oracle.gold, oracle, task.entry_point, seed=seed) for seed in (0, 1)]
+        if not first.passed:
+            complaints.append(f"gold does not pass: {_describe(first)}")
+        if first.status != second.status:
+            complaints.append(f"gold is not deterministic: {first.status}, then {second.status}")
+    bad = [("the empty program", "")]
+    bad += [(f"the constant program {value}", source) for value, source in constant_programs(task, oracle)]
+    if task.tag("source") == "builtin":
+        bad += [(f"wrong program {n}", source) for n, source in enumerate(wrong_programs(task), 1)]
+    for name, source in bad:
+        if (await judge.judge(source, oracle, task.entry_point)).passed:
+            complaints.append(f"{name} passes")
+    return TaskCheck(task.id, tuple(complaints), len(bad) + 2)
+
+
+def constant_programs(task: Task, oracle: Oracle) -> list[tuple[str, str]]:
+    """Programs that return one value whatever they are given: usual suspects, and every expected value."""
+    if task.entry_point is None:
+        return []
+    values: list[Any] = [None, True, False, 0, 1, -1, "", [], {}, ()]
+    values += [test.expected for test in oracle.tests if isinstance(test, CallTest)]
+    sources = {}
+    for value in values:
+        text = repr(value)
+        if len(text) < 2000 and "nan" not in text and "inf" not in text:
+            sources[text] = f"def {task.entry_point}(*args, **kwargs):\n    return {text}\n"
+    return [(text[:40], source) for text, source in sources.items()]
+
+
+def _describe(verdict: Verdict) -> str:
+    failing = next((result for result in verdict.results if result.status != "passed"), None)
+    detail = f"; {failing.name}: {failing.status} {failing.detail}" if failing else ""
+    return f"{verdict.status} ({verdict.num_passed} of {len(verdict.results)} tests) {verdict.error}{detail}".strip()
+
+
+_TASK = Task(id="check@1/double", prompt="Write `double(n)` that returns n times 2.", entry_point="double")
+_ORACLE = Oracle(
+    task_id=_TASK.id,
+    tests=tuple(CallTest(f"test_{n}", (n,), 2 * n) for n in (0, 1, 2, 7, -3)),
+    gold="def double(n):\n    return 2 * n\n",
+    limits=Limits(cpu_s=1, wall_s=4, memory_mb=256),
+)
+_CASES = {
+    "gold": _ORACLE.gold,
+    "empty": None,
+    "wrong": "def double(n):\n    return n * n\n",
+    "constant": "def double(n):\n    return 2\n",
+    "syntax_error": "def double(n)\n    return 2 * n\n",
+    "early_exit": "import os\nos._exit(0)\n",
+    "infinite_loop": "def double(n):\n    while True:\n        pass\n",
+    "memory_hog": "def double(n):\n    return len(bytearray(10**11)) and 2 * n\n",
+    "always_equal": (
+        "class Equal(int):\n    def __eq__(self, other):\n        return True\n    __hash__ = int.__hash__\n\n"
+        "def double(n):\n    return Equal(1)\n"
+    ),
+}
+
+
+async def check_reward(name: str, judge: Judge) -> list[RewardCheck]:
+    """Run a reward's own `CHECKS`, found in the module that defines it.
+
+    Raises:
+        ConfigError: the reward is unknown, or there is no `CHECKS` beside it.
+        RewardError: the reward raised on one of the cases.
+    """
+    reward: Reward = resolve(name, REWARDS, what="reward")
+    source = str(REWARDS.get(name, name)).rpartition(":")[0]
+    try:
+        checks: Sequence[Check] = load_attribute(f"{source}:CHECKS")
+    except ConfigError as error:
+        raise ConfigError(
+            f"reward {name!r} has no CHECKS beside it in {source}; add, for example, "
+            "CHECKS = [Check('gold', at_least=1.0), Check('empty', at_most=0.0)] (from verigrad.rewards.base)"
+        ) from error
+    return [await _check_case(reward, check, judge) for check in checks]
+
+
+async def _check_case(reward: Reward, check: Check, judge: Judge) -> RewardCheck:
+    program = _CASES[check.case]
+    verdict = await judge.judge(program, _ORACLE, _TASK.entry_point) if program is not None else None
+    text = f"```python\n{program}```" if program is not None else "I cannot help with that."
+    score = await score_answer(reward, _TASK, Answer(text, program, tokens=len(text) // 4), verdict)
+    holds = score.value is None or check.at_least <= score.value <= check.at_most
+    return RewardCheck(check, score.value, holds)

@@ -1,0 +1,276 @@
+"""`report.html`: what a run did, on one page that needs nothing but itself.
+
+Figures of a split come from its evaluation rows by `compare.summarize_split`; where only `summary.json` is left, from
+there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from verigrad.evaluation.charts import (
+    NOISY,
+    IntervalRow,
+    Series,
+    format_value,
+    interval_chart,
+    legend,
+    line_chart,
+    percent,
+    points,
+)
+from verigrad.evaluation.compare import gain_breakdown, mcnemar, results_by_task, summarize_split
+from verigrad.evaluation.page import details, page, pre, section, table
+from verigrad.evaluation.pass_at_k import Estimate, task_rates
+from verigrad.evaluation.report_samples import breakdowns, causes, samples
+from verigrad.evaluation.run_folder import RunFolder, read_run
+
+__all__ = ["write_report"]
+
+# Curves in the order they are shown: metric, title, unit, whether it is a share.
+_CURVES = (
+    ("reward", "Training reward", "mean reward", False),
+    ("pass_rate", "Training pass rate", "share of rollouts", True),
+    ("pass@1", "Validation pass@1", "share of samples", True),
+    ("completion_tokens", "Completion length", "tokens", False),
+    ("truncated", "Truncated completions", "share of rollouts", True),
+    ("format", "Failures of extraction and syntax", "share of rollouts", True),
+    ("entropy", "Entropy of the policy", "nats per token", False),
+    ("kl", "KL to the reference", "nats per token", False),
+    ("sampler_drift", "Drift between sampler and trainer", "nats per token", False),
+    ("tokens_per_second", "Speed", "tokens per second", False),
+)
+_FORMAT_LABELS = {"c1": "no program found", "c2": "syntax error", "c3": "both, as a share of failures"}
+_GAIN_NOTE = (
+    "pass@1 is the share of answers with a program that parses, times the share of those that pass. "
+    "The gain is split between the two, and the parts add up to it exactly."
+)
+
+
+def write_report(run_dir: Path | str, out: Path | str | None = None) -> Path:
+    """Write the report of a run folder and return its path.
+
+    Args:
+        run_dir: the run folder; missing parts are left out of the page and named in its notes.
+        out: file to write; `report.html` in the run folder by default.
+
+    Raises:
+        RunError: there is no such folder, or nothing of a run in it.
+    """
+    run = read_run(run_dir)
+    target = Path(out) if out is not None else run.path / "report.html"
+    name = run.path.resolve().name
+    body = "\n".join(
+        [
+            f"<header><h1>{escape(name)}</h1>{_subtitle(run)}</header>",
+            section("Before and after", _headline(run), "pass@1 with 95 % intervals."),
+            section("Where the gain comes from", _gains(run), _GAIN_NOTE),
+            section("Training", _curves(run), _curve_note(run)),
+            *(section(*part) for part in (breakdowns(run), causes(run), samples(run))),
+            section("Configuration", details("config.toml", pre(run.config, 40_000)) if run.config else ""),
+            section("Notes", _notes(run)),
+        ]
+    )
+    target.write_text(page(f"{name}: report", body), encoding="utf-8")
+    return target
+
+
+def _subtitle(run: RunFolder) -> str:
+    setup = run.summary.get("setup", {})
+    words = [str(setup[key]) for key in ("model", "algorithm", "tasks") if key in setup]
+    steps = run.metrics.get("train", ())
+    if steps:
+        words.append(f"{len(steps)} steps")
+    if "seconds" in run.summary:
+        words.append(_duration(run.summary["seconds"]))
+    return f'<p class="muted">{escape(" · ".join(words))}</p>'
+
+
+# ------------------------------------------------------------------------------------------- headline
+
+
+def _split_figures(run: RunFolder) -> dict[str, dict[str, Any]]:
+    """Split -> figures, in the summary's order; what can be computed from rows is."""
+    figures = {name: dict(split) for name, split in run.summary.get("splits", {}).items()}
+    for name, sides in run.evaluations.items():
+        figures[name] = {**figures.get(name, {}), **summarize_split(sides["before"], sides["after"])}
+    return {name: split for name, split in figures.items() if "before" in split or "after" in split}
+
+
+def _headline(run: RunFolder) -> str:
+    cards = "".join(_split_card(run, name, split) for name, split in _split_figures(run).items())
+    key = legend([("before", "before training"), ("after", "after training")])
+    return f'{key}<div class="grid2">{cards}</div>' if cards else ""
+
+
+def _split_card(run: RunFolder, name: str, split: Mapping[str, Any]) -> str:
+    before, after = (_estimate(split, side) for side in ("before", "after"))
+    values = [percent(side.value) if side else "–" for side in (before, after)]
+    size = f"{split.get('num_tasks', '?')} tasks, {split.get('num_samples', '?')} samples"
+    return (
+        f'<div class="card"><h3>{escape(name)} <small>{size}</small></h3>'
+        f'<p class="big"><span class="from">{values[0]}</span> <span class="arrow">→</span> {values[1]}</p>'
+        f"{_difference_line(split)}"
+        f'<div class="plain">{interval_chart([IntervalRow(name, before, after)])}</div>{_task_changes(run, name)}</div>'
+    )
+
+
+def _estimate(split: Mapping[str, Any], side: str) -> Estimate | None:
+    if side not in split:
+        return None
+    figures = split[side]
+    return Estimate(
+        figures["pass@1"], figures["low"], figures["high"], split.get("num_tasks", 0), split.get("num_samples", 0)
+    )
+
+
+def _difference_line(split: Mapping[str, Any]) -> str:
+    if "difference" not in split:
+        return ""
+    value, low, high = (split["difference"][key] for key in ("value", "low", "high"))
+    css, verdict = ("up", "") if low > 0 else ("down", "") if high < 0 else ("", "; the interval includes no change")
+    interval = f"95 % interval {points(low)} to {points(high)}{verdict}"
+    return (
+        f'<p><span class="delta {css}">{points(value)} percentage points</span> '
+        f'<small title="{interval}">{interval}</small></p>'
+    )
+
+
+def _task_changes(run: RunFolder, name: str) -> str:
+    """How many tasks went up and down, with McNemar's test where every task has one sample."""
+    sides = run.evaluations.get(name, {"before": (), "after": ()})
+    before, after = results_by_task(sides["before"]), results_by_task(sides["after"])
+    both = [task for task in before if task in after]
+    if not both:
+        return ""
+    before, after = {task: before[task] for task in both}, {task: after[task] for task in both}
+    change = task_rates(after) - task_rates(before)
+    up, down = int((change > 0).sum()), int((change < 0).sum())
+    text = f"Tasks solved more often: {up}; less often: {down}; as often: {len(both) - up - down}."
+    if all(len(own) == 1 for side in (before, after) for own in side.values()):
+        text += f" McNemar's exact test: p\u00a0=\u00a0{mcnemar(before, after).p_value:.3g}."
+    return f"<p><small>{text}</small></p>"
+
+
+def _gains(run: RunFolder) -> str:
+    rows = []
+    for name, sides in run.evaluations.items():
+        if results_by_task(sides["before"]) and results_by_task(sides["after"]):
+            gain = gain_breakdown(sides["before"], sides["after"])
+            rows.append(
+                [
+                    name,
+                    points(gain.gain),
+                    points(gain.from_parsing),
+                    points(gain.from_solving),
+                    f"{percent(gain.parse_before)} → {percent(gain.parse_after)}",
+                    f"{percent(gain.pass_given_parse_before)} → {percent(gain.pass_given_parse_after)}",
+                ]
+            )
+    head = [
+        "split",
+        "gain (points)",
+        "from extraction and syntax",
+        "from solving",
+        "answers that parse",
+        "pass if parsed",
+    ]
+    return f'<div class="card">{table(head, rows)}</div>' if rows else ""
+
+
+# --------------------------------------------------------------------------------------------- curves
+
+
+def _curves(run: RunFolder) -> str:
+    panels = "".join(_panel(title, unit, _series(run, key, title), share) for key, title, unit, share in _CURVES)
+    rest = "".join(_panel(key, key, _series(run, key, key), False) for key in _other_metrics(run))
+    more = details("Further metrics", f'<div class="grid3">{rest}</div>') if rest else ""
+    return (f'<div class="grid3">{panels}</div>' if panels else "") + more
+
+
+def _curve_note(run: RunFolder) -> str:
+    noisy = len(run.metrics.get("train", ())) >= NOISY
+    return "Faint lines are single steps, strong lines their running mean." if noisy else ""
+
+
+def _series(run: RunFolder, key: str, title: str) -> list[Series]:
+    if key == "pass@1":
+        curve = run.curve(key, "validation")
+        lows, highs = dict(run.curve("low", "validation")), dict(run.curve("high", "validation"))
+        band = [(step, lows[step], highs[step]) for step, _ in curve if step in lows and step in highs]
+        series = [Series(title, curve, band=band)]
+    elif key == "format":
+        curves = (run.curve("no_code"), run.curve("syntax_error"), _format_share_of_failures(run))
+        labelled = zip(curves, _FORMAT_LABELS.items(), strict=True)
+        series = [Series(label, curve, colour) for curve, (colour, label) in labelled]
+    else:
+        series = [Series(title, run.curve(key))]
+    return [line for line in series if line.points]
+
+
+def _format_share_of_failures(run: RunFolder) -> list[tuple[float, float]]:
+    """Of the rollouts that did not pass, the share without a program that parses."""
+    passed, no_code, syntax = (dict(run.curve(key)) for key in ("pass_rate", "no_code", "syntax_error"))
+    steps = [step for step in passed if step in no_code and step in syntax and passed[step] < 1]
+    return [(step, min(1.0, (no_code[step] + syntax[step]) / (1 - passed[step]))) for step in steps]
+
+
+def _other_metrics(run: RunFolder) -> list[str]:
+    shown = {key for key, *_ in _CURVES} | {"no_code", "syntax_error", "step", "kind"}
+    return sorted({key for row in run.metrics.get("train", ()) for key in row if run.curve(key)} - shown)
+
+
+def _panel(title: str, unit: str, series: Sequence[Series], share: bool) -> str:
+    if not series:
+        return ""
+    key = legend([(line.colour, line.label) for line in series]) if len(series) > 1 else ""
+    last = format_value(series[0].points[-1][1], share=share)
+    now = f" <small>last {last}</small>" if len(series) == 1 else ""
+    chart = line_chart(series, x_label="step", y_label=unit, share=share)
+    return f'<div class="card"><h3>{escape(title)}{now}</h3>{chart}{key}</div>'
+
+
+# ---------------------------------------------------------------------------------------------- notes
+
+
+def _notes(run: RunFolder) -> str:
+    setup = [[str(key), str(value)] for key, value in run.summary.get("setup", {}).items()]
+    cost = [
+        [label, shown(run.summary[key])]
+        for key, label, shown in (
+            ("seconds", "time", _duration),
+            ("tokens", "tokens", lambda tokens: f"{tokens:,}"),
+            ("peak_memory_mb", "peak memory", lambda mb: f"{mb:,.0f} MB"),
+        )
+        if key in run.summary
+    ]
+    known = table([], setup + cost, css="words") if setup or cost else ""
+    items = "".join(f"<li>{escape(note)}</li>" for note in [*_caveats(run), *run.problems])
+    return f'<div class="card">{known}<ul class="notes">{items}</ul></div>'
+
+
+def _caveats(run: RunFolder) -> list[str]:
+    seed = run.summary.get("setup", {}).get("seed")
+    notes = [
+        f"One run{'' if seed is None else f' with seed {seed}'}: the intervals say how much the choice of tasks "
+        "matters, not how much another seed would change the training.",
+        "Intervals are percentile bootstraps over tasks (10,000 resamples, fixed seed), paired for differences; Wilson "
+        "where every task has one sample, or where all tasks came out alike.",
+    ]
+    for name, sides in run.evaluations.items():
+        errors = sum(row["status"] == "error" for rows in sides.values() for row in rows)
+        if errors:
+            notes.append(f"Split {name}: {errors} sample(s) could not be judged and are left out of every figure.")
+        unpaired = summarize_split(sides["before"], sides["after"])["unpaired_tasks"]
+        if unpaired and sides["before"] and sides["after"]:
+            notes.append(f"Split {name}: {unpaired} task(s) have one side only and are left out of the difference.")
+    return notes
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

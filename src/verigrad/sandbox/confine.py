@@ -1,0 +1,200 @@
+"""What a process may do: resource limits, another user, no new privileges. Linux; standard library only."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import os
+import resource
+import sys
+from typing import Any
+
+__all__ = [
+    "LIBRARY_FD",
+    "apply_limits",
+    "become",
+    "become_subreaper",
+    "die_with_parent",
+    "find_uid",
+    "forbid_inspection",
+    "forbid_new_privileges",
+    "is_private",
+    "kill_user",
+    "open_library",
+    "prefer_out_of_memory_kill",
+    "spare_processes",
+]
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 4, 36, 38
+_FIRST_PRIVATE_UID = 0x70000000
+_NOBODY = 65534
+_OPEN_FILES = 64
+_STACK = 8 << 20
+_SLACK = 64
+LIBRARY_FD = 32
+"""First of the descriptors that `open_library` holds."""
+
+
+def _prctl(option: int, value: int) -> None:
+    if _libc.prctl(option, value, 0, 0, 0) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"prctl({option}): {os.strerror(number)}")
+
+
+def become_subreaper() -> None:
+    """Make every orphan among this process's descendants its child, so that none is lost."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def die_with_parent() -> None:
+    _prctl(_PR_SET_PDEATHSIG, 9)
+
+
+def forbid_inspection() -> None:
+    """Keep other processes of the same user from reading this one's memory."""
+    _prctl(_PR_SET_DUMPABLE, 0)
+
+
+def forbid_new_privileges() -> None:
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def prefer_out_of_memory_kill() -> None:
+    """Should the machine run out of memory, this process and its children go first."""
+    with open("/proc/self/oom_score_adj", "w") as file:
+        file.write("1000")
+
+
+# ------------------------------------------------------------------------------------------------ users
+
+
+def find_uid() -> int | None:
+    """A user that programs of this process can run as: one of its own, else `nobody`, else None (keep ours).
+
+    The first is unique on the machine because our process id is, so its processes can be counted and
+    killed without touching anything else.
+    """
+    if os.geteuid() != 0:
+        return None
+    for uid in (_FIRST_PRIVATE_UID + os.getpid(), _NOBODY):
+        if _runs_as(uid):
+            return uid
+    return None
+
+
+def is_private(uid: int | None) -> bool:
+    """Whether nobody else runs processes as `uid`."""
+    return uid is not None and uid != _NOBODY
+
+
+def _runs_as(uid: int) -> bool:
+    """Whether a process can become `uid` (a user namespace may not map it)."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            become(uid)
+            os._exit(0)
+        except BaseException:
+            os._exit(1)
+    return os.waitpid(pid, 0)[1] == 0
+
+
+def become(uid: int) -> None:
+    """Become `uid` for good, in no group but its own."""
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+
+
+def kill_user(uid: int) -> None:
+    """Kill every process of a private uid at once; a fork cannot slip through, the kernel sees to that."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            become(uid)
+            os.kill(-1, 9)
+        finally:
+            os._exit(0)
+    os.waitpid(pid, 0)
+
+
+# ----------------------------------------------------------------------------------------------- limits
+
+
+def apply_limits(limits: dict[str, Any], *, spare_processes: int) -> None:
+    """Set the resource limits of this process, soft and hard.
+
+    `spare_processes` are those the user may run already, which the kernel counts together.
+    The CPU limit is a backstop in whole seconds; the supervisor's clock is the fine one.
+    """
+    megabyte = 1 << 20
+    _lower(resource.RLIMIT_CORE, 0)
+    _lower(resource.RLIMIT_CPU, math.ceil(limits["cpu_s"]) + 1)
+    _lower(resource.RLIMIT_AS, limits["memory_mb"] * megabyte)
+    _lower(resource.RLIMIT_FSIZE, limits["file_mb"] * megabyte)
+    _lower(resource.RLIMIT_NOFILE, _OPEN_FILES)
+    _lower(resource.RLIMIT_STACK, _STACK)
+    _lower(resource.RLIMIT_NPROC, spare_processes + limits["processes"])
+
+
+def spare_processes(uid: int | None) -> int:
+    """Processes and threads that a program's user has anyway: one where it is private, else as counted now."""
+    if is_private(uid):
+        return 1
+    uid = os.geteuid() if uid is None else uid
+    return _SLACK + sum(_threads(name, uid) for name in os.listdir("/proc") if name.isdigit())
+
+
+def _threads(pid: str, uid: int) -> int:
+    try:
+        return len(os.listdir(f"/proc/{pid}/task")) if os.stat(f"/proc/{pid}").st_uid == uid else 0
+    except OSError:  # it ended meanwhile
+        return 0
+
+
+def _lower(kind: int, value: int) -> None:
+    hard = resource.getrlimit(kind)[1]
+    if hard != resource.RLIM_INFINITY:
+        value = min(value, hard)
+    resource.setrlimit(kind, (value, value))
+
+
+# ---------------------------------------------------------------------------------------------- library
+
+
+def open_library(uid: int) -> list[int]:
+    """Let programs import the standard library where `uid` may not enter a folder above it.
+
+    An interpreter below root's home is the usual case. Its folders are held open and named through
+    `/proc/self/fd`. Returns the descriptors, which start at `LIBRARY_FD`; none where there is no need.
+    """
+    folders = [path for path in sys.path if os.path.isdir(path)]
+    if all(_can_read(uid, path) for path in folders):
+        return []
+    names = {path: f"/proc/self/fd/{LIBRARY_FD + index}" for index, path in enumerate(folders)}
+    descriptors = []
+    for index, path in enumerate(folders):
+        source = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        descriptors.append(os.dup2(source, LIBRARY_FD + index))
+        os.close(source)
+    sys.path[:] = [names.get(path, path) for path in sys.path]
+    for module in list(sys.modules.values()):
+        if hasattr(module, "__path__"):
+            module.__path__ = [_renamed(path, names) for path in module.__path__]
+    return descriptors
+
+
+def _renamed(path: str, names: dict[str, str]) -> str:
+    for folder, name in names.items():
+        if path.startswith(folder + "/"):
+            return name + path[len(folder) :]
+    return path
+
+
+def _can_read(uid: int, path: str) -> bool:
+    pid = os.fork()
+    if pid == 0:
+        become(uid)
+        os._exit(0 if os.access(path, os.R_OK | os.X_OK) else 1)
+    return os.waitpid(pid, 0)[1] == 0

@@ -1,0 +1,156 @@
+"""Workers seen from the judge's process: started when needed, replaced when they die, ended together.
+
+Everything here blocks; the sandbox calls it from threads of its own, so that it serves any number of
+event loops, one after another or at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from verigrad.errors import SandboxError
+from verigrad.sandbox.protocol import pack, read_message, write_all
+
+__all__ = ["Pool", "Worker", "WorkerDied"]
+
+_START_S = 60.0
+_GRACE_S = 30.0
+"""Beyond a program's own deadline, for killing what it left behind on a busy machine."""
+
+
+class WorkerDied(Exception):
+    """A worker ended, or fell silent, while a program ran in it."""
+
+
+class Worker:
+    """One supervisor with its fork-server; serves one job at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
+        self._socket, theirs = socket.socketpair()
+        with theirs:
+            self._process = self._start(folder, theirs.fileno())
+        self._expect_ready()
+
+    def _start(self, folder: Path, channel: int) -> subprocess.Popen[bytes]:
+        script = Path(__file__).with_name("worker.py")
+        # As -I, except that the hash seed may be fixed: a verdict must not depend on the order of a set.
+        command = [sys.executable, "-P", "-s", "-S", "-B", "-X", "utf8", "-W", "ignore", str(script), str(channel)]
+        try:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._errors,
+                pass_fds=(channel,),
+                env={"PYTHONHASHSEED": "0"},
+                cwd=folder,
+                start_new_session=True,  # a Ctrl-C in the terminal is for us to handle
+            )
+        except OSError as error:
+            self._socket.close()
+            self._errors.close()
+            raise SandboxError(f"cannot start {sys.executable}: {error}") from error
+
+    def _expect_ready(self) -> None:
+        try:
+            read_message(self._socket.fileno(), _START_S)
+        except (EOFError, TimeoutError, OSError) as error:
+            text = self._last_words()
+            self.close()
+            raise SandboxError(f"a sandbox worker did not start: {error}; its last words: {text or '(none)'}") from error
+
+    def exchange(self, parts: Sequence[bytes], timeout_s: float) -> list[bytes]:
+        """Send one job and return the reply.
+
+        Raises:
+            WorkerDied: there was none within `timeout_s`.
+        """
+        try:
+            write_all(self._socket.fileno(), pack(parts))
+            return read_message(self._socket.fileno(), timeout_s)
+        except (EOFError, TimeoutError, OSError) as error:
+            raise WorkerDied(f"{error}; its last words: {self._last_words() or '(none)'}") from error
+
+    def _last_words(self) -> str:
+        self._errors.seek(0)
+        return self._errors.read()[-2000:].decode("utf-8", "replace").strip()
+
+    def close(self) -> None:
+        """End the worker, which ends its fork-server and any program."""
+        self._socket.close()
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()  # the fork-server notices and cleans up
+            self._process.wait()
+        self._errors.close()
+
+
+class Pool:
+    """At most `size` workers, started on first use; safe to use from several threads."""
+
+    def __init__(self, size: int) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="verigrad-"))
+        self._folder.chmod(0o555)  # where programs stand: empty, and it stays so
+        self._size = size
+        self._slots: queue.SimpleQueue[Worker | None] = queue.SimpleQueue()
+        for _ in range(size):
+            self._slots.put(None)
+        self._alone = threading.Lock()
+
+    def exchange(self, parts: Sequence[bytes], timeout_s: float) -> list[bytes]:
+        """Run one job in a free worker and return the reply; blocks until there is one.
+
+        Raises:
+            WorkerDied: the job took down two workers in a row, the second while nothing else ran.
+            SandboxError: no worker could be started.
+        """
+        try:
+            return self._exchange(self._slots.get(), parts, timeout_s)
+        except WorkerDied:
+            return self._exchange_alone(parts, timeout_s)
+
+    def _exchange_alone(self, parts: Sequence[bytes], timeout_s: float) -> list[bytes]:
+        """Once more in a fresh worker while no other program runs, so that nobody else can be to blame."""
+        with self._alone:
+            slots = [self._slots.get() for _ in range(self._size)]
+            try:
+                for worker in slots:
+                    if worker is not None:
+                        worker.close()
+                return self._exchange(None, parts, timeout_s)
+            finally:
+                for _ in slots[1:]:
+                    self._slots.put(None)
+
+    def _exchange(self, worker: Worker | None, parts: Sequence[bytes], timeout_s: float) -> list[bytes]:
+        """One job in `worker`, or in a new one, which then takes the free slot; a dead one frees it."""
+        kept = None
+        try:
+            worker = worker or Worker(self._folder)
+            reply = worker.exchange(parts, timeout_s + _GRACE_S)
+            kept = worker
+            return reply
+        finally:
+            if kept is None and worker is not None:
+                worker.close()
+            self._slots.put(kept)
+
+    def close(self) -> None:
+        """End every worker once its program is done; nothing may be running or start afterwards."""
+        for worker in [self._slots.get() for _ in range(self._size)]:
+            if worker is not None:
+                worker.close()
+        with contextlib.suppress(OSError):
+            self._folder.chmod(0o700)
+            shutil.rmtree(self._folder)

@@ -1,0 +1,150 @@
+"""Sandbox of level `process`: a process of its own for every program, limits, and nothing of ours inside it.
+
+What it holds against: a program sees no expected value, no later input, no other program, no environment
+and no descriptor but its own; CPU and elapsed time, memory, output, file size and open files are bounded;
+whatever it leaves running is killed; it cannot forge another test's answer. Where the judge runs as root,
+programs run as a user of their own, cannot touch other processes, and processes and threads are counted.
+
+What it does not: programs can read the files that their user can read, use the network, and write where
+anyone may write. Where the judge does not run as root they share its user, so they can signal its
+processes and (unless the system forbids it) read its memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from types import TracebackType
+
+from verigrad.errors import SandboxError
+from verigrad.sandbox.base import Call, Execution, Script, Stdin
+from verigrad.sandbox.jobs import calls_execution, calls_job, stdin_execution, stdin_job
+from verigrad.sandbox.pool import Pool, WorkerDied
+from verigrad.types import Limits
+
+__all__ = ["ProcessSandbox"]
+
+
+class ProcessSandbox:
+    """Runs programs in forked processes, `workers` at a time. Linux only.
+
+    Use it with `async with`, or call `close`. Any event loop may use it, also several in turn.
+
+    Raises:
+        SandboxError: this is not Linux.
+    """
+
+    def __init__(self, workers: int = 2) -> None:
+        if sys.platform != "linux":
+            raise SandboxError(f"the process sandbox needs Linux, this is {sys.platform}")
+        self._pool = Pool(workers)
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="verigrad-sandbox")
+        self._closed = False
+
+    @property
+    def level(self) -> str:
+        """The isolation in force."""
+        return "process"
+
+    async def __aenter__(self) -> ProcessSandbox:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def run(
+        self, program: str, inputs: Sequence[Call | Stdin | Script], limits: Limits, *, trace_lines: bool = False
+    ) -> Execution:
+        """Run `program`: calls and scripts in one process in the order given, then each `Stdin` in its own.
+
+        Raises:
+            SandboxError: an input is not plain data, the sandbox is closed, or no worker can be started.
+        """
+        if self._closed:
+            raise SandboxError("this sandbox is closed; make a new one")
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._run, program, inputs, limits, trace_lines)
+
+    async def close(self) -> None:
+        """End every process this sandbox started, after the programs that run now."""
+        if not self._closed:
+            self._closed = True
+            await asyncio.get_running_loop().run_in_executor(None, self._end)
+
+    def _end(self) -> None:
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._pool.close()
+
+    def _run(
+        self, program: str, inputs: Sequence[Call | Stdin | Script], limits: Limits, trace_lines: bool
+    ) -> Execution:
+        calls = [item for item in inputs if not isinstance(item, Stdin)]
+        scripts = [item for item in inputs if isinstance(item, Stdin)]
+        if not scripts:
+            return self._run_calls(program, calls, limits, trace_lines)
+        printed = self._run_scripts(program, scripts, limits, trace_lines)
+        if not calls or printed.status != "ran":
+            return printed
+        returned = self._run_calls(program, calls, limits, trace_lines)
+        return _merged(inputs, returned, printed) if returned.status == "ran" else returned
+
+    def _run_calls(
+        self, program: str, inputs: Sequence[Call | Script], limits: Limits, trace_lines: bool
+    ) -> Execution:
+        try:
+            reply = self._pool.exchange(calls_job(program, inputs, limits, trace_lines), limits.wall_s)
+        except WorkerDied as error:
+            return _took_down_worker(error)
+        return calls_execution(reply, len(inputs), traced=trace_lines)
+
+    def _run_scripts(self, program: str, inputs: Sequence[Stdin], limits: Limits, trace_lines: bool) -> Execution:
+        """One process per input, one after another; the times allowed are for all together."""
+        runs: list[Execution] = []
+        end = time.monotonic() + limits.wall_s
+        for item in inputs:
+            spent_s = sum(run.cpu_ms for run in runs) / 1000
+            left = replace(limits, cpu_s=limits.cpu_s - spent_s, wall_s=end - time.monotonic())
+            runs.append(self._run_script(program, item, left, trace_lines))
+            if runs[-1].status != "ran":
+                return runs[-1]
+            if runs[-1].outcomes[0].status == "timeout":
+                break
+        outcomes = [run.outcomes[0] for run in runs]
+        outcomes += outcomes[-1:] * (len(inputs) - len(outcomes))
+        return replace(_sum(runs), outcomes=tuple(outcomes))
+
+    def _run_script(self, program: str, item: Stdin, limits: Limits, trace_lines: bool) -> Execution:
+        try:
+            reply = self._pool.exchange(stdin_job(program, item, limits, trace_lines), limits.wall_s)
+        except WorkerDied as error:
+            return _took_down_worker(error)
+        return stdin_execution(reply, traced=trace_lines)
+
+
+def _took_down_worker(error: WorkerDied) -> Execution:
+    text = f"the program ended the sandbox's worker, and again when it ran alone: {error}"
+    return Execution("crashed", (), error=text, violations=("ended the sandbox's worker",))
+
+
+def _merged(inputs: Sequence[Call | Stdin | Script], returned: Execution, printed: Execution) -> Execution:
+    """Put the outcomes of calls and scripts back into the order of the inputs."""
+    calls, scripts = iter(returned.outcomes), iter(printed.outcomes)
+    outcomes = tuple(next(scripts if isinstance(item, Stdin) else calls) for item in inputs)
+    return replace(_sum([returned, printed]), outcomes=outcomes)
+
+
+def _sum(runs: Sequence[Execution]) -> Execution:
+    """One execution that took all of these; its outcomes are the first's."""
+    lines = [run.executed_lines for run in runs if run.executed_lines is not None]
+    return replace(
+        runs[0],
+        violations=tuple(text for run in runs for text in run.violations),
+        executed_lines=frozenset().union(*lines) if lines else None,
+        cpu_ms=sum(run.cpu_ms for run in runs),
+    )

@@ -1,0 +1,209 @@
+"""The harness inside a program's own process: load the program, answer inputs, one at a time.
+
+Nothing here is trusted once the program has begun: it may replace anything, write to any descriptor and
+end the process. All it can gain is to choose the answers it gives. Standard library only.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import sys
+import types
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from verigrad.sandbox.protocol import ANSWER, INPUT, read_exact
+from verigrad.values import PlainValueError, decode, encode
+
+__all__ = ["FILENAME", "MEMORY_EXIT", "run_program", "warm_up"]
+
+FILENAME = "<program>"
+MEMORY_EXIT = 86
+"""Exit status of a harness that had no memory left to say so."""
+
+Answer = dict[str, Any]
+
+
+def run_program(channel: int, confine: Callable[[dict[str, Any]], None]) -> NoReturn:
+    """Serve one program on `channel` and end this process.
+
+    The first frame holds the job: `program`, `mode` (`calls` or `stdin`), `limits`, `functions`, `stdin`,
+    `trace`. `confine` applies the limits before any of the program's code is compiled.
+    """
+    try:
+        nonce, body = _receive(channel)
+        job = json.loads(body)
+        if job["mode"] == "stdin":
+            _give_stdin(job["stdin"])
+        confine(job["limits"])
+        lines = _trace() if job["trace"] else None
+        if job["mode"] == "stdin":
+            answer, _ = _load(job["program"], "__main__", [])
+            if answer.get("exit") == 0:
+                answer = {"status": "returned"}
+            _finish_script()
+            _send(channel, nonce, answer, lines, more=False)
+        else:
+            _serve_calls(channel, nonce, job, lines)
+    except MemoryError:
+        os._exit(MEMORY_EXIT)
+    except BaseException:
+        os._exit(1)
+    os._exit(0)
+
+
+def warm_up() -> None:
+    """Run the harness on a program of ours, so that forks find its code specialised and its tables built."""
+    for _ in range(20):
+        _, names = _load("def f(x):\n    return [x + 1, {'a': (2.5, None)}]\n", "program", ["f"])
+        request = {"function": "f", "args": encode([1]), "kwargs": encode({})}
+        json.dumps(_answer(json.loads(json.dumps(request)), names, 1000)).encode()
+    del sys.modules["program"]
+
+
+def _serve_calls(channel: int, nonce: bytes, job: dict[str, Any], lines: set[int] | None) -> None:
+    answer, names = _load(job["program"], "program", job["functions"])
+    loaded = answer["status"] == "returned"
+    _send(channel, nonce, answer, lines, more=loaded)
+    while loaded:
+        nonce, body = _receive(channel)
+        answer = _answer(json.loads(body), names, job["limits"]["result_bytes"])
+        _send(channel, nonce, answer, lines, more=True)
+
+
+# ------------------------------------------------------------------------------------------- the program
+
+
+def _load(source: str, name: str, functions: list[str]) -> tuple[Answer, dict[str, Any]]:
+    """Compile and execute the program as a module called `name`; returns its namespace too."""
+    module = types.ModuleType(name)
+    sys.modules[name] = module
+    try:
+        code = compile(source, FILENAME, "exec", dont_inherit=True)
+    except MemoryError as error:
+        return _failure("memory", error), {}
+    except SyntaxError as error:
+        text = f"{type(error).__name__}: {error.msg}"
+        return {"status": "syntax_error", "error": text, "line": error.lineno}, {}
+    except (ValueError, RecursionError, OverflowError) as error:  # null bytes, lone surrogates, absurd nesting
+        return _failure("syntax_error", error), {}
+    answer = _guarded(lambda: exec(code, module.__dict__))
+    missing = [name for name in functions if not callable(module.__dict__.get(name))]
+    if answer["status"] == "returned" and missing:
+        answer = {"status": "no_entry_point", "error": f"the program defines no function {missing[0]!r}"}
+    return answer, module.__dict__
+
+
+def _answer(request: dict[str, Any], names: dict[str, Any], result_bytes: int) -> Answer:
+    if "script" in request:
+        return _guarded(lambda: exec(compile(request["script"], "<script>", "exec", dont_inherit=True), names))
+    args, kwargs = decode(request["args"]), decode(request["kwargs"])
+    returned: list[Any] = []
+    answer = _guarded(lambda: returned.append(names[request["function"]](*args, **kwargs)))
+    return _plain(returned[0], result_bytes) if answer["status"] == "returned" else answer
+
+
+def _guarded(action: Callable[[], object]) -> Answer:
+    """Run the program's code; whatever it raises, `SystemExit` too, is an answer."""
+    try:
+        action()
+    except MemoryError as error:
+        return _failure("memory", error)
+    except SystemExit as error:
+        return {**_failure("exception", error), "exit": _exit_status(error.code)}
+    except BaseException as error:
+        return _failure("exception", error)
+    return {"status": "returned"}
+
+
+def _exit_status(code: object) -> int:
+    """Of `sys.exit(code)`: nothing is 0, a message is 1."""
+    return code if type(code) is int else int(code is not None)
+
+
+def _plain(value: Any, result_bytes: int) -> Answer:
+    """The answer that carries `value`, or says why it cannot leave the process."""
+    try:
+        form = encode(value)
+        size = len(json.dumps(form))
+    except MemoryError as error:
+        return _failure("memory", error)
+    except BaseException as error:
+        status = "not_plain" if isinstance(error, PlainValueError) else "exception"
+        return _failure(status, error)
+    if size > result_bytes:
+        return {"status": "output_limit", "error": f"the value takes {size} bytes, over the limit of {result_bytes}"}
+    return {"status": "returned", "value": form}
+
+
+def _failure(status: str, error: BaseException) -> Answer:
+    try:
+        text = f"{type(error).__name__}: {error}"[:500]
+    except BaseException:  # the program's own __str__
+        text = type(error).__name__
+    return {"status": status, "error": text, "line": _line(error)}
+
+
+def _line(error: BaseException) -> int | None:
+    """Line of the program's innermost frame in the traceback."""
+    line, trace = None, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == FILENAME:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
+
+
+# ------------------------------------------------------------------------------------------- the process
+
+
+def _receive(channel: int) -> tuple[bytes, bytes]:
+    size, nonce = INPUT.unpack(read_exact(channel, INPUT.size))
+    return nonce, read_exact(channel, size)
+
+
+def _send(channel: int, nonce: bytes, answer: Answer, lines: set[int] | None, *, more: bool) -> None:
+    if lines is not None:
+        answer["lines"] = sorted(lines)
+    body = json.dumps(answer).encode()
+    view = memoryview(ANSWER.pack(len(body), nonce, more) + body)
+    while view:
+        view = view[os.write(channel, view) :]
+
+
+def _give_stdin(text: str) -> None:
+    """Make `text` the standard input, as a file of exactly these bytes."""
+    source = os.memfd_create("stdin")
+    with open(source, "wb", closefd=False) as file:
+        file.write(text.encode("utf-8", "surrogateescape"))
+    os.lseek(source, 0, os.SEEK_SET)
+    os.dup2(source, 0)
+    os.close(source)
+
+
+def _finish_script() -> None:
+    """What an interpreter does after a script's last line: join threads, run exit handlers, flush."""
+    if "threading" in sys.modules:
+        sys.modules["threading"]._shutdown()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.__stdout__):
+        if stream is not None and not stream.closed:
+            stream.flush()
+
+
+def _trace() -> set[int]:
+    """Collect the line numbers of the program that run from now on, in this thread."""
+    lines: set[int] = set()
+
+    def on_line(frame: types.FrameType, event: str, argument: Any) -> Any:
+        if event == "line":
+            lines.add(frame.f_lineno)
+        return on_line
+
+    def on_call(frame: types.FrameType, event: str, argument: Any) -> Any:
+        return on_line if frame.f_code.co_filename == FILENAME else None
+
+    sys.settrace(on_call)
+    return lines

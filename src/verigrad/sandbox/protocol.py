@@ -1,0 +1,74 @@
+"""Bytes on the wire: messages between the judge's process and a worker, frames between a worker and a program.
+
+A *message* (trusted at both ends) is a list of byte strings. A *frame* travels on a program's private
+channel: the supervisor sends one input, the program's harness sends one answer back under the nonce of
+that input, and the next input is sent only then. So a program can neither know later inputs nor answer
+them beforehand. Nothing is ever pickled. Standard library only: the worker loads this file too.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import struct
+import time
+from collections.abc import Sequence
+
+__all__ = ["ANSWER", "INPUT", "NONCE_BYTES", "pack", "read_exact", "read_message", "write_all"]
+
+NONCE_BYTES = 8
+INPUT = struct.Struct(f"!I{NONCE_BYTES}s")  # length of the body, nonce
+ANSWER = struct.Struct(f"!I{NONCE_BYTES}s?")  # length of the body, nonce, whether more inputs may follow
+_COUNT = struct.Struct("!II")  # number of parts, bytes after this header
+
+
+def pack(parts: Sequence[bytes]) -> bytes:
+    """Return the message made of `parts`."""
+    lengths = struct.pack(f"!{len(parts)}I", *map(len, parts))
+    return b"".join((_COUNT.pack(len(parts), len(lengths) + sum(map(len, parts))), lengths, *parts))
+
+
+def read_message(fd: int, timeout_s: float | None = None) -> list[bytes]:
+    """Read one message.
+
+    Raises:
+        EOFError: the other end is gone.
+        TimeoutError: the message was not complete in time.
+    """
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    count, size = _COUNT.unpack(read_exact(fd, _COUNT.size, deadline))
+    body = read_exact(fd, size, deadline)
+    start = 4 * count
+    parts = []
+    for length in struct.unpack(f"!{count}I", body[:start]):
+        parts.append(body[start : start + length])
+        start += length
+    return parts
+
+
+def read_exact(fd: int, size: int, deadline: float | None = None) -> bytes:
+    """Read `size` bytes from a blocking descriptor; `deadline` is on the monotonic clock."""
+    chunks = []
+    while size > 0:
+        if deadline is not None:
+            _wait_readable(fd, deadline)
+        chunk = os.read(fd, min(size, 1 << 20))
+        if not chunk:
+            raise EOFError("the other end closed the connection")
+        chunks.append(chunk)
+        size -= len(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _wait_readable(fd: int, deadline: float) -> None:
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+        raise TimeoutError("no message in time")
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write everything to a blocking descriptor."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]

@@ -1,0 +1,249 @@
+"""The supervisor: runs one program at a time and is the only one that talks to it.
+
+It takes a job from the judge's process, feeds the inputs to a process that the fork-server made, one by
+one, enforces the deadlines and caps from outside, has the process tree killed, and passes the answers on
+without looking into them. Standard library only; it holds no expected value.
+
+A job is a message `[limits, setup, input, ...]`, all JSON; the reply is `[report, stdout, answer, ...]`,
+where the first answer speaks of loading. The report holds `status` (None if the program answered all, or
+what ended it), `error`, `violations`, `cpu_ms` per answer, `total_cpu_ms` and `exit` (a wait status).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from verigrad.sandbox.program import MEMORY_EXIT
+from verigrad.sandbox.protocol import ANSWER, INPUT, NONCE_BYTES, pack, read_message, write_all
+from verigrad.sandbox.zygote import ENDED, STARTED
+
+__all__ = ["run_supervisor"]
+
+_FRAME_SLACK = 10_000_000
+"""An answer may exceed `result_bytes` by this much: the traced lines and error text around the value."""
+_CHUNK = 1 << 16
+_BACKSTOP_MS = 5
+"""Shortest wait between two looks at the CPU clock."""
+
+
+class _Stopped(Exception):
+    """The program is over before it answered everything; `status` says why."""
+
+    def __init__(self, status: str, error: str) -> None:
+        super().__init__(error)
+        self.status, self.error = status, error
+
+
+class _Died(Exception):
+    """The program's process ended; how is known once it is reaped."""
+
+
+def run_supervisor(parent: int, link: socket.socket) -> None:
+    """Serve jobs from `parent` until it closes its end. `link` leads to the fork-server.
+
+    Raises:
+        EOFError: the fork-server is gone.
+    """
+    write_all(parent, pack([b"ready"]))
+    while True:
+        try:
+            limits, *frames = read_message(parent)
+        except EOFError:
+            return
+        reply = _run(json.loads(limits), frames, _receive_program(link, parent), link)
+        write_all(parent, pack(reply))
+
+
+def _receive_program(link: socket.socket, parent: int) -> _Program:
+    message, fds, _, _ = socket.recv_fds(link, STARTED.size, 3)
+    if not message:
+        raise EOFError("the fork-server is gone")
+    (pid,) = STARTED.unpack(message)
+    return _Program(pid, *fds, parent=parent)
+
+
+def _run(limits: dict[str, Any], frames: list[bytes], program: _Program, link: socket.socket) -> list[bytes]:
+    """Put every frame to the program, then end it."""
+    program.begin(limits)
+    status, error, died = None, "", False
+    try:
+        for frame in frames:
+            if not program.ask(frame):
+                break
+    except _Stopped as stop:
+        status, error = stop.status, stop.error
+    except _Died:
+        died = True
+    link.send(b"e")
+    ended = link.recv(ENDED.size)
+    if not ended:
+        raise EOFError("the fork-server is gone")
+    exit_status, cpu_s, peak_kib = ENDED.unpack(ended)
+    if died:
+        status, error = _cause_of_death(exit_status, cpu_s, peak_kib, limits)
+    if not program.drain():
+        status, error = status or "output_limit", error or program.too_much_output()
+    program.close()
+    report = {
+        "status": status,
+        "error": error,
+        "cpu_ms": program.cpu_ms,
+        "total_cpu_ms": 1000 * cpu_s,
+        "exit": exit_status if died else None,
+    }
+    return [json.dumps(report).encode(), bytes(program.stdout), *program.answers]
+
+
+def _cause_of_death(exit_status: int, cpu_s: float, peak_kib: int, limits: dict[str, Any]) -> tuple[str, str]:
+    code = os.waitstatus_to_exitcode(exit_status)
+    if code == MEMORY_EXIT or (code == -signal.SIGKILL and peak_kib > 512 * limits["memory_mb"]):
+        return "memory", f"out of memory (limit {limits['memory_mb']} MiB)"
+    if code == -signal.SIGXCPU or (code == -signal.SIGKILL and cpu_s >= limits["cpu_s"]):
+        return "timeout", f"over {limits['cpu_s']} s of CPU time"
+    if code < 0:
+        return "crashed", f"killed by signal {-code} ({signal.Signals(-code).name})"
+    return "crashed", f"the process ended with exit status {code} before it answered"
+
+
+@dataclass
+class _Program:
+    """A running program: its descriptors, deadlines and what it gave so far."""
+
+    pid: int
+    channel: int
+    out: int
+    err: int
+    parent: int
+    answers: list[bytes] = field(default_factory=list)
+    cpu_ms: list[float] = field(default_factory=list)
+    stdout: bytearray = field(default_factory=bytearray)
+    output: int = 0
+
+    def begin(self, limits: dict[str, Any]) -> None:
+        """Start the clocks."""
+        self.limits = limits
+        self.pidfd = os.pidfd_open(self.pid)
+        self.poll = select.poll()
+        for fd in (self.channel, self.out, self.err, self.pidfd, self.parent):
+            self.poll.register(fd, select.POLLIN)
+        for fd in (self.channel, self.out, self.err):
+            os.set_blocking(fd, False)
+        self.first_cpu = self.cpu = self._cpu_clock()
+        self.wall_deadline = time.monotonic() + limits["wall_s"]
+
+    def ask(self, body: bytes) -> bool:
+        """Send one frame and keep its answer; returns whether the program takes another.
+
+        Raises:
+            _Stopped: a limit was passed or the channel misused.
+            _Died: the process ended without an answer.
+        """
+        before = self.cpu
+        nonce = os.urandom(NONCE_BYTES)
+        pending = self._write(memoryview(INPUT.pack(len(body), nonce) + body))
+        received = bytearray()
+        while True:
+            if pending:
+                self.poll.modify(self.channel, select.POLLIN | select.POLLOUT)
+            ready = dict(self.poll.poll(self._patience_ms()))
+            self._check_deadlines()
+            if pending:
+                pending = self._write(pending)
+                if not pending:
+                    self.poll.modify(self.channel, select.POLLIN)
+            if self.channel in ready and self._read_answer(received, nonce):
+                self.cpu_ms.append(1000 * (self.cpu - before))
+                return bool(ANSWER.unpack_from(received)[2])
+            self._read_outputs(ready)
+            if self.parent in ready:
+                raise EOFError("the judge's process is gone")
+            if self.pidfd in ready and self.channel not in ready:
+                raise _Died
+
+    def _write(self, data: memoryview) -> memoryview:
+        try:
+            return data[os.write(self.channel, data) :]
+        except BlockingIOError:
+            return data
+        except (BrokenPipeError, ConnectionResetError):  # reading will tell
+            return memoryview(b"")
+
+    def _read_answer(self, received: bytearray, nonce: bytes) -> bool:
+        """Read what is there; True once `received` holds the answer to `nonce`, complete and nothing else."""
+        try:
+            chunk = os.read(self.channel, _CHUNK)
+        except BlockingIOError:
+            return False
+        except ConnectionResetError:
+            chunk = b""
+        if not chunk:
+            raise _Died
+        received += chunk
+        if len(received) < ANSWER.size:
+            return False
+        length, given, _ = ANSWER.unpack_from(received)
+        size = ANSWER.size + length
+        if given != nonce or length > self.limits["result_bytes"] + _FRAME_SLACK or len(received) > size:
+            raise _Stopped("violation", "the program wrote to the judge's channel")
+        if len(received) < size:
+            return False
+        self.answers.append(bytes(received[ANSWER.size :]))
+        return True
+
+    def _read_outputs(self, ready: dict[int, int]) -> None:
+        for fd in (self.out, self.err):
+            if fd in ready and not self._read_output(fd):
+                self.poll.unregister(fd)
+
+    def _read_output(self, fd: int) -> bool:
+        """Read a chunk; False at the end of the stream."""
+        chunk = os.read(fd, _CHUNK)
+        self.output += len(chunk)
+        if fd == self.out:
+            self.stdout += chunk
+        if self.output > self.limits["output_bytes"]:
+            raise _Stopped("output_limit", self.too_much_output())
+        return bool(chunk)
+
+    def too_much_output(self) -> str:
+        return f"over {self.limits['output_bytes']} bytes of output"
+
+    def drain(self) -> bool:
+        """Read what is left in the pipes of an ended program; False if it was too much."""
+        try:
+            for fd in (self.out, self.err):
+                with contextlib.suppress(BlockingIOError):  # someone else still holds the pipe
+                    while self._read_output(fd):
+                        pass
+        except _Stopped:
+            return False
+        return True
+
+    def close(self) -> None:
+        for fd in (self.channel, self.out, self.err, self.pidfd):
+            os.close(fd)
+
+    def _cpu_clock(self) -> float:
+        """CPU seconds of the process so far; the clock id is Linux's for another process."""
+        with contextlib.suppress(OSError):  # it ended: the last reading stands
+            self.cpu = time.clock_gettime(~self.pid << 3 | 2)
+        return self.cpu
+
+    def _patience_ms(self) -> float:
+        cpu_left = self.limits["cpu_s"] - (self.cpu - self.first_cpu)
+        wall_left = self.wall_deadline - time.monotonic()
+        return max(_BACKSTOP_MS, 1000 * min(cpu_left, wall_left) + 1)
+
+    def _check_deadlines(self) -> None:
+        if self._cpu_clock() - self.first_cpu > self.limits["cpu_s"]:
+            raise _Stopped("timeout", f"over {self.limits['cpu_s']} s of CPU time")
+        if time.monotonic() > self.wall_deadline:
+            raise _Stopped("timeout", f"over {self.limits['wall_s']} s of elapsed time")

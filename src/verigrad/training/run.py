@@ -1,0 +1,268 @@
+"""The run folder: a contract between training, resuming, reporting and people.
+
+    config.toml          every setting, resolved
+    metrics.jsonl        one JSON object a line, flushed as written
+    rollouts/            step-000012.jsonl: prompts, completions, verdicts, scores
+    evaluations/         <split>-<before|after>.jsonl: one row a sample
+    checkpoints/         step-000025/: weights, optimizer, manifest; each complete or absent
+    model/               the result, as any tool can load it
+    events.*             TensorBoard, where it is installed
+    summary.json         the final figures
+    report.html          the page
+
+Checkpoints are written beside their place and renamed, and carry a digest of each file. A resumed run goes on
+from the last good one; rows written after it are set aside in `metrics.superseded.jsonl`, never deleted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from verigrad.errors import CheckpointError, RunError
+from verigrad.models.checkpoint import new_folder
+
+__all__ = ["Run", "TrainState", "load_state", "save_state"]
+
+
+@dataclass(frozen=True)
+class TrainState:
+    """What a loop needs besides its settings to go on: how many steps are done, and its own notes."""
+
+    step: int
+    notes: Mapping[str, Any]
+
+
+class Run:
+    """An open run folder."""
+
+    def __init__(self, folder: Path, *, start_step: int) -> None:
+        self.folder = folder
+        self.start_step = start_step
+        self._metrics = (folder / "metrics.jsonl").open("a", encoding="utf-8")
+        self._tensorboard = _tensorboard(folder)
+
+    @classmethod
+    def create(cls, folder: Path, config_toml: str) -> Run:
+        """Start a new run.
+
+        Raises:
+            RunError: the folder already holds a run, or cannot be written.
+        """
+        if (folder / "config.toml").exists():
+            raise RunError(
+                f"{folder} already holds a run; continue it with --resume, or choose another folder with --run"
+            )
+        try:
+            for part in ("rollouts", "evaluations", "checkpoints"):
+                (folder / part).mkdir(parents=True, exist_ok=True)
+            _write_atomically(folder / "config.toml", config_toml)
+        except OSError as error:
+            raise RunError(f"cannot write the run folder {folder}: {error}; choose another with --run") from error
+        return cls(folder, start_step=0)
+
+    @classmethod
+    def resume(cls, folder: Path, changed: Iterable[str]) -> tuple[Run, Path | None]:
+        """Open a run to continue it; returns it and its last good checkpoint (None: start from the beginning).
+
+        Args:
+            changed: settings that differ from the run's own, as `key: old -> new`.
+
+        Raises:
+            RunError: there is no run, or its settings have changed.
+            CheckpointError: there are checkpoints but every one is damaged.
+        """
+        if not (folder / "config.toml").exists():
+            raise RunError(f"nothing to resume at {folder}: no config.toml there; start it without --resume")
+        differences = list(changed)
+        if differences:
+            raise RunError(
+                f"the settings of {folder} have changed: {'; '.join(differences)}. A resumed run must repeat the "
+                f"trajectory it began; undo the change, or start a new run from its weights with "
+                f"--model {folder}/model or --run elsewhere"
+            )
+        checkpoint = _last_good(folder / "checkpoints")
+        step = 0 if checkpoint is None else int(checkpoint.name.removeprefix("step-"))
+        _set_aside(folder / "metrics.jsonl", after=step)
+        return cls(folder, start_step=step), checkpoint
+
+    def log(self, row: Mapping[str, Any]) -> None:
+        """Append a row to `metrics.jsonl` (and TensorBoard); on disk when this returns.
+
+        Raises:
+            RunError: the disk is full or gone.
+        """
+        try:
+            self._metrics.write(json.dumps(row) + "\n")
+            self._metrics.flush()
+        except OSError as error:
+            raise RunError(
+                f"cannot append to {self.folder / 'metrics.jsonl'}: {error}; free space, then --resume"
+            ) from error
+        if self._tensorboard is not None:
+            for key, value in row.items():
+                if isinstance(value, int | float) and key != "step":
+                    self._tensorboard.add_scalar(f"{row.get('kind', 'train')}/{key}", value, row.get("step", 0))
+
+    def write_rows(self, name: str, rows: Iterable[Mapping[str, Any]]) -> Path:
+        """Write a JSONL file of the run (`rollouts/...`, `evaluations/...`), whole or not at all."""
+        path = self.folder / name
+        _write_atomically(path, "".join(json.dumps(row) + "\n" for row in rows))
+        return path
+
+    def read_rows(self, name: str) -> list[dict[str, Any]] | None:
+        """Rows of a JSONL file of the run, or None where it was not written yet."""
+        path = self.folder / name
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else None
+
+    def write_summary(self, summary: Mapping[str, Any]) -> Path:
+        path = self.folder / "summary.json"
+        _write_atomically(path, json.dumps(summary, indent=2) + "\n")
+        return path
+
+    def checkpoint_folder(self, step: int) -> Path:
+        return self.folder / "checkpoints" / f"step-{step:06d}"
+
+    def forget_old_checkpoints(self, keep: int, protect: Iterable[int] = ()) -> None:
+        """Delete all but the last `keep` checkpoints and those of the steps in `protect`."""
+        protected = {self.checkpoint_folder(step) for step in protect}
+        for folder in _checkpoints(self.folder / "checkpoints")[: -max(1, keep)]:
+            if folder not in protected:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def close(self) -> None:
+        self._metrics.close()
+        if self._tensorboard is not None:
+            self._tensorboard.close()
+
+
+def save_state(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: TrainState) -> None:
+    """Write a checkpoint: trainable weights, optimizer, notes, and a manifest with each file's digest.
+
+    Raises:
+        CheckpointError: the disk is full or not writable; older checkpoints are untouched.
+    """
+    with new_folder(folder) as building:
+        save_file(_trainable(model), building / "weights.safetensors")
+        torch.save(optimizer.state_dict(), building / "optimizer.pt")
+        (building / "state.json").write_text(json.dumps({"step": state.step, "notes": dict(state.notes)}))
+        digests = {file.name: _digest(file) for file in sorted(building.iterdir())}
+        (building / "manifest.json").write_text(json.dumps(digests, indent=2))
+
+
+def load_state(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> TrainState:
+    """Put a checkpoint's weights and optimizer state in place; returns the rest.
+
+    Raises:
+        CheckpointError: it does not fit this model or optimizer.
+    """
+    saved = load_file(folder / "weights.safetensors")
+    current = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    wrong = [name for name in current.keys() ^ saved.keys()]
+    wrong += [name for name in current.keys() & saved.keys() if current[name].shape != saved[name].shape]
+    if wrong:
+        raise CheckpointError(
+            f"{folder} is of another model: {len(wrong)} weights differ, such as {sorted(wrong)[0]!r}"
+        )
+    with torch.no_grad():
+        for name, parameter in current.items():
+            parameter.copy_(saved[name])
+    optimizer.load_state_dict(torch.load(folder / "optimizer.pt", weights_only=True, map_location="cpu"))
+    state = json.loads((folder / "state.json").read_text())
+    return TrainState(state["step"], state["notes"])
+
+
+def _trainable(model: nn.Module) -> dict[str, Tensor]:
+    return {name: p.detach().cpu().contiguous() for name, p in model.named_parameters() if p.requires_grad}
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    """Complete checkpoint folders, oldest first; those still being written start with a dot."""
+    return sorted(path for path in folder.glob("step-*") if path.is_dir())
+
+
+def _last_good(folder: Path) -> Path | None:
+    """The newest checkpoint whose files have the digests of its manifest.
+
+    Raises:
+        CheckpointError: there are some, and all are damaged.
+    """
+    complaints = []
+    for checkpoint in reversed(_checkpoints(folder)):
+        damage = _damage(checkpoint)
+        if damage is None:
+            return checkpoint
+        complaints.append(f"{checkpoint.name}: {damage}")
+    if complaints:
+        raise CheckpointError(
+            f"every checkpoint in {folder} is damaged ({'; '.join(complaints)}). Nothing was deleted; to start "
+            "again from the beginning, move the checkpoints folder away"
+        )
+    return None
+
+
+def _damage(checkpoint: Path) -> str | None:
+    try:
+        manifest = json.loads((checkpoint / "manifest.json").read_text())
+        for name, digest in manifest.items():
+            if _digest(checkpoint / name) != digest:
+                return f"{name} has changed since it was written"
+    except (OSError, ValueError) as error:
+        return str(error)
+    return None
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _set_aside(metrics: Path, after: int) -> None:
+    """Keep the rows up to a step; move the rest, and a line a kill cut short, to `metrics.superseded.jsonl`."""
+    if not metrics.exists():
+        return
+    kept, superseded = [], []
+    for line in metrics.read_text().splitlines():
+        (kept if _row_step(line) <= after else superseded).append(line)
+    if superseded:
+        with metrics.with_name("metrics.superseded.jsonl").open("a", encoding="utf-8") as aside:
+            aside.writelines(line + "\n" for line in superseded)
+        _write_atomically(metrics, "".join(line + "\n" for line in kept))
+
+
+def _row_step(line: str) -> float:
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return float("inf")
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        building = path.with_name(f".{path.name}.{os.getpid()}")
+        with building.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        building.replace(path)
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error}; what was written before is untouched") from error
+
+
+def _tensorboard(folder: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:  # the extra is not installed: metrics.jsonl holds the same rows
+        return None
+    return SummaryWriter(str(folder))

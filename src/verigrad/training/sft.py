@@ -1,0 +1,211 @@
+"""Supervised fine-tuning: maximum likelihood of demonstrated answers, the prompt not trained on."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import torch
+
+from verigrad.algorithms.reductions import token_mean
+from verigrad.algorithms.supervised import cross_entropy
+from verigrad.errors import ConfigError, TaskError
+from verigrad.models.base import Batch
+from verigrad.models.causal import score_pack
+from verigrad.models.chat import answer_ids, prompt_ids
+from verigrad.models.packing import pack_views
+from verigrad.seeds import derive_seed
+from verigrad.settings import diff, load_config, to_toml
+from verigrad.tasks import load_tasks
+from verigrad.tasks.base import TaskSet
+from verigrad.training.batching import rows_batch
+from verigrad.training.config import SFTConfig
+from verigrad.training.optim import clip_gradients, learning_rate, make_optimizer, set_learning_rate
+from verigrad.training.reporter import Reporter, Silent
+from verigrad.training.run import Run, TrainState, load_state, save_state
+from verigrad.training.stage import Stage, open_stage
+from verigrad.types import Message, Row
+
+__all__ = ["Demonstration", "demonstration_rows", "gold_demonstrations", "read_demonstrations", "train"]
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """A conversation and the answer to learn."""
+
+    messages: tuple[Message, ...]
+    answer: str
+
+
+def train(config: SFTConfig, *, resume: bool = False, reporter: Reporter | None = None) -> Path:
+    """Run supervised fine-tuning; returns the run folder.
+
+    Raises:
+        ConfigError: settings contradict each other, or no demonstration fits `max_length`.
+        RunError: the run folder cannot be used.
+        TaskError: a demonstration file is malformed.
+    """
+    reporter = reporter or Silent()
+    tasks = load_tasks(config.tasks) if config.tasks else None
+    demonstrations = gold_demonstrations(tasks) if tasks else read_demonstrations(Path(config.data))
+    run, checkpoint = _open_run(config, resume)
+    stage = open_stage(config, reporter, [task.id for task in tasks.tasks] if tasks else [])
+    try:
+        parts = demonstration_rows(stage.tokenizer, demonstrations, config.system or None, config.max_length)
+        reporter.message(
+            f"{len(parts)} demonstrations; {len(demonstrations) - len(parts)} longer than max_length left out"
+        )
+        if not parts:
+            raise ConfigError(f"none of {len(demonstrations)} demonstrations fits max_length = {config.max_length}")
+        optimizer = make_optimizer(stage.model, config.optim)
+        steps = config.epochs * -(-len(parts) // config.batch_size)
+        if checkpoint is None:
+            stage.evaluate_splits(run, "before")
+        else:
+            load_state(checkpoint, stage.model, optimizer)
+            reporter.message(f"resumed after step {run.start_step}")
+        reporter.begin("training", steps)
+        reporter.advance(run.start_step)
+        for step in range(run.start_step, steps):
+            started = time.perf_counter()
+            batch = _step_batch(parts, step, config)
+            row = {"step": step + 1, "kind": "train", **_update(stage, optimizer, batch, config, step, steps)}
+            row["seconds"] = time.perf_counter() - started
+            run.log(row)
+            reporter.step(row)
+            _after_step(step + 1, steps, config, stage, run, optimizer)
+            reporter.advance()
+        reporter.end()
+        stage.refresh_engine(steps)
+        stage.finish(run, {"steps": steps, "demonstrations": len(parts)})
+    finally:
+        stage.close()
+        run.close()
+    return run.folder
+
+
+def gold_demonstrations(tasks: TaskSet) -> list[Demonstration]:
+    """Each task's gold program (or answer), in the form a chat model would give it.
+
+    Raises:
+        ConfigError: no task of the source has one.
+    """
+    found = []
+    for task in tasks.tasks:
+        gold = tasks.oracle(task).gold
+        if gold is not None:
+            answer = f"```{task.language}\n{gold.strip()}\n```" if task.language != "text" else gold.strip()
+            found.append(Demonstration((Message("user", task.prompt),), answer))
+    if not found:
+        raise ConfigError(f"task source {tasks.name!r} has no gold programs to demonstrate; use data instead")
+    return found
+
+
+def read_demonstrations(file: Path) -> list[Demonstration]:
+    """Read JSONL rows `{"prompt", "completion"}` or `{"messages": [{"role", "content"}, ...]}` (assistant last).
+
+    Raises:
+        ConfigError: the file cannot be read.
+        TaskError: a row is malformed, with its line number.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise ConfigError(f"cannot read demonstrations from {file}: {error}") from error
+    return [_demonstration(line, f"{file}:{number}") for number, line in enumerate(lines, 1) if line.strip()]
+
+
+def _demonstration(line: str, place: str) -> Demonstration:
+    try:
+        row: dict[str, Any] = json.loads(line)
+        if "messages" in row:
+            messages = tuple(Message(message["role"], message["content"]) for message in row["messages"])
+            if messages[-1].role != "assistant":
+                raise ValueError(f"the last message is of role {messages[-1].role!r}, wanted 'assistant'")
+            return Demonstration(messages[:-1], messages[-1].content)
+        return Demonstration((Message("user", row["prompt"]),), row["completion"])
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise TaskError(
+            f"{place}: {error!r}; wanted an object with prompt and completion, or with messages ending in the assistant's"
+        ) from error
+
+
+def demonstration_rows(
+    tokenizer: Any, demonstrations: Sequence[Demonstration], system: str | None, max_length: int
+) -> list[Row]:
+    """Rows whose mask covers the answer and its end token; those longer than `max_length` are left out."""
+    built = []
+    for demonstration in demonstrations:
+        messages = ((Message("system", system),) if system else ()) + demonstration.messages
+        prompt, answer = prompt_ids(tokenizer, messages), answer_ids(tokenizer, demonstration.answer)
+        ids = prompt + answer
+        if len(ids) <= max_length:
+            mask = (False,) * len(prompt) + (True,) * len(answer)
+            built.append(Row(ids, mask, (0.0,) * len(ids), (1.0,) * len(ids), {}, len(prompt)))
+    return built
+
+
+def _step_batch(parts: Sequence[Row], step: int, config: SFTConfig) -> Batch:
+    """Demonstrations of a step: each epoch in an order drawn from (seed, epoch); the last step may be smaller."""
+    per_epoch = -(-len(parts) // config.batch_size)
+    epoch, index = divmod(step, per_epoch)
+    order = list(range(len(parts)))
+    Random(derive_seed(config.seed, "order", epoch)).shuffle(order)
+    chosen = [parts[i] for i in order[index * config.batch_size : (index + 1) * config.batch_size]]
+    numbers = list(range(len(chosen)))
+    return rows_batch(chosen, numbers, numbers, [0.0] * len(chosen))
+
+
+def _update(
+    stage: Stage, optimizer: torch.optim.Optimizer, batch: Batch, config: SFTConfig, step: int, steps: int
+) -> dict[str, float]:
+    weights = token_mean(batch.mask, batch.rollout_index, batch.group_ids)
+    total, entropy = 0.0, 0.0
+    stage.model.train()
+    for pack in pack_views(batch.views, token_budget=config.token_budget):
+        rows = sorted(set(pack.rows))
+        scores = score_pack(stage.model, pack, batch, dtype=stage.dtype)
+        loss = (cross_entropy(scores.values[rows].cpu(), batch.mask[rows]) * weights[rows]).sum()
+        loss.backward()
+        total += float(loss.detach())
+        assert scores.entropy is not None
+        entropy += float(scores.entropy.sum())
+    stage.model.eval()
+    set_learning_rate(optimizer, learning_rate(config.optim, step, steps))
+    norm = clip_gradients((p for p in stage.model.parameters() if p.requires_grad), config.optim.max_grad_norm)
+    optimizer.step()
+    optimizer.zero_grad()
+    tokens = int(batch.mask.sum())
+    return {
+        "loss": total,
+        "entropy": entropy / tokens,
+        "grad_norm": norm,
+        "learning_rate": optimizer.param_groups[0]["lr"],
+        "completion_tokens_total": tokens,
+    }
+
+
+def _open_run(config: SFTConfig, resume: bool) -> tuple[Run, Path | None]:
+    folder = Path(config.run)
+    if not resume:
+        return Run.create(folder, to_toml(config)), None
+    stored = folder / "config.toml"
+    changed = diff(load_config(SFTConfig, stored, ()), config) if stored.exists() else []
+    return Run.resume(folder, changed)
+
+
+def _after_step(
+    step: int, steps: int, config: SFTConfig, stage: Stage, run: Run, optimizer: torch.optim.Optimizer
+) -> None:
+    every = config.report.validate_every
+    if every and (step % every == 0 or step == steps):
+        stage.refresh_engine(step)
+        stage.validate(run, step)
+    if step == steps or (config.checkpoint_every and step % config.checkpoint_every == 0):
+        save_state(run.checkpoint_folder(step), stage.model, optimizer, TrainState(step, {}))
+        run.forget_old_checkpoints(config.keep_checkpoints)

@@ -1,0 +1,252 @@
+"""What every training loop has around it: model, sampler, judge, run folder, evaluation before and after."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import resource
+import time
+from collections.abc import Coroutine, Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any, TypeVar
+
+import torch
+
+from verigrad.agents.single_turn import SingleTurn
+from verigrad.engines.base import Engine, SamplingParams
+from verigrad.engines.local import LocalEngine
+from verigrad.errors import ConfigError
+from verigrad.evaluation.benchmark import evaluate
+from verigrad.evaluation.compare import results_by_task, summarize_split
+from verigrad.evaluation.pass_at_k import summarize
+from verigrad.evaluation.report import write_report
+from verigrad.models.causal import load_causal, pick_device
+from verigrad.models.checkpoint import save_model
+from verigrad.models.lora import add_lora, full_tensors
+from verigrad.sandbox.judge import Judge
+from verigrad.sandbox.process import ProcessSandbox
+from verigrad.seeds import derive_seed
+from verigrad.tasks import load_tasks
+from verigrad.tasks.base import TaskSet
+from verigrad.training.config import LoraConfig, ReportConfig, RLConfig, SamplingConfig, SFTConfig
+from verigrad.training.reporter import Reporter
+from verigrad.training.run import Run
+from verigrad.types import Rollout
+
+__all__ = ["TORCH_DTYPES", "Stage", "check_disjoint", "open_stage", "sampling_params"]
+
+Result = TypeVar("Result")
+TORCH_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+_LEVELS = ("none", "process", "namespaces", "full")
+
+
+@dataclass
+class Stage:
+    """The parts of one training stage; `close` ends its processes.
+
+    `wait` runs a coroutine on the stage's one event loop, which engine and sandbox live on.
+    """
+
+    config: RLConfig | SFTConfig
+    model: Any
+    tokenizer: Any
+    engine: Engine
+    judge: Judge
+    reporter: Reporter
+    splits: dict[str, TaskSet]
+    validation: TaskSet | None
+    dtype: torch.dtype
+    device: torch.device
+    runner: asyncio.Runner
+    started: float = field(default_factory=time.perf_counter)
+
+    def wait(self, work: Coroutine[Any, Any, Result]) -> Result:
+        return self.runner.run(work)
+
+    def close(self) -> None:
+        self.wait(self.engine.close())
+        self.wait(self.judge.sandbox.close())
+        self.runner.close()
+
+    def agent(self, params: SamplingParams) -> SingleTurn:
+        return SingleTurn(self.tokenizer, params, system=self.config.system or None)
+
+    def refresh_engine(self, step: int) -> None:
+        """Give the sampler the weights as they are now."""
+        self.wait(self.engine.update_weights("base", step, full_tensors(self.model)))
+
+    def sample_split(self, name: str, taskset: TaskSet, num_samples: int) -> list[dict[str, Any]]:
+        """Evaluate a task set with the report's sampling; the same draws before and after."""
+        report = self.config.report
+        params = sampling_params(self.config.sampling, temperature=report.temperature, max_tokens=report.max_tokens)
+
+        def advance(_: Rollout) -> None:
+            self.reporter.advance()
+
+        self.reporter.begin(f"evaluating {name}", len(taskset) * num_samples)
+        rows = self.wait(
+            evaluate(
+                taskset,
+                agent=self.agent(params),
+                engine=self.engine,
+                judge=self.judge,
+                num_samples=num_samples,
+                seed=derive_seed(self.config.seed, "evaluate", name),
+                on_rollout=advance,
+            )
+        )
+        self.reporter.end()
+        return rows
+
+    def evaluate_splits(self, run: Run, when: str) -> None:
+        """Evaluate the reported splits and store their rows, unless an earlier start of this run did already."""
+        for name, taskset in self.splits.items():
+            file = f"evaluations/{name}-{when}.jsonl"
+            rows = run.read_rows(file)
+            if rows is None:
+                rows = self.sample_split(f"{name} {when}", taskset, self.config.report.samples)
+                run.write_rows(file, rows)
+            estimate = summarize(results_by_task(rows), 1)
+            self.reporter.message(
+                f"{name}, {when}: pass@1 {estimate.value:.1%} [{estimate.low:.1%}, {estimate.high:.1%}] "
+                f"over {estimate.num_tasks} tasks"
+            )
+
+    def validate(self, run: Run, step: int) -> float | None:
+        """Evaluate on the validation set and log it; returns pass@1, or None where there is no such set."""
+        if self.validation is None:
+            return None
+        started = time.perf_counter()
+        rows = self.sample_split("validation", self.validation, self.config.report.validation_samples)
+        estimate = summarize(results_by_task(rows), 1)
+        run.log(
+            {
+                "step": step,
+                "kind": "validation",
+                "pass@1": estimate.value,
+                "low": estimate.low,
+                "high": estimate.high,
+                "seconds": time.perf_counter() - started,
+            }
+        )
+        return estimate.value
+
+    def finish(self, run: Run, extra: Mapping[str, Any]) -> None:
+        """Evaluate, save the model, write summary and report."""
+        self.evaluate_splits(run, "after")
+        self.reporter.message(f"saving the model to {run.folder / 'model'}")
+        save_model(self.model, self.tokenizer, run.folder / "model")
+        run.write_summary(self._summary(run, extra))
+        run.close()
+        self.reporter.message(f"report: {write_report(run.folder)}")
+
+    def _summary(self, run: Run, extra: Mapping[str, Any]) -> dict[str, Any]:
+        splits = {}
+        for name in self.splits:
+            before, after = (run.read_rows(f"evaluations/{name}-{when}.jsonl") or [] for when in ("before", "after"))
+            splits[name] = summarize_split(before, after)
+        return {
+            "splits": splits,
+            "seconds": time.perf_counter() - self.started,
+            "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            **extra,
+            "setup": self._setup(),
+        }
+
+    def _setup(self) -> dict[str, Any]:
+        return {
+            "model": self.config.model,
+            "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
+            "device": str(self.device),
+            "dtype": self.config.dtype,
+            "threads": torch.get_num_threads(),
+            "cores": os.cpu_count(),
+            "machine": platform.machine(),
+            "seed": self.config.seed,
+            "sandbox_level": self.judge.sandbox.level,
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("verigrad", "torch", "transformers")},
+        }
+
+
+def open_stage(config: RLConfig | SFTConfig, reporter: Reporter, training_ids: Iterable[str]) -> Stage:
+    """Load the model, start sampler and judge, load the evaluation sets and check they are disjoint."""
+    report: ReportConfig = config.report
+    splits = {name: load_tasks(source) for name, source in report.splits.items()}
+    validation = load_tasks(report.validation) if report.validation else None
+    check_disjoint(training_ids, splits, validation)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    device, dtype = pick_device(config.device), TORCH_DTYPES[config.dtype]
+    reporter.message(f"loading {config.model} (the first time, its weights are converted: half a minute)")
+    model, tokenizer = load_causal(config.model, device=device)
+    # The sampler copies the weights, so it is made before adapters change the model's names.
+    engine = LocalEngine(
+        model, tokenizer, dtype=dtype, device=device, max_slots=config.slots, max_length=config.max_length
+    )
+    model = _prepare(model, config.lora, config.gradient_checkpointing, config.seed)
+    sandbox = ProcessSandbox(workers=config.workers)
+    _check_level(sandbox.level, config)
+    return Stage(
+        config=config,
+        model=model,
+        tokenizer=tokenizer,
+        engine=engine,
+        judge=Judge(sandbox),
+        reporter=reporter,
+        splits=splits,
+        validation=validation,
+        dtype=dtype,
+        device=device,
+        runner=asyncio.Runner(),
+    )
+
+
+def _prepare(model: Any, lora: LoraConfig, gradient_checkpointing: bool, seed: int) -> Any:
+    """Adapters and checkpointing as asked; dropout stays off, so that sampler and trainer agree."""
+    if gradient_checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        model.enable_input_require_grads()
+    if lora.rank > 0:
+        model = add_lora(model, rank=lora.rank, alpha=lora.alpha, targets=lora.targets, seed=seed)
+    return model
+
+
+def _check_level(level: str, config: RLConfig | SFTConfig) -> None:
+    wanted = config.min_level if isinstance(config, RLConfig) else "process"
+    if _LEVELS.index(level) < _LEVELS.index(wanted):
+        raise ConfigError(
+            f"the sandbox reaches level {level!r} on this machine, and min_level asks for {wanted!r}; "
+            "`verigrad doctor` says why; lower min_level only for programs you trust"
+        )
+
+
+def check_disjoint(training_ids: Iterable[str], splits: Mapping[str, TaskSet], validation: TaskSet | None) -> None:
+    """Raise a ConfigError where training, validation and reported splits share a task."""
+    seen = {"training": set(training_ids)}
+    named = {**({"validation": validation} if validation else {}), **splits}
+    for name, taskset in named.items():
+        ids = {task.id for task in taskset.tasks}
+        for other, others in seen.items():
+            shared = ids & others
+            if shared:
+                raise ConfigError(
+                    f"{len(shared)} tasks are in both {other} and {name}, such as {sorted(shared)[0]!r}; "
+                    "training, validation and reported splits must be disjoint"
+                )
+        seen[name] = ids
+
+
+def sampling_params(config: SamplingConfig, *, temperature: float | None = None, max_tokens: int = 0) -> SamplingParams:
+    """A config's sampling for the engine; kept sets are asked for where sampling is truncated."""
+    return SamplingParams(
+        max_tokens=max_tokens or config.max_tokens,
+        temperature=config.temperature if temperature is None else temperature,
+        top_p=config.top_p,
+        top_k=config.top_k,
+        stop=config.stop,
+        kept=config.top_p < 1 or config.top_k > 0,
+    )
