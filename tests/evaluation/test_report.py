@@ -79,7 +79,7 @@ AFTER = {"a1": "passed passed", "a2": "passed passed", "b1": "failed no_code", "
 
 def make_run(folder):
     folder.mkdir()
-    (folder / "config.toml").write_text('name = "<demo>"\n')
+    (folder / "config.toml").write_text('algorithm = "<mine>"\nmodel = "other"\n')
     train = [
         {"step": s, "kind": "train", "reward": 0.1 * s, "pass_rate": 0.25, "no_code": 0.15, "syntax_error": 0.15}
         | {"entropy": 0.5, "completion_tokens": 60 + s, "grad_norm": 0.125, "tokens_per_second": 321.0}
@@ -186,7 +186,7 @@ def test_hostile_text_stays_text_and_nothing_is_fetched(report):
 def test_config_cost_and_caveats_are_there(report):
     _, outline = report
     text = " ".join(outline.text.split())
-    assert 'name = "<demo>"' in text
+    assert 'algorithm = "<mine>"' in text and "tiny · <mine> · 5 steps · 1 min 15 s" in text
     assert "seed 3 model tiny time 1 min 15 s tokens 1,234 peak memory 512 MB" in text
     assert "One run with seed 3" in text
 

@@ -4,6 +4,7 @@ import contextlib
 import copy
 import io
 import os
+import warnings
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 DATA = Path(os.environ.get("VERIGRAD_DATA") or Path(__file__).parents[3] / "shared" / "data")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def data_file():
     """`data_file(name)`: path of a benchmark file, or skip."""
 
@@ -45,14 +46,15 @@ def agrees():
     return _agrees
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def failures():
     """`failures(program, entry_point, tests)`: names of the call tests that a trusted program fails."""
 
     def run(program, entry_point, tests):
         names = {"__name__": "gold"}
         failed = []
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # some canonical solutions have doubtful escapes
             exec(compile(program, "<gold>", "exec"), names)
             for test in tests:
                 value = names[entry_point](*copy.deepcopy(test.args), **test.kwargs)

@@ -225,7 +225,9 @@ def test_comprehension_variables_stay_inside():
 @given(
     st.lists(st.integers(0, 2), max_size=3),
     st.sampled_from([list, tuple]),
-    st.sampled_from(["set(f(1)) == {0, 1}", "sorted(f(1)) == [0, 1, 1]", "tuple(f(1)) == (0, 1)", "f(1) in ([0], (1,))"]),
+    st.sampled_from(
+        ["set(f(1)) == {0, 1}", "sorted(f(1)) == [0, 1, 1]", "tuple(f(1)) == (0, 1)", "f(1) in ([0], (1,))"]
+    ),
 )
 def test_a_program_passes_the_test_exactly_when_it_passes_the_assert(agrees, items, kind, condition):
     value = kind(items)

@@ -42,6 +42,7 @@ _CURVES = (
     ("kl", "KL to the reference", "nats per token", False),
     ("sampler_drift", "Drift between sampler and trainer", "nats per token", False),
     ("tokens_per_second", "Speed", "tokens per second", False),
+    ("loss", "Loss", "loss", False),
 )
 _FORMAT_LABELS = {"c1": "no program found", "c2": "syntax error", "c3": "both, as a share of failures"}
 _GAIN_NOTE = (
@@ -79,8 +80,8 @@ def write_report(run_dir: Path | str, out: Path | str | None = None) -> Path:
 
 
 def _subtitle(run: RunFolder) -> str:
-    setup = run.summary.get("setup", {})
-    words = [str(setup[key]) for key in ("model", "algorithm", "tasks") if key in setup]
+    settings = {**run.settings(), **run.summary.get("setup", {})}
+    words = [str(settings[key]) for key in ("model", "algorithm", "tasks") if settings.get(key)]
     steps = run.metrics.get("train", ())
     if steps:
         words.append(f"{len(steps)} steps")

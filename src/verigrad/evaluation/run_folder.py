@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import math
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,13 @@ class RunFolder:
     evaluations: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]
     summary: Mapping[str, Any]
     problems: Sequence[str]
+
+    def settings(self) -> dict[str, Any]:
+        """The settings as a mapping; empty where `config.toml` is absent or damaged."""
+        try:
+            return tomllib.loads(self.config)
+        except tomllib.TOMLDecodeError:
+            return {}
 
     def curve(self, key: str, kind: str = "train") -> list[tuple[float, float]]:
         """(step, value) wherever the metric is a finite number."""

@@ -11,6 +11,7 @@ from typing import Any
 
 __all__ = [
     "LIBRARY_FD",
+    "apply_fixed_limits",
     "apply_limits",
     "become",
     "become_subreaper",
@@ -122,6 +123,13 @@ def kill_user(uid: int) -> None:
 # ----------------------------------------------------------------------------------------------- limits
 
 
+def apply_fixed_limits() -> None:
+    """Set the limits that are the same for every program: no core dumps, few open files, the usual stack."""
+    _lower(resource.RLIMIT_CORE, 0)
+    _lower(resource.RLIMIT_NOFILE, _OPEN_FILES)
+    _lower(resource.RLIMIT_STACK, _STACK)
+
+
 def apply_limits(limits: dict[str, Any], *, spare_processes: int) -> None:
     """Set the resource limits of this process, soft and hard.
 
@@ -129,12 +137,9 @@ def apply_limits(limits: dict[str, Any], *, spare_processes: int) -> None:
     The CPU limit is a backstop in whole seconds; the supervisor's clock is the fine one.
     """
     megabyte = 1 << 20
-    _lower(resource.RLIMIT_CORE, 0)
     _lower(resource.RLIMIT_CPU, math.ceil(limits["cpu_s"]) + 1)
     _lower(resource.RLIMIT_AS, limits["memory_mb"] * megabyte)
     _lower(resource.RLIMIT_FSIZE, limits["file_mb"] * megabyte)
-    _lower(resource.RLIMIT_NOFILE, _OPEN_FILES)
-    _lower(resource.RLIMIT_STACK, _STACK)
     _lower(resource.RLIMIT_NPROC, spare_processes + limits["processes"])
 
 

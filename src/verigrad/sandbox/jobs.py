@@ -1,19 +1,21 @@
 """What the judge's process sends a worker for a program, and how it reads the reply.
 
-Answers come from the program's process and are not trusted: whatever is malformed is a violation.
+Jobs go to the worker in `marshal`'s form, which is fast and holds plain values only. Answers come from the
+program's process and are not trusted: they are JSON, and whatever is malformed is a violation.
 """
 
 from __future__ import annotations
 
 import json
+import marshal
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from verigrad.errors import SandboxError
 from verigrad.sandbox.base import Call, Execution, ExecutionStatus, Outcome, OutcomeStatus, Script, Stdin
 from verigrad.types import Limits
-from verigrad.values import PlainValueError, decode, encode
+from verigrad.values import decode
 
 __all__ = ["calls_execution", "calls_job", "stdin_execution", "stdin_job"]
 
@@ -56,17 +58,22 @@ def stdin_job(program: str, item: Stdin, limits: Limits, trace_lines: bool) -> l
 
 
 def _message(limits: Limits, setup: dict[str, Any], requests: list[dict[str, Any]]) -> list[bytes]:
-    setup["limits"] = asdict(limits)
-    return [json.dumps(part).encode() for part in (setup["limits"], setup, *requests)]
+    setup["limits"] = vars(limits)
+    return [_form(part) for part in (setup["limits"], setup, *requests)]
 
 
 def _request(item: Call | Script) -> dict[str, Any]:
     if isinstance(item, Script):
         return {"script": item.source}
+    return {"function": item.function, "args": item.args, "kwargs": dict(item.kwargs)}
+
+
+def _form(part: dict[str, Any]) -> bytes:
+    """Form 2 of `marshal` has no references, so equal parts never arrive as one shared object."""
     try:
-        return {"function": item.function, "args": encode(list(item.args)), "kwargs": encode(dict(item.kwargs))}
-    except PlainValueError as error:
-        raise SandboxError(f"an argument for {item.function!r} is not plain data: {error}") from error
+        return marshal.dumps(part, 2)
+    except ValueError as error:
+        raise SandboxError(f"an argument is not plain data ({error}): {str(part)[:200]}") from error
 
 
 # ---------------------------------------------------------------------------------------------- replies

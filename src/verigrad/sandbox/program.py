@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import marshal
 import os
 import sys
 import types
@@ -15,7 +16,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from verigrad.sandbox.protocol import ANSWER, INPUT, read_exact
-from verigrad.values import PlainValueError, decode, encode
+from verigrad.values import PlainValueError, encode
 
 __all__ = ["FILENAME", "MEMORY_EXIT", "run_program", "warm_up"]
 
@@ -23,18 +24,20 @@ FILENAME = "<program>"
 MEMORY_EXIT = 86
 """Exit status of a harness that had no memory left to say so."""
 
-Answer = dict[str, Any]
+_Form = dict[str, Any]
+_CHUNK = 1 << 16
 
 
 def run_program(channel: int, confine: Callable[[dict[str, Any]], None]) -> NoReturn:
     """Serve one program on `channel` and end this process.
 
-    The first frame holds the job: `program`, `mode` (`calls` or `stdin`), `limits`, `functions`, `stdin`,
+    Frames hold data in `marshal`'s form, from the trusted side to this one; answers go back as JSON.
+    The first frame is the job: `program`, `mode` (`calls` or `stdin`), `limits`, `functions`, `stdin`,
     `trace`. `confine` applies the limits before any of the program's code is compiled.
     """
     try:
         nonce, body = _receive(channel)
-        job = json.loads(body)
+        job = marshal.loads(body)
         if job["mode"] == "stdin":
             _give_stdin(job["stdin"])
         confine(job["limits"])
@@ -58,8 +61,7 @@ def warm_up() -> None:
     """Run the harness on a program of ours, so that forks find its code specialised and its tables built."""
     for _ in range(20):
         _, names = _load("def f(x):\n    return [x + 1, {'a': (2.5, None)}]\n", "program", ["f"])
-        request = {"function": "f", "args": encode([1]), "kwargs": encode({})}
-        json.dumps(_answer(json.loads(json.dumps(request)), names, 1000)).encode()
+        _body(_answer({"function": "f", "args": (1,), "kwargs": {}}, names, 1000))
     del sys.modules["program"]
 
 
@@ -69,14 +71,14 @@ def _serve_calls(channel: int, nonce: bytes, job: dict[str, Any], lines: set[int
     _send(channel, nonce, answer, lines, more=loaded)
     while loaded:
         nonce, body = _receive(channel)
-        answer = _answer(json.loads(body), names, job["limits"]["result_bytes"])
+        answer = _answer(marshal.loads(body), names, job["limits"]["result_bytes"])
         _send(channel, nonce, answer, lines, more=True)
 
 
 # ------------------------------------------------------------------------------------------- the program
 
 
-def _load(source: str, name: str, functions: list[str]) -> tuple[Answer, dict[str, Any]]:
+def _load(source: str, name: str, functions: list[str]) -> tuple[_Form, dict[str, Any]]:
     """Compile and execute the program as a module called `name`; returns its namespace too."""
     module = types.ModuleType(name)
     sys.modules[name] = module
@@ -96,16 +98,16 @@ def _load(source: str, name: str, functions: list[str]) -> tuple[Answer, dict[st
     return answer, module.__dict__
 
 
-def _answer(request: dict[str, Any], names: dict[str, Any], result_bytes: int) -> Answer:
+def _answer(request: dict[str, Any], names: dict[str, Any], result_bytes: int) -> _Form:
     if "script" in request:
         return _guarded(lambda: exec(compile(request["script"], "<script>", "exec", dont_inherit=True), names))
-    args, kwargs = decode(request["args"]), decode(request["kwargs"])
     returned: list[Any] = []
-    answer = _guarded(lambda: returned.append(names[request["function"]](*args, **kwargs)))
+    function = names[request["function"]]
+    answer = _guarded(lambda: returned.append(function(*request["args"], **request["kwargs"])))
     return _plain(returned[0], result_bytes) if answer["status"] == "returned" else answer
 
 
-def _guarded(action: Callable[[], object]) -> Answer:
+def _guarded(action: Callable[[], object]) -> _Form:
     """Run the program's code; whatever it raises, `SystemExit` too, is an answer."""
     try:
         action()
@@ -123,22 +125,22 @@ def _exit_status(code: object) -> int:
     return code if type(code) is int else int(code is not None)
 
 
-def _plain(value: Any, result_bytes: int) -> Answer:
+def _plain(value: Any, result_bytes: int) -> _Form:
     """The answer that carries `value`, or says why it cannot leave the process."""
     try:
-        form = encode(value)
-        size = len(json.dumps(form))
+        text = json.dumps(encode(value))
     except MemoryError as error:
         return _failure("memory", error)
     except BaseException as error:
         status = "not_plain" if isinstance(error, PlainValueError) else "exception"
         return _failure(status, error)
-    if size > result_bytes:
-        return {"status": "output_limit", "error": f"the value takes {size} bytes, over the limit of {result_bytes}"}
-    return {"status": "returned", "value": form}
+    if len(text) > result_bytes:
+        error = f"the value takes {len(text)} bytes, over the limit of {result_bytes}"
+        return {"status": "output_limit", "error": error}
+    return {"status": "returned", "text": text}
 
 
-def _failure(status: str, error: BaseException) -> Answer:
+def _failure(status: str, error: BaseException) -> _Form:
     try:
         text = f"{type(error).__name__}: {error}"[:500]
     except BaseException:  # the program's own __str__
@@ -160,17 +162,28 @@ def _line(error: BaseException) -> int | None:
 
 
 def _receive(channel: int) -> tuple[bytes, bytes]:
-    size, nonce = INPUT.unpack(read_exact(channel, INPUT.size))
-    return nonce, read_exact(channel, size)
+    start = os.read(channel, _CHUNK)
+    if len(start) < INPUT.size:
+        start += read_exact(channel, INPUT.size - len(start))
+    size, nonce = INPUT.unpack_from(start)
+    body = start[INPUT.size :]
+    return nonce, body + read_exact(channel, size - len(body)) if len(body) < size else body
 
 
-def _send(channel: int, nonce: bytes, answer: Answer, lines: set[int] | None, *, more: bool) -> None:
+def _send(channel: int, nonce: bytes, answer: _Form, lines: set[int] | None, *, more: bool) -> None:
     if lines is not None:
         answer["lines"] = sorted(lines)
-    body = json.dumps(answer).encode()
+    body = _body(answer)
     view = memoryview(ANSWER.pack(len(body), nonce, more) + body)
     while view:
         view = view[os.write(channel, view) :]
+
+
+def _body(answer: _Form) -> bytes:
+    """JSON of an answer, whose `text` is that of its `value` already."""
+    text = answer.pop("text", None)
+    form = json.dumps(answer)
+    return (form if text is None else f'{form[:-1]}, "value": {text}}}').encode()
 
 
 def _give_stdin(text: str) -> None:

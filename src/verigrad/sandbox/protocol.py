@@ -14,11 +14,27 @@ import struct
 import time
 from collections.abc import Sequence
 
-__all__ = ["ANSWER", "INPUT", "NONCE_BYTES", "pack", "read_exact", "read_message", "write_all"]
+__all__ = [
+    "ANSWER",
+    "ENDED",
+    "INPUT",
+    "NONCE_BYTES",
+    "STARTED",
+    "pack",
+    "read_exact",
+    "read_message",
+    "write_all",
+]
 
 NONCE_BYTES = 8
-INPUT = struct.Struct(f"!I{NONCE_BYTES}s")  # length of the body, nonce
-ANSWER = struct.Struct(f"!I{NONCE_BYTES}s?")  # length of the body, nonce, whether more inputs may follow
+INPUT = struct.Struct(f"!I{NONCE_BYTES}s")
+"""Length of the body, nonce."""
+ANSWER = struct.Struct(f"!I{NONCE_BYTES}s?")
+"""Length of the body, nonce, whether more inputs may follow."""
+STARTED = struct.Struct("!i")
+"""Process id of a new program; the message carries the descriptors channel, stdout, stderr."""
+ENDED = struct.Struct("!idq")
+"""Wait status of a program, CPU seconds it took with its children, peak resident KiB."""
 _COUNT = struct.Struct("!II")  # number of parts, bytes after this header
 
 

@@ -4,15 +4,16 @@ It takes a job from the judge's process, feeds the inputs to a process that the 
 one, enforces the deadlines and caps from outside, has the process tree killed, and passes the answers on
 without looking into them. Standard library only; it holds no expected value.
 
-A job is a message `[limits, setup, input, ...]`, all JSON; the reply is `[report, stdout, answer, ...]`,
-where the first answer speaks of loading. The report holds `status` (None if the program answered all, or
-what ended it), `error`, `violations`, `cpu_ms` per answer, `total_cpu_ms` and `exit` (a wait status).
+A job is a message `[limits, setup, input, ...]` in `marshal`'s form; the reply is `[report, stdout, answer,
+...]`, where the first answer speaks of loading. The report, JSON like the answers, holds `status` (None if the program answered all, or
+what ended it), `error`, `cpu_ms` per answer, `total_cpu_ms` and `exit` (a wait status).
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import marshal
 import os
 import select
 import signal
@@ -22,8 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from verigrad.sandbox.program import MEMORY_EXIT
-from verigrad.sandbox.protocol import ANSWER, INPUT, NONCE_BYTES, pack, read_message, write_all
-from verigrad.sandbox.zygote import ENDED, STARTED
+from verigrad.sandbox.protocol import ANSWER, ENDED, INPUT, NONCE_BYTES, STARTED, pack, read_message, write_all
 
 __all__ = ["run_supervisor"]
 
@@ -58,7 +58,7 @@ def run_supervisor(parent: int, link: socket.socket) -> None:
             limits, *frames = read_message(parent)
         except EOFError:
             return
-        reply = _run(json.loads(limits), frames, _receive_program(link, parent), link)
+        reply = _run(marshal.loads(limits), frames, _receive_program(link, parent), link)
         write_all(parent, pack(reply))
 
 

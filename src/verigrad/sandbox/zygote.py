@@ -13,20 +13,16 @@ import os
 import random
 import signal
 import socket
-import struct
 import sys
 from resource import struct_rusage
 from typing import Any, NamedTuple, NoReturn
 
 from verigrad.sandbox import confine
 from verigrad.sandbox.program import run_program, warm_up
+from verigrad.sandbox.protocol import ENDED, STARTED
 
-__all__ = ["ENDED", "STARTED", "run_zygote"]
+__all__ = ["run_zygote"]
 
-STARTED = struct.Struct("!i")
-"""Process id of a new program; the message carries the descriptors channel, stdout, stderr."""
-ENDED = struct.Struct("!idq")
-"""Wait status of a program, CPU seconds it took with its children, peak resident KiB."""
 _CHANNEL = 3
 _HIGHEST_FD = 64
 
@@ -65,6 +61,7 @@ def _prepare() -> _Setup:
         confine.prefer_out_of_memory_kill()
     confine.forbid_new_privileges()
     confine.forbid_inspection()
+    confine.apply_fixed_limits()
     uid = confine.find_uid()
     kept = len(confine.open_library(uid)) if uid is not None else 0
     for name in [name for name in sys.modules if name.partition(".")[0] == "verigrad"]:

@@ -20,7 +20,7 @@ import math
 import re
 from typing import Any
 
-from verigrad.tasks.constants import Evaluator, NotConstant
+from verigrad.tasks.constants import Evaluator, NotConstant, parse_source
 from verigrad.types import CallTest, Comparator, Oracle, ScriptTest
 from verigrad.values import PlainValueError, encode
 
@@ -63,7 +63,7 @@ def parse_asserts(script: str, entry_point: str) -> tuple[CallTest, ...]:
     [(([1, 1], -1), 'abab')]
     """
     parser = _Parser(entry_point)
-    parser.run(_parse(script).body)
+    parser.run(parse_source(script).body)
     if not parser.tests:
         raise NotConstant("no assert calls the function under test")
     return tuple(parser.tests)
@@ -72,7 +72,7 @@ def parse_asserts(script: str, entry_point: str) -> tuple[CallTest, ...]:
 def assert_sources(script: str, entry_point: str) -> list[str]:
     """The asserts as text, one each, calling the function by its name: what a prompt shows."""
     check = _check_function(script)
-    body = check.body if check else _parse(script).body
+    body = check.body if check else parse_source(script).body
     sources = [ast.get_source_segment(script, node) or "" for node in body if isinstance(node, ast.Assert)]
     if check:
         call = re.compile(rf"\b{re.escape(check.args.args[0].arg)}(?=\s*\()")
@@ -80,16 +80,9 @@ def assert_sources(script: str, entry_point: str) -> list[str]:
     return sources
 
 
-def _parse(script: str) -> ast.Module:
-    try:
-        return ast.parse(script)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise NotConstant(f"the script does not parse: {error}") from error
-
-
 def _check_function(script: str) -> ast.FunctionDef | None:
     try:
-        body = _parse(script).body
+        body = parse_source(script).body
     except NotConstant:
         return None
     return next((node for node in body if isinstance(node, ast.FunctionDef) and _is_check(node)), None)

@@ -9,18 +9,33 @@ from __future__ import annotations
 import ast
 import math
 import operator
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from verigrad.values import MAX_INT_BITS, MAX_TEXT
 
-__all__ = ["MAX_STEPS", "Evaluator", "NotConstant"]
+__all__ = ["MAX_STEPS", "Evaluator", "NotConstant", "parse_source"]
 
 MAX_STEPS = 200_000
 
 
 class NotConstant(ValueError):
     """An expression or statement means nothing without running code, or is too large to evaluate."""
+
+
+def parse_source(source: str) -> ast.Module:
+    """The syntax tree of someone else's source, whose doubtful escapes are not for our user to be warned of.
+
+    Raises:
+        NotConstant: it does not parse.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return ast.parse(source)
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            raise NotConstant(f"the source does not parse: {error}") from error
 
 
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -82,11 +97,10 @@ class Evaluator:
         Raises:
             NotConstant: it is no expression, or not a constant one.
         """
-        try:
-            tree = ast.parse(source.strip(), mode="eval")
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            raise NotConstant(f"not an expression: {error}") from error
-        return self.evaluate(tree.body)
+        body = parse_source(source.strip()).body
+        if len(body) != 1 or not isinstance(body[0], ast.Expr):
+            raise NotConstant(f"not an expression: {source.strip()[:80]!r}")
+        return self.evaluate(body[0].value)
 
     def evaluate(self, node: ast.expr) -> Any:
         """Value of an expression; `NotConstant` where it has none without running code."""

@@ -27,9 +27,9 @@ from typing import Any
 from verigrad.errors import ConfigError, TaskError
 from verigrad.tasks.asserts import make_oracle, parse_asserts
 from verigrad.tasks.base import TaskSet
-from verigrad.tasks.constants import Evaluator, NotConstant
+from verigrad.tasks.constants import Evaluator, NotConstant, parse_source
 from verigrad.tasks.humaneval import completion_prompt
-from verigrad.tasks.mbpp import tests_prompt
+from verigrad.tasks.mbpp import prompt_with_asserts
 from verigrad.tasks.restore import restore_types
 from verigrad.tasks.rows import read_rows, text_field
 from verigrad.types import CallTest, Comparator, Limits, Oracle, Task
@@ -189,7 +189,9 @@ def _read_row(row: dict[str, Any], where: str) -> EvalPlusRow:
     description, shown = _split_docstring(prompt) if whole else (prompt, "")
     return EvalPlusRow(
         task_id=native_id,
-        prompt=tests_prompt(description, shown.splitlines(), entry_point) if whole else completion_prompt(prompt),
+        prompt=prompt_with_asserts(description, shown.splitlines(), entry_point)
+        if whole
+        else completion_prompt(prompt),
         entry_point=entry_point,
         stub="" if whole else prompt,
         gold=solution if whole else prompt + solution,
@@ -241,14 +243,14 @@ def _call_arguments(script: str, entry_point: str) -> list[list[Any]]:
     """The arguments of the function under test in each assert; none at all if some are not constant."""
     callees = {entry_point, "candidate"}
     calls = []
-    for node in ast.walk(ast.parse(script)):
-        if isinstance(node, ast.Assert):
-            calls += [
-                call.args
-                for call in ast.walk(node.test)
-                if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in callees
-            ]
     try:
+        for node in ast.walk(parse_source(script)):
+            if isinstance(node, ast.Assert):
+                calls += [
+                    call.args
+                    for call in ast.walk(node.test)
+                    if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in callees
+                ]
         return [[Evaluator().evaluate(arg) for arg in args] for args in calls]
     except NotConstant:
         return []

@@ -16,7 +16,7 @@ from typing import Any
 from verigrad.errors import MissingExtra
 from verigrad.tasks.asserts import make_oracle, parse_asserts
 from verigrad.tasks.base import TaskSet
-from verigrad.tasks.constants import NotConstant
+from verigrad.tasks.constants import NotConstant, parse_source
 from verigrad.tasks.rows import read_rows, text_field
 from verigrad.types import CallTest, Oracle, Task
 
@@ -67,12 +67,12 @@ def docstring_tests(stub: str, entry_point: str) -> tuple[CallTest, ...]:
 
 
 def _examples(stub: str, entry_point: str) -> Iterable[doctest.Example]:
-    for node in ast.parse(stub).body:
-        if isinstance(node, ast.FunctionDef) and node.name == entry_point:
-            try:
+    try:
+        for node in parse_source(stub).body:
+            if isinstance(node, ast.FunctionDef) and node.name == entry_point:
                 return doctest.DocTestParser().get_examples(ast.get_docstring(node) or "")
-            except ValueError:  # doctest is strict about white space after the prompt
-                return []
+    except ValueError:  # a stub without a body, or examples laid out in a way doctest does not take
+        return []
     return []
 
 

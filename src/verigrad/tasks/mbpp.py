@@ -18,11 +18,11 @@ from verigrad.errors import ConfigError, TaskError
 from verigrad.registry import did_you_mean
 from verigrad.tasks.asserts import assert_sources, make_oracle
 from verigrad.tasks.base import TaskSet
-from verigrad.tasks.constants import NotConstant
+from verigrad.tasks.constants import parse_source
 from verigrad.tasks.rows import read_rows, text_field
 from verigrad.types import Oracle, Task
 
-__all__ = ["SPLITS", "VERSION", "load", "parse_ids", "tests_prompt"]
+__all__ = ["SPLITS", "VERSION", "load", "parse_ids", "prompt_with_asserts"]
 
 VERSION = 1
 SPLITS = {
@@ -90,7 +90,7 @@ def parse_ids(ids: str | Iterable[int]) -> set[int]:
     return chosen
 
 
-def tests_prompt(description: str, shown: list[str], entry_point: str) -> str:
+def prompt_with_asserts(description: str, shown: list[str], entry_point: str) -> str:
     """The usual MBPP prompt: the description, then the asserts the answer should pass."""
     if not shown:
         return f"{description.strip()}\nCall the function `{entry_point}`."
@@ -114,7 +114,7 @@ def _read_row(row: dict[str, Any], where: str) -> _Row:
     reader: Callable[[dict[str, Any], str], _Row] = _read_shaped if "canonical_solution" in row else _read_original
     try:
         return reader(row, where)
-    except (NotConstant, SyntaxError, ValueError) as error:
+    except ValueError as error:
         raise TaskError(f"{where}: {error}") from error
 
 
@@ -150,8 +150,8 @@ def _read_original(row: dict[str, Any], where: str) -> _Row:
 
 def _called_function(code: str, tests: str) -> str:
     """The function of `code` that the asserts call; this form does not name it."""
-    defined = {node.name for node in ast.parse(code).body if isinstance(node, ast.FunctionDef)}
-    for node in ast.walk(ast.parse(tests)):
+    defined = {node.name for node in parse_source(code).body if isinstance(node, ast.FunctionDef)}
+    for node in ast.walk(parse_source(tests)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in defined:
             return node.func.id
     raise ValueError(f"the tests call none of the functions that the code defines ({', '.join(sorted(defined))})")
@@ -164,7 +164,7 @@ def _make_task(row: _Row, shown_tests: int) -> tuple[Task, Oracle]:
     split = next((name for name, numbers in SPLITS.items() if row.number in numbers), "none")
     task = Task(
         id=task_id,
-        prompt=tests_prompt(row.description, shown, row.entry_point),
+        prompt=prompt_with_asserts(row.description, shown, row.entry_point),
         entry_point=row.entry_point,
         stub=row.stub,
         public_tests=oracle.tests[:shown_tests] if oracle.trust == "values" else (),

@@ -388,10 +388,10 @@ _NEXT_PERMUTATION = Family(
         "Write `$name(items)` that returns the $which permutation of a list of ints in lexicographic order, that is, "
         "the $extreme rearrangement that is $compare than the list itself. The list may contain equal numbers. If the "
         "list is already the $last arrangement, return the $wrap one. Return a new list; `[]` gives `[]`.",
-        "All distinct arrangements of the numbers in a list of ints, sorted as Python sorts lists, form a circle: the "
-        "$last one is followed by the $wrap one when you go on in this direction. Define `$name(items)`, which returns "
-        "the $which arrangement seen from `items`, as a new list. Repeated numbers and an empty list are possible; "
-        "a list with one arrangement gives itself.",
+        "All distinct arrangements of the numbers in a list of ints, sorted as Python sorts lists, form a ring in "
+        "which the largest and the smallest one are neighbours. Define `$name(items)`, which returns the arrangement "
+        "that comes $side `items` in this ring, as a new list. Repeated numbers and an empty list are possible; a list "
+        "with only one arrangement gives itself.",
         "Implement `$name(items)` without changing its argument: among the reorderings of the int list `items` that "
         "compare $compare than it (list comparison), return the $extreme; if there is no such reordering, return the "
         "$wrap of all reorderings. Duplicates may occur, and for an empty list the result is `[]`.",
@@ -405,11 +405,12 @@ _NEXT_PERMUTATION = Family(
     ),
     gold=_NEXT_GOLD,
     inputs=_next_inputs,
-    edges=lambda params: (([],), ([3, 2, 2, 1],), ([1, 2, 2, 3],), ([2, 1, 2],)),
+    edges=lambda params: (([],), ([3, 2, 2, 1],), ([1, 2, 2, 3],), ([1, 3, 2],), ([3, 1, 2],)),
     params=lambda random: random.choice(
         (
             {
                 "which": "next",
+                "side": "right after",
                 "extreme": "smallest",
                 "compare": "greater",
                 "last": "largest",
@@ -420,6 +421,7 @@ _NEXT_PERMUTATION = Family(
             },
             {
                 "which": "previous",
+                "side": "right before",
                 "extreme": "largest",
                 "compare": "smaller",
                 "last": "smallest",

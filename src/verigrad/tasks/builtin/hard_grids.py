@@ -475,7 +475,7 @@ _LEAPER = Family(
     ),
     gold=_LEAPER_GOLD,
     inputs=_leaper_inputs,
-    edges=lambda params: ((5, (0, 0), (0, 0)), (4, (0, 0), (3, 3)), (3, (1, 1), (0, 0))),
+    edges=lambda params: ((5, (0, 0), (0, 0)), (4, (0, 0), (3, 3)), (3, (1, 1), (0, 0)), (3, (0, 0), (0, 1))),
     params=lambda random: dict(zip(("a", "b"), random.choice(((1, 2), (1, 3), (2, 3), (1, 1))), strict=True)),
     wrong=(
         _LEAPER_GOLD.replace("    jumps += [(c, r) for r, c in jumps]\n", "")

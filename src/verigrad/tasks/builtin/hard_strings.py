@@ -185,7 +185,7 @@ def _pattern_inputs(random: Random, params: Mapping[str, Any]) -> tuple[Any, ...
             pattern, at = pattern + params["many"], at + random.randint(0, 3)
         else:
             pattern, at = pattern + (params["one"] if kind < 0.5 else text[at]), at + 1
-    if random.random() < 0.5:
+    if random.random() < 0.85:
         place = random.randrange(len(pattern))
         pattern = pattern[:place] + random.choice(("", "a", "b")) + pattern[place + 1 :]
     return text, pattern

@@ -92,21 +92,24 @@ _BUSIEST = Family(
     signature="visits",
     names=("busiest_moment", "peak_visitors", "crowd_peak", "rush_time"),
     statements=(
-        "Write `$name(visits)`. Each visit is a tuple `(arrival, departure)` of ints with arrival < departure, and $end"
-        " Return a tuple `(most, moment)`: the largest number of visitors present at the same time, and the earliest "
-        "int time at which that many are present. For an empty list return `(0, None)`.",
-        "A museum logs its visitors as `(arrival, departure)` tuples of ints, arrival < departure, in any order. Here "
-        "$end Define `$name(visits)` that returns how many visitors were inside at the busiest time together with the "
-        "first int time when this number was reached, as a tuple, or `(0, None)` if nobody came.",
-        "Implement `$name(visits)`: given int intervals `(arrival, departure)` with arrival < departure, where $end "
-        "Find the maximum number of intervals that hold a common time, and the smallest int time at which the maximum "
-        "occurs. The result is the tuple `(maximum, time)`; no intervals give `(0, None)`.",
+        "Write `$name(visits)`. Each visit is a tuple `(arrival, departure)` of ints with arrival < departure, and "
+        "covers $span. Return a tuple `(most, moment)`: the largest number of visitors present at the same time, and "
+        "the earliest int time at which that many are present. For an empty list return `(0, None)`.",
+        "A museum logs its visitors as `(arrival, departure)` tuples of ints, arrival < departure, in any order; each "
+        "of them was inside at $span. Define `$name(visits)` that returns how many visitors were inside at the busiest "
+        "time together with the first int time when this number was reached, as a tuple, or `(0, None)` if nobody "
+        "came.",
+        "Implement `$name(visits)`: given int intervals `(arrival, departure)` with arrival < departure, each holding "
+        "$span, find the maximum number of intervals that hold a common time, and the smallest int time at which the "
+        "maximum occurs. The result is the tuple `(maximum, time)`; no intervals give `(0, None)`.",
         "When was our server under the heaviest load? Every session is a tuple `(arrival, departure)` of ints, the "
-        "first smaller than the second; $end `$name(visits)` should return `(n, t)`, where n is the peak number of "
-        "simultaneous sessions and t the earliest int time with n sessions, or `(0, None)` without sessions.",
-        "Take a list of stays, `(arrival, departure)` tuples of ints in arbitrary order with arrival < departure. As a "
-        "rule, $end Let c(t) be the number of people present at the int time t. `$name(visits)` returns a tuple of "
-        "the maximum of c and the least t that attains it; if the list is empty it returns `(0, None)`.",
+        "first smaller than the second, and is active at $span. `$name(visits)` should return `(n, t)`, where n is the "
+        "peak number of simultaneous sessions and t the earliest int time with n sessions, or `(0, None)` without "
+        "sessions.",
+        "Take a list of stays, `(arrival, departure)` tuples of ints in arbitrary order with arrival < departure. A "
+        "guest is present at $span. Let c(t) be the number of guests present at the int time t. `$name(visits)` "
+        "returns a tuple of the maximum of c and the least t that attains it; if the list is empty it returns "
+        "`(0, None)`.",
     ),
     gold=_BUSIEST_GOLD,
     inputs=lambda random, params: (_spans(random, 3, 8, 12, 5),),
@@ -116,9 +119,9 @@ _BUSIEST = Family(
             {
                 "op": "<",
                 "other": "<=",
-                "end": "a visitor is present at arrival but no longer at the time of departure.",
+                "span": "the times from arrival up to but not including departure",
             },
-            {"op": "<=", "other": "<", "end": "a visitor is present from arrival to departure, both times included."},
+            {"op": "<=", "other": "<", "span": "the times from arrival to departure, both included"},
         )
     ),
     wrong=(

@@ -169,7 +169,7 @@ _INFIX = Family(
     ),
     gold=_INFIX_GOLD,
     inputs=_infix_inputs,
-    edges=lambda params: (("10 - 4 - 3",), ("2*(3+(4-1)*2)",), ("1 + 2 * 3",)),
+    edges=lambda params: (("10 - 4 - 3",), ("2*(3+(4-1)*2)",), ("2 * 3 + 4 - 1",)),
     wrong=(
         """\
 import re

@@ -15,7 +15,24 @@ from typing import NamedTuple
 from verigrad.errors import ConfigError, TaskError
 from verigrad.registry import did_you_mean
 from verigrad.tasks.base import TaskSet
-from verigrad.tasks.builtin import easy_lists, easy_logic, easy_mappings, easy_numbers, easy_searching, easy_strings
+from verigrad.tasks.builtin import (
+    easy_lists,
+    easy_logic,
+    easy_mappings,
+    easy_numbers,
+    easy_searching,
+    easy_strings,
+    hard_algorithms,
+    hard_dynamic,
+    hard_graphs,
+    hard_grids,
+    hard_matrices,
+    hard_structures,
+    medium_numbers,
+    medium_sequences,
+    medium_simulation,
+    medium_text,
+)
 from verigrad.tasks.builtin.family import DIFFICULTIES, Family
 from verigrad.tasks.builtin.instance import Instance, make_instance, random_stream, render
 from verigrad.tasks.builtin.prompt import write_prompt
@@ -38,35 +55,22 @@ SPLITS = ("train", "validation", "unseen_instances", "unseen_families")
 EASY_INSTANCES = {"train": 12, "validation": 2, "unseen_instances": 5, "unseen_families": 5}
 
 MODULES = (
-    easy_numbers,
-    easy_strings,
-    easy_lists,
-    easy_searching,
-    easy_mappings,
-    easy_logic,
+    *(easy_numbers, easy_strings, easy_lists, easy_searching, easy_mappings, easy_logic),
+    *(medium_numbers, medium_sequences, medium_simulation, medium_text),
+    *(hard_algorithms, hard_dynamic, hard_graphs, hard_grids, hard_matrices, hard_structures),
 )
 FAMILIES: dict[str, Family] = {family.key: family for module in MODULES for family in module.FAMILIES}
 
 # Listed, not computed, so that a new family never moves an old one to another split.
 HELD_OUT = frozenset(
     (
-        "any_zero",
-        "average_list",
-        "count_digits",
-        "drop_first",
-        "ends_with_letter",
-        "first_of_pairs",
-        "full_boxes",
-        "full_name",
-        "league_points",
-        "longest_word_length",
-        "minimum_of_list",
-        "only_in_first",
-        "rectangle_perimeter",
-        "row_sums",
-        "sum_of_values",
-        "swap_case",
-        "total_minutes",
+        *("rectangle_perimeter", "total_minutes", "count_digits", "full_boxes", "full_name", "swap_case"),
+        *("ends_with_letter", "longest_word_length", "average_list", "drop_first", "minimum_of_list"),
+        *("sum_of_values", "only_in_first", "first_of_pairs", "any_zero", "row_sums", "league_points"),
+        *("collatz_steps", "roman_value", "fizzbuzz_list", "rotate_list", "longest_equal_run", "insertion_index"),
+        *("bottle_exchange", "triangle_kind", "caesar_shift", "common_prefix", "first_repeat"),
+        *("remainder_clues", "tower_moves", "largest_square", "fewest_coins", "task_order", "merge_intervals"),
+        *("turn_border", "lru_cache"),
     )
 )
 

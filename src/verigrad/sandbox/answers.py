@@ -1,0 +1,99 @@
+"""Answers that are text, not programs: a Python literal, the last number, printed output."""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from decimal import Decimal
+from typing import Any
+
+from verigrad.sandbox.compare import equal
+from verigrad.types import AnswerTest, Comparator
+from verigrad.values import encode
+
+__all__ = ["answer_is_right", "last_number", "literal", "same_output"]
+
+_MAX_LITERAL = 10_000
+_MAX_TEXT = 100_000
+_NUMBER = re.compile(
+    r"""
+    (?: (?<![\w.)\]]) - )?          # a sign, unless something to subtract from comes before
+    \$? (?<![\w.])                  # not the tail of a word or of another number
+    (?: (?: \d{1,3} (?:,\d{3})+ | \d+ ) (?: \.\d+ )? | \.\d+ )
+    (?: [eE][+-]?\d{1,3} (?!\w) )?
+    """,
+    re.VERBOSE | re.ASCII,
+)
+
+
+def answer_is_right(text: str, test: AnswerTest, comparator: Comparator) -> tuple[bool, str]:
+    """Whether the answer matches, and for people what was got."""
+    try:
+        if test.form == "number":
+            number = last_number(text)
+            return _same_number(number, test.expected, comparator), f"got {number}"
+        value = literal(text)
+        return equal(value, test.expected, comparator), ""
+    except ValueError as error:
+        return False, str(error)
+
+
+def literal(text: str) -> Any:
+    """The plain value that `text` writes down.
+
+    Raises:
+        ValueError: it is no literal of a plain value, or longer than 10 000 characters. Text of such
+            length cannot exhaust the parser's stack, which raises cleanly.
+
+    >>> literal(" [1, (2, 'x')] ")
+    [1, (2, 'x')]
+    """
+    text = text.strip()
+    if len(text) > _MAX_LITERAL:
+        raise ValueError(f"answer has {len(text)} characters, over {_MAX_LITERAL}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            value = ast.literal_eval(text)
+        encode(value)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
+        raise ValueError(f"not a Python literal ({type(error).__name__}): {text[:80]!r}") from error
+    return value
+
+
+def last_number(text: str) -> Decimal:
+    """The last number written in `text`; commas between thousands and a dollar sign are ignored.
+
+    Raises:
+        ValueError: there is none in its last 100 000 characters.
+
+    >>> last_number("He has 3 - 1 = 2 left, worth $1,200.50.")
+    Decimal('1200.50')
+    """
+    found = _NUMBER.findall(text[-_MAX_TEXT:])
+    if not found:
+        raise ValueError("no number in the answer")
+    return Decimal(re.sub(r"[\s,$]", "", found[-1]))
+
+
+def _same_number(got: Decimal, expected: Any, comparator: Comparator) -> bool:
+    """Equal as decimals (12 and 12.0 are one number), within the tolerance."""
+    wanted = Decimal(str(expected).replace(",", "").strip())
+    if got == wanted or not (comparator.atol or comparator.rtol):
+        return got == wanted
+    allowed = Decimal(comparator.atol) + Decimal(comparator.rtol) * abs(wanted)
+    return abs(got - wanted) <= allowed
+
+
+def same_output(got: str, expected: str) -> bool:
+    """Whether printed text is equal up to white space at the ends of lines and of the text.
+
+    >>> same_output("a  \\nb\\n\\n", "a\\nb")
+    True
+    """
+    return _trimmed(got) == _trimmed(expected)
+
+
+def _trimmed(text: str) -> list[str]:
+    return [line.rstrip() for line in text.rstrip().split("\n")]

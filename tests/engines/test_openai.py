@@ -1,0 +1,231 @@
+"""The endpoint engine against a real HTTP server on the loopback interface."""
+
+import asyncio
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from verigrad.engines.base import Request, SamplingParams, generate
+from verigrad.engines.openai import OpenAIEngine
+from verigrad.errors import EngineError
+from verigrad.types import Message
+
+KEY = "sk-very-secret"
+
+
+def answer(text, finish_reason="stop"):
+    return 200, {"choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": finish_reason}]}
+
+
+class Endpoint(ThreadingHTTPServer):
+    """Plays a list of answers, each `(status, body[, headers])`, None (hang up) or a callable that makes one."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.script, self.received, self.lock = [], [], threading.Lock()
+        self.in_flight = self.most_in_flight = 0
+        self.url = f"http://127.0.0.1:{self.server_port}/v1"
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        server = self.server
+        with server.lock:
+            server.received.append((self.path, dict(self.headers), body))
+            play = server.script.pop(0)
+            server.in_flight += 1
+            server.most_in_flight = max(server.most_in_flight, server.in_flight)
+        play = play(body) if callable(play) else play
+        with server.lock:
+            server.in_flight -= 1
+        if play is None:
+            self.connection.close()
+            return
+        status, content, headers = (*play, {})[:3]
+        data = content if isinstance(content, bytes) else json.dumps(content).encode()
+        self.send_response(status)
+        for name, value in ({"Content-Length": str(len(data))} | headers).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def endpoint(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "*")
+    server = Endpoint()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def make(endpoint):
+    """Engines on the endpoint, closed at the end."""
+    made = []
+
+    def build(**settings):
+        made.append(OpenAIEngine(endpoint.url, "coder", KEY, **({"backoff_s": 0.001} | settings)))
+        return made[-1]
+
+    yield build
+    for engine in made:
+        asyncio.run(engine.close())
+
+
+def ask(text="hi", **params):
+    return Request(messages=(Message("system", "s"), Message("user", text)), params=SamplingParams(**params), seed=4)
+
+
+def failure(engine, request=None):
+    with pytest.raises(EngineError) as caught:
+        generate(engine, [request or ask()])
+    return str(caught.value)
+
+
+def test_sends_the_protocol_and_reads_the_answer(endpoint, make):
+    endpoint.script = [answer("print(1)", "length")]
+    (completion,) = generate(make(), [ask(temperature=0.5, top_p=0.9, max_tokens=7, stop=("\n\n",))])
+    assert (completion.text, completion.stop_reason) == ("print(1)", "length")
+    assert completion.ids == completion.sampler_logprobs == ()
+    ((path, headers, body),) = endpoint.received
+    assert path == "/v1/chat/completions"
+    assert headers["Authorization"] == f"Bearer {KEY}"
+    assert body == {
+        "model": "coder",
+        "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "hi"}],
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "max_tokens": 7,
+        "stop": ["\n\n"],
+        "seed": 4,
+    }
+
+
+def test_without_a_key_none_is_sent(endpoint):
+    endpoint.script = [answer("a")]
+    engine = OpenAIEngine(endpoint.url + "/", "coder")
+    generate(engine, [ask()])
+    asyncio.run(engine.close())
+    assert "Authorization" not in endpoint.received[0][1]
+    assert "stop" not in endpoint.received[0][2]
+
+
+@pytest.mark.parametrize(
+    ("finish_reason", "stop_reason"),
+    [("stop", "stop"), ("length", "length"), ("tool_calls", "tool_stop"), (None, "stop")],
+)
+def test_stop_reasons(endpoint, make, finish_reason, stop_reason):
+    endpoint.script = [answer(None, finish_reason)]
+    (completion,) = generate(make(), [ask()])
+    assert (completion.text, completion.stop_reason) == ("", stop_reason)
+
+
+def test_tries_again_after_passing_failures(endpoint, make):
+    endpoint.script = [(429, {}, {"Retry-After": "0"}), (500, {}), (503, b"busy"), None, answer("done")]
+    assert generate(make(), [ask()])[0].text == "done"
+    assert len(endpoint.received) == 5
+
+
+def test_gives_up_after_the_last_try_and_says_why(endpoint, make):
+    endpoint.script = [(503, {"error": "overloaded"})] * 3
+    text = failure(make(retries=2))
+    assert "status 503" in text and "overloaded" in text and "after 3 tries" in text and endpoint.url in text
+    assert len(endpoint.received) == 3
+
+
+def test_a_refusal_is_not_tried_again_and_the_key_is_hidden(endpoint, make):
+    endpoint.script = [(401, {"error": f"incorrect key {KEY}"})]
+    engine = make()
+    text = failure(engine)
+    assert "status 401" in text and "incorrect key [key]" in text
+    assert KEY not in text + repr(engine)
+    assert len(endpoint.received) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"<html>", b"[]", b'"text"', b'{"choices": []}', b'{"choices": [{"message": null}]}', b'{"error": "no"}'],
+)
+def test_malformed_answers_fail_at_once(endpoint, make, body):
+    endpoint.script = [(200, body)]
+    assert "wanted a chat completion, got" in failure(make())
+    assert len(endpoint.received) == 1
+
+
+def test_a_withheld_answer_is_an_error_not_an_empty_completion(endpoint, make):
+    endpoint.script = [answer("", "content_filter")]
+    assert "content_filter" in failure(make())
+
+
+def test_a_slow_answer_times_out(endpoint, make):
+    release = threading.Event()
+
+    def slow(body):
+        release.wait(10)
+
+    endpoint.script = [slow, slow]
+    text = failure(make(timeout_s=0.05, retries=1))
+    release.set()
+    assert "Timeout" in text and "after 2 tries" in text
+
+
+def test_nobody_listening_is_an_engine_error(endpoint):
+    engine = OpenAIEngine("http://127.0.0.1:1/v1", "coder", retries=1, backoff_s=0.001)
+    assert "ConnectError" in failure(engine)
+    asyncio.run(engine.close())
+
+
+def test_concurrency_is_bounded_and_results_keep_the_order_of_requests(endpoint, make):
+    both_here = threading.Barrier(2)
+
+    def echo(body):
+        both_here.wait(10)  # breaks, and the test fails, unless two run together
+        return answer(body["messages"][1]["content"])
+
+    endpoint.script = [echo] * 6
+    completions = generate(make(max_concurrency=2), [ask(str(number)) for number in range(6)])
+    assert [completion.text for completion in completions] == list("012345")
+    assert endpoint.most_in_flight == 2
+
+
+def test_serves_one_event_loop_after_another(endpoint, make):
+    endpoint.script = [answer("a"), answer("b")]
+    engine = make()
+    assert [generate(engine, [ask()])[0].text for _ in range(2)] == ["a", "b"]
+
+
+def test_closing_ends_the_wait_for_the_next_try(endpoint, make):
+    endpoint.script = [(503, {})]
+
+    async def close_while_waiting(engine):
+        waiting = asyncio.create_task(engine.sample(ask()))
+        while not endpoint.received:
+            await asyncio.sleep(0.01)
+        await engine.close()
+        await waiting
+
+    with pytest.raises(EngineError, match="closed"):
+        asyncio.run(close_while_waiting(make(backoff_s=60)))
+
+
+def test_what_cannot_be_sent_is_refused(endpoint, make):
+    engine = make()
+    assert not engine.exact
+    assert "takes messages" in failure(engine, Request(prompt_ids=(1,)))
+    assert "top_k" in failure(engine, ask(top_k=5))
+    assert "kept" in failure(engine, ask(kept=True))
+    with pytest.raises(EngineError, match="serves its own"):
+        asyncio.run(engine.update_weights("base", 1, iter(())))
+    assert endpoint.received == []
