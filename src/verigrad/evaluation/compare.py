@@ -30,7 +30,7 @@ _Row = Mapping[str, Any]
 _Results = Mapping[str, Sequence[bool]]
 
 # A sample that gave no program that parses: extraction and syntax, as against solving the task.
-_UNPARSED = ("no_code", "syntax_error")
+_UNPARSED = ("no_code", "syntax_error", "no_entry_point")
 
 
 @dataclass(frozen=True)
