@@ -15,11 +15,13 @@ LAYERS = [
     {"rewards"},
     {"engines"},
     {"algorithms", "sandbox", "models", "tasks"},
+    {"settings"},
     {"types", "registry"},
     {"errors", "seeds", "values"},
 ]
 HEIGHT = {part: len(LAYERS) - depth for depth, layer in enumerate(LAYERS) for part in layer}
-NO_TORCH = {"seeds", "sandbox", "tasks", "types", "errors", "registry", "values"}
+HEIGHT["verigrad"] = HEIGHT["types"]  # the package itself names the types again
+NO_TORCH = {"settings", "seeds", "sandbox", "tasks", "types", "errors", "registry", "values"}
 STANDALONE = {"algorithms": "torch", "values": None}
 
 

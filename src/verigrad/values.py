@@ -133,8 +133,17 @@ def _decode_tagged(tag: str, body: Any, depth: int) -> Any:
         return complex(real, imag)
     items = [decode(item, _depth=depth) for item in body]
     if tag == "dict":
+        _refuse_collisions([key for key, _ in items])
         return {key: value for key, value in items}  # noqa: C416 - pairs must be pairs
     makers: dict[str, Any] = {"tuple": tuple, "set": set, "frozenset": frozenset}
+    if tag in ("set", "frozenset"):
+        _refuse_collisions(items)
     if tag not in makers:
         raise ValueError(f"unknown tag; known: {', '.join(sorted(makers))}, int, float, bytes, complex, dict")
     return makers[tag](items)
+
+
+def _refuse_collisions(keys: list[Any]) -> None:
+    """Numbers can be chosen to share one hash, and a set of them would take quadratic time to build."""
+    if len(keys) > 1000 and 2 * len({hash(key) for key in keys}) < len(keys):
+        raise ValueError("too many keys with one hash")

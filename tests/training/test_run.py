@@ -49,7 +49,7 @@ def test_resume_takes_the_last_good_checkpoint_and_sets_later_rows_aside(tmp_pat
     with (run.folder / "metrics.jsonl").open("a") as stream:
         stream.write('{"step": 4, "ki')  # cut short by a kill
     (run.checkpoint_folder(3) / "weights.safetensors").write_bytes(b"damaged")
-    resumed, checkpoint = Run.resume(run.folder, [])
+    resumed, checkpoint = Run.resume(run.folder, {})
     resumed.close()
     assert checkpoint == run.checkpoint_folder(2)
     assert resumed.start_step == 2
@@ -59,7 +59,7 @@ def test_resume_takes_the_last_good_checkpoint_and_sets_later_rows_aside(tmp_pat
 
 def test_resume_without_a_checkpoint_starts_over(tmp_path):
     Run.create(tmp_path / "run", "").close()
-    run, checkpoint = Run.resume(tmp_path / "run", [])
+    run, checkpoint = Run.resume(tmp_path / "run", {})
     run.close()
     assert (run.start_step, checkpoint) == (0, None)
 
@@ -70,7 +70,7 @@ def test_all_checkpoints_damaged_is_an_error_that_deletes_nothing(tmp_path):
     save_state(run.checkpoint_folder(1), *small(), TrainState(1, {}))
     (run.checkpoint_folder(1) / "optimizer.pt").unlink()
     with pytest.raises(CheckpointError, match="damaged"):
-        Run.resume(run.folder, [])
+        Run.resume(run.folder, {})
     assert (run.checkpoint_folder(1) / "weights.safetensors").exists()
 
 
@@ -79,9 +79,9 @@ def test_changed_settings_and_existing_folders_are_refused(tmp_path):
     with pytest.raises(RunError, match="already holds a run"):
         Run.create(tmp_path / "run", "")
     with pytest.raises(RunError, match=r"seed: 1 -> 2"):
-        Run.resume(tmp_path / "run", ["seed: 1 -> 2"])
+        Run.resume(tmp_path / "run", {"seed": (1, 2)})
     with pytest.raises(RunError, match="nothing to resume"):
-        Run.resume(tmp_path / "elsewhere", [])
+        Run.resume(tmp_path / "elsewhere", {})
 
 
 def test_a_failed_write_leaves_the_old_checkpoint(tmp_path, monkeypatch):
@@ -97,7 +97,7 @@ def test_a_failed_write_leaves_the_old_checkpoint(tmp_path, monkeypatch):
         save_state(run.checkpoint_folder(2), *small(), TrainState(2, {}))
     monkeypatch.undo()
     assert sorted(path.name for path in (run.folder / "checkpoints").iterdir()) == ["step-000001"]
-    resumed, checkpoint = Run.resume(run.folder, [])
+    resumed, checkpoint = Run.resume(run.folder, {})
     resumed.close()
     assert checkpoint == run.checkpoint_folder(1)
 

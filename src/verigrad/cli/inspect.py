@@ -63,8 +63,8 @@ def _print_run(console: Console, run: Path) -> None:
             before, after, change = (split.get(key, {}) for key in ("before", "after", "difference"))
             if before and after:
                 console.print(
-                    f"{name}: pass@1 {before['pass@1']:.1%} -> {after['pass@1']:.1%}, "
-                    f"{change['value']:+.1%} [{change['low']:+.1%}, {change['high']:+.1%}] over {split['num_tasks']} tasks"
+                    f"{name}: pass@1 {before['pass@1']:.1%} -> {after['pass@1']:.1%}, {change['value']:+.1%} "
+                    f"[{change['low']:+.1%}, {change['high']:+.1%}] over {split['num_tasks']} tasks"
                 )
 
 

@@ -147,7 +147,9 @@ class Decoder:
         hidden = self._run(self._embed[torch.tensor(tokens, device=device)], rotations, attend)
         return self._head(self._norm(hidden))
 
-    def _run(self, hidden: Tensor, rotations: Tensor, attend: Callable[[int, Tensor, Tensor, Tensor], Tensor]) -> Tensor:
+    def _run(
+        self, hidden: Tensor, rotations: Tensor, attend: Callable[[int, Tensor, Tensor, Tensor], Tensor]
+    ) -> Tensor:
         """All layers; (T, hidden) -> (T, hidden)."""
         for index, layer in enumerate(self._layers):
             queries, keys, values = self._project(layer, layer.before(hidden), rotations)
@@ -180,7 +182,7 @@ class Decoder:
 
 def _causal_attention(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """One whole sequence; (T, heads, head_dim), (T, kv_heads, head_dim) twice -> (T, heads * head_dim)"""
-    length, kv_heads, head_dim = keys.shape
+    length, kv_heads, _ = keys.shape
     group = queries.shape[1] // kv_heads
     # Key/value heads as the batch and their queries as heads; `expand` reads each key/value head in place.
     q = queries.unflatten(1, (kv_heads, group)).permute(1, 2, 0, 3)

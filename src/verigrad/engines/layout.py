@@ -19,11 +19,12 @@ from torch import Tensor, nn
 
 from verigrad.errors import ConfigError
 
-__all__ = ["Architecture", "Source", "layout", "placements", "read_architecture", "rotary_table"]
+__all__ = ["Architecture", "Source", "duplicates", "layout", "placements", "read_architecture", "rotary_table"]
 
 _ACTIVATIONS = {"silu": "silu", "gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh"}
 _LLAMA_LIKE = ("llama", "mistral", "qwen2", "qwen3")
 _FAMILIES = (*_LLAMA_LIKE, "gpt_neox")
+_HEADS = ("lm_head.weight", "embed_out.weight")  # GPT-NeoX called it `embed_out` before transformers 5
 _ROTARY = ("default", "linear", "llama3", "yarn")
 
 
@@ -60,7 +61,7 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Source:
-    """A Hugging Face tensor that fills consecutive rows of one of ours, its rows taken in `order` (None: as they are)."""
+    """A Hugging Face tensor that fills consecutive rows of one of ours; `order` permutes its rows first."""
 
     name: str
     order: Tensor | None = None
@@ -82,7 +83,9 @@ def read_architecture(model: nn.Module) -> Architecture:
     if config.hidden_act not in _ACTIVATIONS:
         raise ConfigError(f"{family} with hidden_act {config.hidden_act!r}; supported: {', '.join(_ACTIVATIONS)}")
     if _sliding(config):
-        raise ConfigError(f"{family} with a sliding window of {config.sliding_window}; only full attention is supported")
+        raise ConfigError(
+            f"{family} with a sliding window of {config.sliding_window}; only full attention is supported"
+        )
     if any(not parameter.is_floating_point() for parameter in model.parameters()):
         raise ConfigError(f"{family} with quantised weights; load it in float32 or bfloat16 instead")
     neox = family == "gpt_neox"
@@ -140,7 +143,9 @@ def layout(architecture: Architecture, names: Collection[str]) -> dict[str, tupl
         ConfigError: the model lacks a tensor it cannot do without.
     """
     build = _neox if architecture.family == "gpt_neox" else _llama
-    wanted = build(architecture)
+    embedding = "gpt_neox.embed_in.weight" if architecture.family == "gpt_neox" else "model.embed_tokens.weight"
+    head = embedding if architecture.tied else next((name for name in _HEADS if name in names), _HEADS[0])
+    wanted = {"embed": (Source(embedding),), "head.weight": (Source(head),), **build(architecture)}
     for target, sources in wanted.items():
         missing = [source.name for source in sources if source.name not in names]
         if missing and not _optional(target):
@@ -148,8 +153,13 @@ def layout(architecture: Architecture, names: Collection[str]) -> dict[str, tupl
     return {target: sources for target, sources in wanted.items() if all(source.name in names for source in sources)}
 
 
+def duplicates(architecture: Architecture) -> frozenset[str]:
+    """Tensors that repeat another one and are not read: the output head, where it is the embedding."""
+    return frozenset(_HEADS) if architecture.tied else frozenset()
+
+
 def _optional(target: str) -> bool:
-    return target.endswith(".bias") or target.endswith("_norm.weight")
+    return target.endswith((".bias", "_norm.weight"))
 
 
 def _pairs(num_heads: int, architecture: Architecture) -> Tensor:
@@ -164,12 +174,7 @@ def _llama(architecture: Architecture) -> dict[str, tuple[Source, ...]]:
     queries = _pairs(architecture.num_heads, architecture)
     keys = _pairs(architecture.num_kv_heads, architecture)
     one_head = _pairs(1, architecture)
-    head = "model.embed_tokens.weight" if architecture.tied else "lm_head.weight"
-    found: dict[str, tuple[Source, ...]] = {
-        "embed": (Source("model.embed_tokens.weight"),),
-        "norm.weight": (Source("model.norm.weight"),),
-        "head.weight": (Source(head),),
-    }
+    found: dict[str, tuple[Source, ...]] = {"norm.weight": (Source("model.norm.weight"),)}
     for i in range(architecture.num_layers):
         theirs = f"model.layers.{i}"
         attention, mlp = f"{theirs}.self_attn", f"{theirs}.mlp"
@@ -195,11 +200,7 @@ def _llama(architecture: Architecture) -> dict[str, tuple[Source, ...]]:
 
 def _neox(architecture: Architecture) -> dict[str, tuple[Source, ...]]:
     order = _neox_order(architecture)
-    head = "gpt_neox.embed_in.weight" if architecture.tied else "embed_out.weight"
-    found: dict[str, tuple[Source, ...]] = {
-        "embed": (Source("gpt_neox.embed_in.weight"),),
-        "head.weight": (Source(head),),
-    }
+    found: dict[str, tuple[Source, ...]] = {}
     for kind in ("weight", "bias"):
         found[f"norm.{kind}"] = (Source(f"gpt_neox.final_layer_norm.{kind}"),)
         for i in range(architecture.num_layers):

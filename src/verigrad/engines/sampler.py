@@ -71,9 +71,8 @@ def draw(logits: Tensor, params: Sequence[SamplingParams], numbers: Tensor) -> D
     greedy = [p.temperature == 0 for p in params]
     cut_rows = [row for row, p in enumerate(params) if p.temperature > 0 and (p.top_k > 0 or p.top_p < 1)]
     heat = torch.tensor([1.0 if cold else p.temperature for cold, p in zip(greedy, params, strict=True)])
-    scores = logits.float()
-    if any(p.temperature not in (0, 1) for p in params):
-        scores = scores / heat.to(logits.device)[:, None]
+    hot = any(p.temperature not in (0, 1) for p in params)
+    scores = logits / heat.to(logits.device)[:, None] if hot else logits.float()
     kept: list[tuple[int, ...] | None] = [None] * len(params)
     if cut_rows:
         chosen = [params[row] for row in cut_rows]
@@ -112,12 +111,12 @@ def truncation_cut(scores: Tensor, params: Sequence[SamplingParams]) -> Tensor:
     """Smallest score each row keeps, (B,); `scores` (B, V) are logits over temperature."""
     vocabulary = scores.shape[1]
     count = min(vocabulary, max(_CANDIDATES, *(p.top_k for p in params)))
-    cut = _cut_among(scores, params, count)
-    return cut if cut is not None else _cut_among(scores, params, vocabulary, sure=True)
+    cut, sure = _cut_among(scores, params, count)
+    return cut if sure else _cut_among(scores, params, vocabulary)[0]
 
 
-def _cut_among(scores: Tensor, params: Sequence[SamplingParams], count: int, *, sure: bool = False) -> Tensor | None:
-    """The cut, looking only at the `count` likeliest; None where some row's top-p needs more of them."""
+def _cut_among(scores: Tensor, params: Sequence[SamplingParams], count: int) -> tuple[Tensor, bool]:
+    """The cut, looking only at the `count` likeliest; False with it where some row's top-p needs more of them."""
     vocabulary = scores.shape[1]
     top = scores.topk(count, dim=1).values  # (B, count), likeliest first
     top_k = torch.tensor([p.top_k if 0 < p.top_k < vocabulary else vocabulary for p in params], device=scores.device)
@@ -128,6 +127,5 @@ def _cut_among(scores: Tensor, params: Sequence[SamplingParams], count: int, *, 
     mass = (top - whole[:, None]).double().exp()
     below = mass.cumsum(1) - mass < top_p[:, None]  # the ids before this one do not reach top_p yet
     needed = (inside & below).sum(1)
-    if not sure and bool(((needed == count) & (top_k > count)).any()):
-        return None
-    return top.gather(1, needed.clamp(min=1)[:, None] - 1)[:, 0]
+    more = (needed == count) & (top_k > count)
+    return top.gather(1, needed[:, None] - 1)[:, 0], not bool(more.any())

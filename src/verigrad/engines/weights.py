@@ -53,25 +53,37 @@ class Weights:
 
     Args:
         found: our tensors and their sources, from `layout`.
+        ignore: names that `load` passes over.
         dtype: everything is converted to it.
+
+    Attributes:
+        packs: matrices are kept in oneDNN's blocked layout.
     """
 
-    def __init__(self, found: Mapping[str, tuple[Source, ...]], dtype: torch.dtype, device: torch.device) -> None:
+    def __init__(
+        self,
+        found: Mapping[str, tuple[Source, ...]],
+        *,
+        ignore: frozenset[str],
+        dtype: torch.dtype,
+        device: torch.device,
+    ) -> None:
         self._found = found
+        self._ignore = ignore
         self._where = placements(found)
         self._dtype = dtype
         self._device = device
-        self._packs = _can_pack(dtype, device)
+        self.packs = _can_pack(dtype, device)
         self._tensors: dict[str, Tensor] = {}
         self._shapes: dict[tuple[str, int], torch.Size] = {}
 
     def copy(self) -> Weights:
         """The same tensors, to be replaced on their own."""
-        twin = Weights(self._found, self._dtype, self._device)
+        twin = Weights(self._found, ignore=self._ignore, dtype=self._dtype, device=self._device)
         twin._tensors, twin._shapes = dict(self._tensors), self._shapes
         return twin
 
-    def load(self, named_tensors: Iterable[tuple[str, Tensor]], *, ignore: frozenset[str] = frozenset()) -> None:
+    def load(self, named_tensors: Iterable[tuple[str, Tensor]]) -> None:
         """Replace tensors by full ones under their Hugging Face names; all of them, or none where it fails.
 
         Raises:
@@ -80,7 +92,7 @@ class Weights:
         pieces: dict[str, dict[int, Tensor]] = {}
         fresh: dict[str, Tensor] = {}
         for name, tensor in named_tensors:
-            if name in ignore or "rotary_emb" in name:
+            if name in self._ignore or "rotary_emb" in name:
                 continue
             if name not in self._where:
                 raise EngineError(f"no tensor {name!r} in this model{did_you_mean(name, self._where)}")
@@ -102,7 +114,7 @@ class Weights:
 
     def _fuse(self, target: str, parts: Mapping[int, Tensor]) -> Tensor:
         fused = torch.cat([parts[index] for index in range(len(parts))])
-        if fused.dim() == 2 and target != "embed" and self._packs:
+        if fused.dim() == 2 and target != "embed" and self.packs:
             packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(fused, _BLOCK_ROWS)
             return packed
         return fused

@@ -1,0 +1,30 @@
+"""Untrusted programs: where they run and how they are judged.
+
+base         the contract of a sandbox
+process      the sandbox of level `process`; pool, jobs, protocol: its side of the worker
+worker       the process that runs programs; supervisor, zygote, confine, program: its parts
+judge        program + oracle -> verdict; compare, answers: what counts as equal
+records      files of programs and verdicts
+"""
+
+from verigrad.sandbox.base import Call, Execution, Outcome, Sandbox, Script, Stdin
+from verigrad.sandbox.compare import equal
+from verigrad.sandbox.judge import Judge, judge_many, judge_rows
+from verigrad.sandbox.process import ProcessSandbox
+from verigrad.sandbox.records import assemble, verdict_row
+
+__all__ = [
+    "Call",
+    "Execution",
+    "Judge",
+    "Outcome",
+    "ProcessSandbox",
+    "Sandbox",
+    "Script",
+    "Stdin",
+    "assemble",
+    "equal",
+    "judge_many",
+    "judge_rows",
+    "verdict_row",
+]

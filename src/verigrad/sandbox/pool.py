@@ -67,7 +67,9 @@ class Worker:
         except (EOFError, TimeoutError, OSError) as error:
             text = self._last_words()
             self.close()
-            raise SandboxError(f"a sandbox worker did not start: {error}; its last words: {text or '(none)'}") from error
+            raise SandboxError(
+                f"a sandbox worker did not start: {error}; its last words: {text or '(none)'}"
+            ) from error
 
     def exchange(self, parts: Sequence[bytes], timeout_s: float) -> list[bytes]:
         """Send one job and return the reply.

@@ -94,9 +94,7 @@ class ProcessSandbox:
         returned = self._run_calls(program, calls, limits, trace_lines)
         return _merged(inputs, returned, printed) if returned.status == "ran" else returned
 
-    def _run_calls(
-        self, program: str, inputs: Sequence[Call | Script], limits: Limits, trace_lines: bool
-    ) -> Execution:
+    def _run_calls(self, program: str, inputs: Sequence[Call | Script], limits: Limits, trace_lines: bool) -> Execution:
         try:
             reply = self._pool.exchange(calls_job(program, inputs, limits, trace_lines), limits.wall_s)
         except WorkerDied as error:

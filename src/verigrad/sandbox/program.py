@@ -135,8 +135,8 @@ def _plain(value: Any, result_bytes: int) -> _Form:
         status = "not_plain" if isinstance(error, PlainValueError) else "exception"
         return _failure(status, error)
     if len(text) > result_bytes:
-        error = f"the value takes {len(text)} bytes, over the limit of {result_bytes}"
-        return {"status": "output_limit", "error": error}
+        why = f"the value takes {len(text)} bytes, over the limit of {result_bytes}"
+        return {"status": "output_limit", "error": why}
     return {"status": "returned", "text": text}
 
 

@@ -4,9 +4,10 @@ It takes a job from the judge's process, feeds the inputs to a process that the 
 one, enforces the deadlines and caps from outside, has the process tree killed, and passes the answers on
 without looking into them. Standard library only; it holds no expected value.
 
-A job is a message `[limits, setup, input, ...]` in `marshal`'s form; the reply is `[report, stdout, answer,
-...]`, where the first answer speaks of loading. The report, JSON like the answers, holds `status` (None if the program answered all, or
-what ended it), `error`, `cpu_ms` per answer, `total_cpu_ms` and `exit` (a wait status).
+A job is a message `[limits, setup, input, ...]` in `marshal`'s form. The reply is `[report, stdout, answer,
+...]`, where the first answer speaks of loading. The report, in JSON as the answers are, holds `status` (None
+if the program answered all, else what ended it), `error`, `cpu_ms` per answer, `total_cpu_ms` and `exit` (the
+wait status of a process that ended by itself).
 """
 
 from __future__ import annotations
@@ -66,8 +67,8 @@ def _receive_program(link: socket.socket, parent: int) -> _Program:
     message, fds, _, _ = socket.recv_fds(link, STARTED.size, 3)
     if not message:
         raise EOFError("the fork-server is gone")
-    (pid,) = STARTED.unpack(message)
-    return _Program(pid, *fds, parent=parent)
+    channel, out, err = fds
+    return _Program(STARTED.unpack(message)[0], channel, out, err, parent)
 
 
 def _run(limits: dict[str, Any], frames: list[bytes], program: _Program, link: socket.socket) -> list[bytes]:
@@ -126,6 +127,9 @@ class _Program:
     cpu_ms: list[float] = field(default_factory=list)
     stdout: bytearray = field(default_factory=bytearray)
     output: int = 0
+    cpu: float = 0.0
+
+    wall_deadline: float = 0.0
 
     def begin(self, limits: dict[str, Any]) -> None:
         """Start the clocks."""
@@ -136,7 +140,7 @@ class _Program:
             self.poll.register(fd, select.POLLIN)
         for fd in (self.channel, self.out, self.err):
             os.set_blocking(fd, False)
-        self.first_cpu = self.cpu = self._cpu_clock()
+        self.first_cpu = self._cpu_clock()
         self.wall_deadline = time.monotonic() + limits["wall_s"]
 
     def ask(self, body: bytes) -> bool:
@@ -238,7 +242,7 @@ class _Program:
         return self.cpu
 
     def _patience_ms(self) -> float:
-        cpu_left = self.limits["cpu_s"] - (self.cpu - self.first_cpu)
+        cpu_left: float = self.limits["cpu_s"] - (self.cpu - self.first_cpu)
         wall_left = self.wall_deadline - time.monotonic()
         return max(_BACKSTOP_MS, 1000 * min(cpu_left, wall_left) + 1)
 

@@ -15,8 +15,9 @@ import types
 __all__ = ["PRELOADED", "main"]
 
 PRELOADED = (
-    "math cmath collections itertools functools operator re string typing heapq bisect copy random datetime json"
-).split()
+    *("math", "cmath", "collections", "itertools", "functools", "operator", "re", "string"),
+    *("typing", "heapq", "bisect", "copy", "random", "datetime", "json"),
+)
 """Modules that programs use often, imported once so that a fork finds them ready; each also makes a fork dearer."""
 
 

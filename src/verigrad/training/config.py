@@ -10,7 +10,7 @@ from typing import Literal
 
 from verigrad.errors import ConfigError
 
-__all__ = ["LoraConfig", "OptimConfig", "RLConfig", "ReportConfig", "SFTConfig", "SamplingConfig"]
+__all__ = ["Dtype", "LoraConfig", "OptimConfig", "RLConfig", "ReportConfig", "SFTConfig", "SamplingConfig"]
 
 Dtype = Literal["float32", "bfloat16"]
 

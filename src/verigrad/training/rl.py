@@ -111,7 +111,7 @@ def _open_run(config: RLConfig, resume: bool) -> tuple[Run, Path | None]:
     if not resume:
         return Run.create(folder, to_toml(config)), None
     stored = folder / "config.toml"
-    changed = diff(load_config(RLConfig, stored, ()), config) if stored.exists() else []
+    changed = diff(load_config(RLConfig, stored), config) if stored.exists() else {}
     return Run.resume(folder, changed)
 
 

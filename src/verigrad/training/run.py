@@ -72,11 +72,11 @@ class Run:
         return cls(folder, start_step=0)
 
     @classmethod
-    def resume(cls, folder: Path, changed: Iterable[str]) -> tuple[Run, Path | None]:
+    def resume(cls, folder: Path, changed: Mapping[str, tuple[Any, Any]]) -> tuple[Run, Path | None]:
         """Open a run to continue it; returns it and its last good checkpoint (None: start from the beginning).
 
         Args:
-            changed: settings that differ from the run's own, as `key: old -> new`.
+            changed: settings that differ from the run's own: key -> (old, new).
 
         Raises:
             RunError: there is no run, or its settings have changed.
@@ -84,10 +84,10 @@ class Run:
         """
         if not (folder / "config.toml").exists():
             raise RunError(f"nothing to resume at {folder}: no config.toml there; start it without --resume")
-        differences = list(changed)
-        if differences:
+        if changed:
+            differences = "; ".join(f"{key}: {old!r} -> {new!r}" for key, (old, new) in changed.items())
             raise RunError(
-                f"the settings of {folder} have changed: {'; '.join(differences)}. A resumed run must repeat the "
+                f"the settings of {folder} have changed: {differences}. A resumed run must repeat the "
                 f"trajectory it began; undo the change, or start a new run from its weights with "
                 f"--model {folder}/model or --run elsewhere"
             )
@@ -168,7 +168,7 @@ def load_state(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer)
     """
     saved = load_file(folder / "weights.safetensors")
     current = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-    wrong = [name for name in current.keys() ^ saved.keys()]
+    wrong = list(current.keys() ^ saved.keys())
     wrong += [name for name in current.keys() & saved.keys() if current[name].shape != saved[name].shape]
     if wrong:
         raise CheckpointError(
@@ -231,7 +231,8 @@ def _set_aside(metrics: Path, after: int) -> None:
     """Keep the rows up to a step; move the rest, and a line a kill cut short, to `metrics.superseded.jsonl`."""
     if not metrics.exists():
         return
-    kept, superseded = [], []
+    kept: list[str] = []
+    superseded: list[str] = []
     for line in metrics.read_text().splitlines():
         (kept if _row_step(line) <= after else superseded).append(line)
     if superseded:

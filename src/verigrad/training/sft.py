@@ -131,7 +131,8 @@ def _demonstration(line: str, place: str) -> Demonstration:
         return Demonstration((Message("user", row["prompt"]),), row["completion"])
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise TaskError(
-            f"{place}: {error!r}; wanted an object with prompt and completion, or with messages ending in the assistant's"
+            f"{place}: {error!r}; wanted an object with prompt and completion, or with messages that end in the "
+            "assistant's"
         ) from error
 
 
@@ -195,7 +196,7 @@ def _open_run(config: SFTConfig, resume: bool) -> tuple[Run, Path | None]:
     if not resume:
         return Run.create(folder, to_toml(config)), None
     stored = folder / "config.toml"
-    changed = diff(load_config(SFTConfig, stored, ()), config) if stored.exists() else []
+    changed = diff(load_config(SFTConfig, stored), config) if stored.exists() else {}
     return Run.resume(folder, changed)
 
 

@@ -37,7 +37,7 @@ from verigrad.types import Rollout
 
 __all__ = ["TORCH_DTYPES", "Stage", "check_disjoint", "open_stage", "sampling_params"]
 
-Result = TypeVar("Result")
+_Result = TypeVar("_Result")
 TORCH_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _LEVELS = ("none", "process", "namespaces", "full")
 
@@ -62,7 +62,7 @@ class Stage:
     runner: asyncio.Runner
     started: float = field(default_factory=time.perf_counter)
 
-    def wait(self, work: Coroutine[Any, Any, Result]) -> Result:
+    def wait(self, work: Coroutine[Any, Any, _Result]) -> _Result:
         return self.runner.run(work)
 
     def close(self) -> None:

@@ -27,10 +27,15 @@ from verigrad.tasks.builtin import (
     hard_graphs,
     hard_grids,
     hard_matrices,
+    hard_numbers,
+    hard_simulation,
+    hard_strings,
     hard_structures,
+    hard_text,
     medium_numbers,
     medium_sequences,
     medium_simulation,
+    medium_structures,
     medium_text,
 )
 from verigrad.tasks.builtin.family import DIFFICULTIES, Family
@@ -56,8 +61,9 @@ EASY_INSTANCES = {"train": 12, "validation": 2, "unseen_instances": 5, "unseen_f
 
 MODULES = (
     *(easy_numbers, easy_strings, easy_lists, easy_searching, easy_mappings, easy_logic),
-    *(medium_numbers, medium_sequences, medium_simulation, medium_text),
-    *(hard_algorithms, hard_dynamic, hard_graphs, hard_grids, hard_matrices, hard_structures),
+    *(medium_numbers, medium_sequences, medium_simulation, medium_structures, medium_text),
+    *(hard_algorithms, hard_dynamic, hard_graphs, hard_grids, hard_matrices),
+    *(hard_numbers, hard_simulation, hard_strings, hard_structures, hard_text),
 )
 FAMILIES: dict[str, Family] = {family.key: family for module in MODULES for family in module.FAMILIES}
 
@@ -69,8 +75,9 @@ HELD_OUT = frozenset(
         *("sum_of_values", "only_in_first", "first_of_pairs", "any_zero", "row_sums", "league_points"),
         *("collatz_steps", "roman_value", "fizzbuzz_list", "rotate_list", "longest_equal_run", "insertion_index"),
         *("bottle_exchange", "triangle_kind", "caesar_shift", "common_prefix", "first_repeat"),
+        *("dict_changes", "matrix_product", "mutual_pairs", "nesting_depth"),
         *("remainder_clues", "tower_moves", "largest_square", "fewest_coins", "task_order", "merge_intervals"),
-        *("turn_border", "lru_cache"),
+        *("turn_border", "lru_cache", "round_robin", "longest_palindrome", "wrap_words"),
     )
 )
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from verigrad.cli.config import Setting, describe, diff, load_config, to_toml
+from verigrad.settings import Setting, describe, diff, load_config, to_toml
 from verigrad.errors import ConfigError
 
 
@@ -251,7 +251,7 @@ def test_diff_names_what_changed_and_nothing_else():
 
 
 def test_help_needs_no_torch():
-    script = "import sys, verigrad.cli.config; assert not {'torch', 'numpy', 'rich'} & set(sys.modules)"
+    script = "import sys, verigrad.settings; assert not {'torch', 'numpy', 'rich'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", script], check=True)
 
 

@@ -25,7 +25,7 @@ from verigrad.registry import did_you_mean
 
 __all__ = ["Setting", "describe", "diff", "load_config", "to_toml"]
 
-Config = TypeVar("Config")
+_Config = TypeVar("_Config")
 _NONE = "none"
 _REQUIRED = dataclasses.MISSING
 _SCALARS: dict[Any, str] = {int: "int", float: "float", str: "str", bool: "bool", Path: "path"}
@@ -44,7 +44,7 @@ class Setting(NamedTuple):
 # ------------------------------------------------------------------------------------------ reading
 
 
-def load_config(cls: type[Config], recipe: Path | None = None, overrides: Sequence[str] = ()) -> Config:
+def load_config(cls: type[_Config], recipe: Path | None = None, overrides: Sequence[str] = ()) -> _Config:
     """Build `cls` from its defaults, then the recipe, then the overrides.
 
     Args:
@@ -60,7 +60,7 @@ def load_config(cls: type[Config], recipe: Path | None = None, overrides: Sequen
     table = _read_recipe(recipe) if recipe is not None else {}
     for path, text in _read_overrides(cls, overrides):
         _put(table, path, text)
-    config: Config = _build(cls, table, _REQUIRED, _Place(str(recipe) if recipe else "", ()))
+    config: _Config = _build(cls, table, _REQUIRED, _Place(str(recipe) if recipe else "", ()))
     return config
 
 
@@ -357,7 +357,7 @@ def _attribute_sentences(cls: Any) -> dict[str, str]:
     return sentences
 
 
-def diff(before: Config, after: Config) -> dict[str, tuple[Any, Any]]:
+def diff(before: _Config, after: _Config) -> dict[str, tuple[Any, Any]]:
     """Settings that differ: dotted key -> (value before, value after), None where a side has no such key."""
     old, new = _leaves(before, ""), _leaves(after, "")
     keys = list(dict.fromkeys([*old, *new]))

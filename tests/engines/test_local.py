@@ -1,0 +1,374 @@
+"""The local engine against Hugging Face's own decoding, and what it promises about order, stops, weights and errors."""
+
+import asyncio
+
+import pytest
+import torch
+from tiny import END, FAMILIES, tiny_model, tiny_tokenizer
+
+from verigrad.engines.base import Request, SamplingParams, generate
+from verigrad.engines.local import LocalEngine
+from verigrad.errors import ConfigError, EngineError
+
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
+
+
+def make_engine(family="llama", *, seed=0, device="cpu", **settings):
+    model, tokenizer = tiny_model(family, seed=seed)
+    return LocalEngine(model, tokenizer, device=device, **settings)
+
+
+def request(prompt, seed=0, policy="base", **params):
+    ids = tuple(prompt.encode()) if isinstance(prompt, str) else tuple(prompt)
+    return Request(prompt_ids=ids, params=SamplingParams(**params), seed=seed, policy=policy)
+
+
+def naive_greedy(model, prompt, count):
+    """The whole sequence through the model for every token; stops at the end id."""
+    ids = list(prompt)
+    for _ in range(count):
+        with torch.inference_mode():
+            ids.append(int(model(torch.tensor([ids])).logits[0, -1].argmax()))
+        if ids[-1] == END:
+            break
+    return tuple(ids[len(prompt) :])
+
+
+def model_logprobs(model, prompt, completion, temperature):
+    ids = torch.tensor([[*prompt, *completion]])
+    with torch.inference_mode():
+        logits = model(ids).logits[0, len(prompt) - 1 : -1]
+    return (logits / temperature).log_softmax(-1).gather(1, torch.tensor(completion)[:, None])[:, 0]
+
+
+PROMPTS = ["def add(a, b):", "x", "héllo wörld", "for i in range(10):\n    print(i)\n", "def add(a, b):"]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_batched_equals_one_by_one_equals_naive_greedy(family, device):
+    model, _ = tiny_model(family)
+    engine = make_engine(family, device=device)
+    requests = [request(prompt, temperature=0, max_tokens=10 + 7 * i) for i, prompt in enumerate(PROMPTS)]
+    together = generate(engine, requests)
+    for single, completion in zip(requests, together, strict=True):
+        assert completion.ids == naive_greedy(model, single.prompt_ids, single.params.max_tokens)
+        expected = model_logprobs(model, single.prompt_ids, completion.ids, 1.0)
+        torch.testing.assert_close(torch.tensor(completion.sampler_logprobs), expected, rtol=0, atol=1e-4)
+        assert generate(engine, [single])[0].ids == completion.ids
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("temperature", [1.0, 0.6])
+def test_sampler_logprobs_equal_the_models(family, temperature, device):
+    model, _ = tiny_model(family)
+    engine = make_engine(family, device=device)
+    requests = [request(prompt, seed, temperature=temperature, max_tokens=20) for seed, prompt in enumerate(PROMPTS)]
+    for single, completion in zip(requests, generate(engine, requests), strict=True):
+        expected = model_logprobs(model, single.prompt_ids, completion.ids, temperature)
+        torch.testing.assert_close(torch.tensor(completion.sampler_logprobs), expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_seed_decides_whatever_the_company_and_the_order(device):
+    requests = [request(PROMPTS[i % 5], seed=i, max_tokens=5 + 3 * i) for i in range(12)]
+    wide = generate(make_engine(device=device), requests)
+    assert len({completion.ids for completion in wide}) == 12
+    backwards = generate(make_engine(device=device), requests[::-1])[::-1]
+    narrow = generate(make_engine(device=device, max_slots=3), requests)
+    alone = [generate(make_engine(device=device), [single])[0] for single in requests[::5]]
+    for other in (backwards, narrow):
+        assert [completion.ids for completion in other] == [completion.ids for completion in wide]
+    assert [completion.ids for completion in alone] == [completion.ids for completion in wide[::5]]
+
+
+def test_a_run_repeats_bit_for_bit():
+    requests = [request(PROMPTS[i % 5], seed=i, max_tokens=5 + i) for i in range(20)]
+    first, second = make_engine(max_slots=6), make_engine(max_slots=6)
+    assert generate(first, requests) == generate(second, requests)
+    assert first.counts == second.counts  # the same steps, each with the same batch
+
+
+def test_requests_that_come_later_join_the_running_batch():
+    engine = make_engine(end_ids=())
+    long, short = request("a", 1, max_tokens=200), request("b", 2, max_tokens=3)
+
+    async def stagger():
+        running = asyncio.create_task(engine.sample(long))
+        answers = [await engine.sample(short) for _ in range(5)]
+        assert not running.done()
+        return [await running, *answers]
+
+    staggered = asyncio.run(stagger())
+    assert staggered == generate(make_engine(end_ids=()), [long, short, short, short, short, short])
+
+
+# ------------------------------------------------------------------------------------------- prompts
+
+
+@pytest.mark.parametrize("max_slots", [64, 3, 1])
+def test_equal_prompts_are_computed_once(max_slots):
+    """Prompts of 7 and 4 ids; all but the last id is computed ahead, and the last is each completion's first step."""
+    engine = make_engine(max_slots=max_slots, end_ids=())
+    group = [request("seven!!", seed, max_tokens=5 + seed) for seed in range(6)]
+    other = [request("four", seed, max_tokens=4) for seed in range(4)]
+    completions = generate(engine, group + other)
+    assert engine.counts["prefilled_tokens"] == 6 + 3
+    assert engine.counts["completion_tokens"] == sum(5 + seed for seed in range(6)) + 4 * 4
+    model, _ = tiny_model("llama")
+    for single, completion in zip(group + other, completions, strict=True):
+        expected = model_logprobs(model, single.prompt_ids, completion.ids, 1.0)
+        torch.testing.assert_close(torch.tensor(completion.sampler_logprobs), expected, rtol=0, atol=1e-4)
+
+
+def test_long_prompts_are_computed_in_several_passes():
+    model, _ = tiny_model("llama")
+    generator = torch.Generator().manual_seed(0)
+    prompts = [torch.randint(256, (length,), generator=generator).tolist() for length in (400, 300, 450, 2, 380)]
+    completions = generate(make_engine(), [request(prompt, temperature=0, max_tokens=4) for prompt in prompts])
+    for prompt, completion in zip(prompts, completions, strict=True):
+        assert completion.ids == naive_greedy(model, prompt, 4)
+
+
+# --------------------------------------------------------------------------------------------- stops
+
+
+def test_end_ids_and_stop_ids():
+    free = generate(make_engine(end_ids=()), [request("abc", 5, max_tokens=60)])[0]
+    assert free.stop_reason == "length" and len(free.ids) == 60
+    middle = free.ids[30]
+    first = free.ids.index(middle)
+    (by_request,) = generate(make_engine(end_ids=()), [request("abc", 5, max_tokens=60, stop_ids=(middle,))])
+    (by_engine,) = generate(make_engine(end_ids=(middle,)), [request("abc", 5, max_tokens=60)])
+    for stopped in (by_request, by_engine):
+        assert stopped.stop_reason == "stop"
+        assert stopped.ids == free.ids[: first + 1]
+        assert stopped.sampler_logprobs == free.sampler_logprobs[: first + 1]
+        assert stopped.text == tiny_tokenizer().decode(free.ids[:first], skip_special_tokens=True)
+
+
+def test_the_tokenizers_end_id_ends_a_completion():
+    completions = generate(make_engine(), [request("abc", seed, max_tokens=300) for seed in range(20)])
+    ended = [completion for completion in completions if completion.stop_reason == "stop"]
+    assert ended and all(completion.ids.index(END) == len(completion.ids) - 1 for completion in ended)
+    assert all("<|im_end|>" not in completion.text for completion in completions)
+
+
+def forced(text):
+    """An engine that writes `text`, byte by byte: a model whose embedding of a position's byte names the next one.
+
+    Next-byte prediction from the last byte alone needs each byte of `text` to be followed by one thing only.
+    """
+    model, tokenizer = tiny_model("llama", tie_word_embeddings=False, hidden_size=264)
+    successor = dict(zip(text.encode(), text.encode()[1:], strict=False))
+    assert len(successor) == len(text.encode()) - 1
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "proj" in name:
+                parameter.zero_()
+        model.model.embed_tokens.weight.copy_(torch.eye(264)[:259])
+        model.model.norm.weight.fill_(1.0)
+        model.lm_head.weight.zero_()
+        for byte, following in successor.items():
+            model.lm_head.weight[following, byte] = 10.0
+    return LocalEngine(model, tokenizer)
+
+
+@pytest.mark.parametrize("stop", ["cd", "d", "bcd", "é", "xé"])
+def test_stop_texts_end_the_text_but_keep_their_ids(stop):
+    """`é` is two ids, of which the second completes the stop text."""
+    written = "abcdxéyz"
+    completions = generate(forced(">" + written), [request(">", temperature=0, max_tokens=9, stop=("#", stop))])
+    end = written.index(stop)
+    assert completions[0].text == written[:end]
+    assert bytes(completions[0].ids) == written[: end + len(stop)].encode()
+    assert completions[0].stop_reason == "stop"
+
+
+def test_a_character_cut_in_half_is_no_stop_text():
+    (completion,) = generate(forced(">aéb"), [request(">", temperature=0, max_tokens=4, stop=("�",))])
+    assert (completion.text, completion.stop_reason) == ("aéb", "length")
+
+
+def test_context_overflow():
+    engine = make_engine(max_length=16, end_ids=())
+    full, tight, fits, over = generate(
+        engine,
+        [
+            request("0123456789abcdef", max_tokens=1),
+            request("0123456789", max_tokens=7),
+            request("0123456789", max_tokens=6),
+            request("0123456789abcdefghi", max_tokens=1),
+        ],
+    )
+    for nothing in (full, over):
+        assert (nothing.ids, nothing.text, nothing.stop_reason) == ((), "", "context_overflow")
+    assert (len(tight.ids), tight.stop_reason) == (6, "context_overflow")
+    assert (len(fits.ids), fits.stop_reason) == (6, "length")
+    assert tight.ids == fits.ids
+
+
+def test_kept_sets_explain_the_logprobs():
+    model, _ = tiny_model("llama")
+    params = {"temperature": 0.8, "top_k": 5, "top_p": 0.9, "kept": True, "max_tokens": 12}
+    single = request("def f():", 3, **params)
+    plain = request("def f():", 4, max_tokens=12, kept=True)
+    completion, unrestricted = generate(make_engine(), [single, plain])
+    assert unrestricted.kept is None
+    ids = torch.tensor([[*single.prompt_ids, *completion.ids]])
+    with torch.inference_mode():
+        logits = model(ids).logits[0, len(single.prompt_ids) - 1 : -1] / 0.8
+    for row, token, allowed, logprob in zip(
+        logits, completion.ids, completion.kept, completion.sampler_logprobs, strict=True
+    ):
+        assert token in allowed and list(allowed) == sorted(allowed) and 1 <= len(allowed) <= 5
+        assert set(allowed) == set(row.topk(len(allowed)).indices.tolist())
+        assert logprob == pytest.approx(float(row[token] - row[list(allowed)].logsumexp(0)), abs=1e-4)
+
+
+# ------------------------------------------------------------------------------------------- weights
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_new_weights_come_after_what_was_asked_before(device):
+    """Before, update and after are asked at once: the first half runs on the old weights, the second on the new."""
+    old, tokenizer = tiny_model("llama")
+    new, _ = tiny_model("llama", seed=1)
+    engine = LocalEngine(old, tokenizer, device=device, max_slots=2)
+    requests = [request(prompt, seed, max_tokens=15) for seed, prompt in enumerate(PROMPTS)]
+
+    async def play():
+        before = [asyncio.create_task(engine.sample(single)) for single in requests]
+        update = asyncio.create_task(engine.update_weights("base", 7, new.state_dict().items()))
+        after = [asyncio.create_task(engine.sample(single)) for single in requests]
+        await update
+        return await asyncio.gather(*before), await asyncio.gather(*after)
+
+    before, after = asyncio.run(play())
+    fresh = generate(LocalEngine(new, tokenizer, device=device), requests)
+    assert [c.ids for c in before] == [c.ids for c in generate(make_engine(device=device), requests)]
+    assert [c.ids for c in after] == [c.ids for c in fresh]
+    assert {c.policy_version for c in before} == {0} and {c.policy_version for c in after} == {7}
+
+
+def test_a_failed_update_changes_nothing():
+    engine = make_engine()
+    single = request("abc", 1, max_tokens=10)
+    before = generate(engine, [single])
+
+    def broken():
+        yield "model.norm.weight", torch.zeros(48)
+        raise OSError("disk gone")
+
+    with pytest.raises(EngineError, match="not updated: OSError: disk gone"):
+        asyncio.run(engine.update_weights("base", 1, broken()))
+    assert generate(engine, [single]) == before
+
+
+def test_policies_have_their_own_weights():
+    model, tokenizer = tiny_model("qwen2")
+    other, _ = tiny_model("qwen2", seed=1)
+    engine = LocalEngine(model, tokenizer)
+    with pytest.raises(EngineError, match="no weights for policy 'rival'; ready: base"):
+        generate(engine, [request("a", policy="rival")])
+    asyncio.run(engine.update_weights("rival", 3, other.state_dict().items()))
+    requests = [request("abc", i, policy, max_tokens=12) for i in range(3) for policy in ("base", "rival")]
+    completions = generate(engine, requests)
+    base = generate(LocalEngine(model, tokenizer), [request("abc", i, max_tokens=12) for i in range(3)])
+    rival = generate(LocalEngine(other, tokenizer), [request("abc", i, max_tokens=12) for i in range(3)])
+    assert [c.ids for c in completions[::2]] == [c.ids for c in base]
+    assert [c.ids for c in completions[1::2]] == [c.ids for c in rival]
+    assert [c.policy_version for c in completions] == [0, 3] * 3
+
+
+def test_a_policy_whose_first_weights_failed_cannot_be_sampled():
+    engine = make_engine()
+    with pytest.raises(EngineError, match="no tensor 'x'"):
+        asyncio.run(engine.update_weights("rival", 1, [("x", torch.zeros(1))]))
+    with pytest.raises(EngineError, match="no weights for policy 'rival'"):
+        generate(engine, [request("a", policy="rival")])
+
+
+# ------------------------------------------------------------------------------------ errors and ends
+
+
+class ShortSighted:
+    """A tokenizer that breaks on more than twenty ids."""
+
+    eos_token_id = END
+
+    def decode(self, ids, **_):
+        if len(ids) > 20:
+            raise OverflowError("too much to read")
+        return bytes(ids).decode(errors="replace")
+
+
+def test_an_error_in_the_worker_reaches_all_and_the_engine_lives_on():
+    engine = LocalEngine(tiny_model()[0], ShortSighted(), end_ids=())
+    requests = [request("abc", 1, max_tokens=50, stop_ids=(256, 257, 258)), request("abc", 2, max_tokens=21)]
+
+    async def play():
+        return await asyncio.gather(*(engine.sample(single) for single in requests), return_exceptions=True)
+
+    errors = asyncio.run(play())
+    words = "generation failed: OverflowError: too much to read"
+    assert [(type(error), str(error)) for error in errors] == [(EngineError, words)] * 2
+    short = [request("abc", seed, max_tokens=8) for seed in range(4)]
+    plain = generate(make_engine(end_ids=()), short)
+    assert [completion.ids for completion in generate(engine, short)] == [completion.ids for completion in plain]
+
+
+def test_cancelled_requests_leave_their_slot():
+    engine = make_engine(max_slots=2, end_ids=())
+    endless, short = request("a", max_tokens=500), request("b", 1, max_tokens=4)
+
+    async def play():
+        hogs = [asyncio.create_task(engine.sample(endless)) for _ in range(2)]
+        waiting = asyncio.create_task(engine.sample(short))
+        while not engine.counts["steps"]:
+            await asyncio.sleep(0)
+        for hog in hogs:
+            hog.cancel()
+        return await waiting
+
+    assert asyncio.run(play()) == generate(make_engine(end_ids=()), [short])[0]
+    assert engine.counts["completion_tokens"] < 500
+
+
+def test_a_closed_engine_refuses():
+    engine = make_engine(end_ids=())
+
+    async def play():
+        running = asyncio.create_task(engine.sample(request("a", max_tokens=500)))
+        await engine.sample(request("b", max_tokens=1))
+        await engine.close()
+        with pytest.raises(EngineError, match="closed"):
+            await running
+        with pytest.raises(EngineError, match="closed"):
+            await engine.sample(request("a"))
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (request(""), "prompt_ids are empty"),
+        (request([259]), "prompt_ids run from 259 to 259; the model has ids 0 to 258"),
+        (request("a", max_tokens=0), "max_tokens is 0; wanted at least 1"),
+        (request("a", temperature=-0.1), "temperature is -0.1; wanted 0 or more"),
+        (request("a", top_p=0.0), r"top_p is 0.0; wanted in \(0, 1\]"),
+        (request("a", top_k=-1), "top_k is -1"),
+    ],
+)
+def test_wrong_requests_say_what_was_wanted(wrong, words):
+    with pytest.raises(ConfigError, match=words):
+        generate(make_engine(), [wrong])
+
+
+def test_wrong_settings_say_what_was_wanted():
+    with pytest.raises(ConfigError, match=r"dtype torch.float16; .*torch.float32 or torch.bfloat16"):
+        make_engine(dtype=torch.float16)
+    with pytest.raises(ConfigError, match="max_slots 0"):
+        make_engine(max_slots=0)

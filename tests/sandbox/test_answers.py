@@ -1,0 +1,106 @@
+"""Answers that are text: literals, last numbers, printed output."""
+
+from decimal import Decimal
+
+import pytest
+
+from verigrad.sandbox.answers import answer_is_right, last_number, literal, same_output
+from verigrad.types import AnswerTest, Comparator
+
+NUMBERS = [
+    ("5", "5"),
+    ("The answer is 5.", "5"),
+    ("#### 1,200", "1200"),
+    ("-5", "-5"),
+    ("x = -5", "-5"),
+    ("(-5)", "-5"),
+    ("7-5", "5"),
+    ("7 - 5", "5"),
+    ("7 -5", "-5"),
+    ("$5", "5"),
+    ("-$5.50", "-5.50"),
+    ("1,234,567.89", "1234567.89"),
+    ("1 and 2,3", "3"),
+    ("0.25", "0.25"),
+    (".25", "0.25"),
+    ("12 apples, x2, A4", "12"),
+    ("1e3", "1E+3"),
+    ("50%", "50"),
+    ("10 of 1.5.", "1.5"),
+    ("5 " * 200_000, "5"),
+]
+
+
+@pytest.mark.parametrize(("text", "number"), NUMBERS, ids=[text[:20] for text, _ in NUMBERS])
+def test_last_number(text, number):
+    assert last_number(text) == Decimal(number)
+
+
+@pytest.mark.parametrize("text", ["", "none", "x2", "-", "٣"])
+def test_no_number(text):
+    with pytest.raises(ValueError, match="no number"):
+        last_number(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "atol", "right"),
+    [
+        ("so 18", 18, 0, True),
+        ("so 18.00", 18, 0, True),
+        ("so 18", "18", 0, True),
+        ("1,018", "1,018", 0, True),
+        ("0.1", 0.1, 0, True),
+        ("18.01", 18, 0, False),
+        ("18.01", 18, 0.1, True),
+        ("18 then 19", 18, 0, False),
+        ("none", 18, 0, False),
+    ],
+)
+def test_number_answers(text, expected, atol, right):
+    assert answer_is_right(text, AnswerTest("a", expected, "number"), Comparator(atol=atol))[0] is right
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "right"),
+    [
+        ("[1, 2]", [1, 2], True),
+        ("  'a'\n", "a", True),
+        ("(1, {'b': {2}})", (1, {"b": {2}}), True),
+        ("-1", -1, True),
+        ("1.0", 1, False),
+        ("[1, 2", [1, 2], False),
+        ("__import__('os').getpid()", 1, False),
+        ("...", 1, False),
+        ("1 if 1 else 2", 1, False),
+        ("", None, False),
+    ],
+)
+def test_literal_answers(text, expected, right):
+    assert answer_is_right(text, AnswerTest("a", expected), Comparator())[0] is right
+
+
+BOMBS = ["-" * 9_000 + "1", "(" * 5_000, "[" * 150 + "]" * 150, "1+" * 4_000 + "1", "a." * 4_000 + "a", "'x'" * 4_000, "1if 1else " * 900 + "1"]
+
+
+@pytest.mark.parametrize("text", BOMBS, ids=lambda text: text[:10])
+def test_bombs_raise_cleanly(text):
+    with pytest.raises(ValueError):
+        literal(text)
+
+
+@pytest.mark.parametrize(
+    ("got", "expected", "right"),
+    [
+        ("a\nb\n", "a\nb", True),
+        ("a \nb\t\n\n", "a\nb", True),
+        ("a\r\nb", "a\nb", True),
+        ("a\n\nb", "a\nb", False),
+        (" a", "a", False),
+        ("a", "a\nb", False),
+        ("a\nb\nc", "a\nb", False),
+        ("", "", True),
+        ("", "a", False),
+    ],
+)
+def test_same_output(got, expected, right):
+    assert same_output(got, expected) is right

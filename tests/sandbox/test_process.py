@@ -1,0 +1,372 @@
+"""What a program sees, what comes back, and that nothing stays behind."""
+
+import asyncio
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from verigrad.errors import SandboxError
+from verigrad.sandbox.base import Call, Script, Stdin
+from verigrad.sandbox.process import ProcessSandbox
+from verigrad.types import Limits
+
+ECHO = "def f(*args, **kwargs):\n    return args, kwargs\n"
+
+
+def statuses(execution):
+    return [outcome.status for outcome in execution.outcomes]
+
+
+# -------------------------------------------------------------------------------------- values and errors
+
+
+def test_values_cross_unchanged(sandbox_run):
+    nan = float("nan")
+    values = (None, True, 1, 2**200, -1.5, float("inf"), 1j, "a\ud800é\0", b"\xff", [1, (2, {3})], {(1, 2): frozenset()})
+    (outcome,) = sandbox_run(ECHO, Call("f", values, {"x": {"y": nan}})).outcomes
+    assert outcome.status == "returned"
+    args, kwargs = outcome.value
+    assert args == values
+    assert [type(value) for value in args] == [type(value) for value in values]
+    assert repr(kwargs) == "{'x': {'y': nan}}"
+
+
+def test_equal_arguments_arrive_as_different_objects(sandbox_run):
+    one = [1]
+    execution = sandbox_run("def f(a, b):\n    a.append(2)\n    return b\n", Call("f", (one, one)), Call("f", (one, one)))
+    assert [outcome.value for outcome in execution.outcomes] == [[1], [1]]
+    assert one == [1]
+
+
+def test_an_exception_is_an_answer_and_the_next_call_goes_on(sandbox_run):
+    program = "def f(x):\n    y = 1\n    return y / x\n"
+    execution = sandbox_run(program, Call("f", (0,)), Call("f", (2,)))
+    assert statuses(execution) == ["exception", "returned"]
+    assert execution.outcomes[0].error == "ZeroDivisionError: division by zero"
+    assert execution.outcomes[0].error_line == 3
+
+
+def test_line_of_an_error_is_the_programs_own(sandbox_run):
+    program = "import json\ndef f(x):\n    return json.loads(x)\n"
+    (outcome,) = sandbox_run(program, Call("f", ("{",))).outcomes
+    assert outcome.error_line == 3
+
+
+@pytest.mark.parametrize(
+    ("program", "status", "line"),
+    [
+        ("x = 1\ndef f(:\n", "syntax_error", 2),
+        ("def g(): pass\n", "no_entry_point", None),
+        ("import nothing_of_that_name\n", "exception", 1),
+        ("x = 1\nraise SystemExit\n", "exception", 2),
+        ("x = bytearray(10**12)\n", "memory", 1),
+        ("import os\nos.abort()\n", "crashed", None),
+    ],
+)
+def test_a_program_that_does_not_load(sandbox_run, program, status, line):
+    execution = sandbox_run(program, Call("f"), Call("f"))
+    assert (execution.status, execution.outcomes, execution.error_line) == (status, (), line)
+    assert execution.error
+
+
+def test_inputs_not_reached_carry_what_stopped_the_program(sandbox_run):
+    program = "import os\ndef f(x):\n    if x == 1:\n        os._exit(3)\n    return x\n"
+    execution = sandbox_run(program, *(Call("f", (x,)) for x in range(4)))
+    assert statuses(execution) == ["returned", "crashed", "crashed", "crashed"]
+    assert "exit status 3" in execution.outcomes[1].error
+
+
+def test_the_main_block_of_a_module_does_not_run(sandbox_run):
+    program = "def f():\n    return 1\nif __name__ == '__main__':\n    raise ValueError\n"
+    assert statuses(sandbox_run(program, Call("f"))) == ["returned"]
+
+
+def test_an_argument_that_is_not_plain_is_our_error(sandbox_run):
+    with pytest.raises(SandboxError, match="not plain"):
+        sandbox_run(ECHO, Call("f", (object(),)))
+
+
+def test_results_that_are_too_large_or_not_plain(sandbox_run):
+    program = "def f(n):\n    return 'x' * n if n else f\n"
+    execution = sandbox_run(program, Call("f", (0,)), Call("f", (98,)), Call("f", (99,)), result_bytes=100)
+    assert statuses(execution) == ["not_plain", "returned", "output_limit"]  # the quotes count
+
+
+def test_scripts_run_in_the_programs_namespace(sandbox_run):
+    execution = sandbox_run("a = 2\n", Script("assert a == 2\nb = 3"), Script("assert b == 4"), Script("assert a"))
+    assert statuses(execution) == ["returned", "exception", "returned"]
+    assert execution.outcomes[1].error == "AssertionError: "
+
+
+# ---------------------------------------------------------------------------------------- standard input
+
+
+def test_each_stdin_runs_the_whole_program_anew(sandbox_run):
+    program = "import sys\nprint(sum(map(int, sys.stdin.read().split())))\nprint('e', file=sys.stderr)\n"
+    execution = sandbox_run(program, Stdin("1 2\n3"), Stdin(""), Stdin("é"))
+    assert statuses(execution) == ["returned", "returned", "exception"]
+    assert [outcome.value for outcome in execution.outcomes] == ["6\n", "0\n", None]
+
+
+@pytest.mark.parametrize(
+    ("ending", "status"),
+    [
+        ("sys.exit()", "returned"),
+        ("sys.exit(0)", "returned"),
+        ("sys.exit(1)", "exception"),
+        ("sys.exit('no')", "exception"),
+        ("sys.stdout.flush(); os._exit(0)", "returned"),
+        ("os._exit(1)", "crashed"),
+    ],
+)
+def test_how_a_script_may_end(sandbox_run, ending, status):
+    execution = sandbox_run(f"import os, sys\nif __name__ == '__main__':\n    print('x')\n    {ending}\n", Stdin(""))
+    (outcome,) = execution.outcomes
+    assert (outcome.status, outcome.value) == (status, "x\n" if status == "returned" else None)
+
+
+def test_scripts_share_their_time(sandbox_run):
+    program = "t = 0\nfor i in range(10**9):\n    t += i\n"
+    execution = sandbox_run(program, *[Stdin("")] * 20, cpu_s=0.2)
+    assert statuses(execution) == ["timeout"] * 20
+    assert execution.cpu_ms < 400
+
+
+def test_calls_and_stdin_may_be_mixed(sandbox_run):
+    program = "def f():\n    return 1\nif __name__ == '__main__':\n    print(input())\n"
+    execution = sandbox_run(program, Stdin("a"), Call("f"), Stdin("b"))
+    assert [outcome.value for outcome in execution.outcomes] == ["a\n", 1, "b\n"]
+
+
+# ------------------------------------------------------------------------------------------------ limits
+
+
+def test_cpu_time_is_for_all_inputs_together(sandbox_run):
+    program = "import time\ndef f():\n    end = time.process_time() + 0.15\n    while time.process_time() < end: pass\n"
+    execution = sandbox_run(program, *[Call("f")] * 6, cpu_s=0.4)
+    assert statuses(execution)[0] == "returned"
+    assert statuses(execution)[-1] == "timeout"
+    assert 300 < execution.cpu_ms < 700
+    assert 140 < execution.outcomes[0].cpu_ms < 250
+
+
+def test_waiting_costs_no_cpu_time_but_ends_too(sandbox_run):
+    execution = sandbox_run("import time\ndef f():\n    time.sleep(60)\n", Call("f"), cpu_s=5, wall_s=0.3)
+    assert statuses(execution) == ["timeout"]
+    assert "elapsed" in execution.outcomes[0].error
+
+
+def test_output_is_counted_even_where_nobody_reads_it(sandbox_run):
+    program = "import os\ndef f(n):\n    os.write(1, b'x' * n)\n    os.write(2, b'x' * n)\n"
+    assert sandbox_run(program, Call("f", (50,)), output_bytes=100).status == "ran"
+    assert statuses(sandbox_run(program, Call("f", (50,)), output_bytes=100)) == ["returned"]
+    assert statuses(sandbox_run(program, Call("f", (51,)), Call("f", (1,)), output_bytes=100))[-1] == "output_limit"
+    assert statuses(sandbox_run("print('x' * 100)", Stdin(""), output_bytes=100)) == ["output_limit"]
+
+
+def test_files_open_files_and_threads_are_limited(sandbox_run):
+    program = """
+import os, tempfile, threading
+def big(n):
+    with tempfile.TemporaryFile() as file:
+        file.write(b"x" * n)
+def many():
+    return [os.dup(1) for _ in range(100)]
+def threads():
+    thread = threading.Thread(target=print)
+    thread.start()
+    thread.join()
+"""
+    megabyte = 1 << 20
+    calls = [Call("big", (megabyte,)), Call("big", (2 * megabyte + 1,)), Call("many")]
+    assert statuses(sandbox_run(program, *calls, file_mb=2)) == ["returned", "exception", "exception"]
+    assert statuses(sandbox_run(program, Call("threads"), processes=1)) == ["returned"]
+    if os.geteuid() == 0:
+        assert statuses(sandbox_run(program, Call("threads"), processes=0)) == ["exception"]
+
+
+# ------------------------------------------------------------------------------------- what it can see
+
+
+def test_a_program_sees_nothing_of_ours(sandbox_run, monkeypatch):
+    monkeypatch.setenv("VERIGRAD_SECRET", "hunter2")
+    program = """
+import os, sys
+def f():
+    fds = {}
+    for fd in map(int, os.listdir("/proc/self/fd")):
+        try:
+            fds[fd] = os.readlink(f"/proc/self/fd/{fd}")
+        except OSError:
+            pass  # the listing's own
+    return dict(os.environ), sys.argv, fds, os.listdir("."), [name for name in sys.modules if "verigrad" in name]
+"""
+    (outcome,) = sandbox_run(program, Call("f")).outcomes
+    environment, argv, descriptors, here, modules = outcome.value
+    assert (environment, argv, here, modules) == ({}, [""], [], [])
+    kinds = {fd: target.split(":")[0] for fd, target in descriptors.items() if "/lib" not in target}
+    assert kinds == {0: "/dev/null", 1: "pipe", 2: "pipe", 3: "socket"}
+
+
+def test_site_packages_are_out_of_reach_but_the_library_is_not(sandbox_run):
+    program = "import csv, sqlite3, xml.dom, encodings.idna\ndef f():\n    import pytest\n"
+    execution = sandbox_run(program, Call("f"))
+    assert statuses(execution) == ["exception"]
+    assert "ModuleNotFoundError" in execution.outcomes[0].error
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give programs a user of their own")
+def test_programs_run_as_a_user_of_their_own(sandbox_run):
+    program = """
+import os
+def f():
+    try:
+        open("here", "w")
+    except OSError as error:
+        return os.getuid(), os.geteuid(), os.getgid(), os.getgroups(), type(error).__name__
+"""
+    uid, euid, gid, groups, error = sandbox_run(program, Call("f")).outcomes[0].value
+    assert uid == euid == gid >= 0x70000000
+    assert (groups, error) == ([], "PermissionError")
+
+
+def test_no_program_finds_a_trace_of_another(sandbox_run):
+    leave = "import builtins, sys\nbuiltins.trace = sys.trace = 1\ndef f():\n    return 1\n"
+    look = "import builtins, sys\ndef f():\n    return hasattr(builtins, 'trace') or hasattr(sys, 'trace')\n"
+    for _ in range(4):
+        assert sandbox_run(leave, Call("f")).outcomes[0].value == 1
+        assert sandbox_run(look, Call("f")).outcomes[0].value is False
+
+
+def test_chance_is_the_same_each_time(sandbox_run):
+    program = "import random\ndef f():\n    return random.random(), hash('a'), list({'a', 'b', 'c', 'd'})\n"
+    values = {repr(sandbox_run(program, Call("f")).outcomes[0].value) for _ in range(6)}
+    assert len(values) == 1
+
+
+# ------------------------------------------------------------------------------------------ traced lines
+
+
+def test_traced_lines(sandbox_run):
+    program = """def f(x):
+    if x:
+        return 1
+    y = helper()
+    return y
+def helper():
+    return 2
+def unused():
+    return 3
+"""
+    assert sandbox_run(program, Call("f", (1,)), trace_lines=True).executed_lines == {1, 2, 3, 6, 8}
+    assert sandbox_run(program, Call("f", (1,)), Call("f", (0,)), trace_lines=True).executed_lines == {
+        *(1, 2, 3, 4, 5, 6, 7, 8)
+    }
+    assert sandbox_run(program, Call("f", (1,))).executed_lines is None
+    assert sandbox_run("a = 1\nif a > 1:\n    b = 2\n", Stdin(""), trace_lines=True).executed_lines == {1, 2}
+
+
+# ---------------------------------------------------------------------------------------------- lifetime
+
+
+def test_a_thousand_programs_leave_nothing(descendants):
+    async def run_all(sandbox, number):
+        runs = (sandbox.run(ECHO, [Call("f", (i,))], Limits()) for i in range(number))
+        return [execution.outcomes[0].value for execution in await asyncio.gather(*runs)]
+
+    async def main():
+        async with ProcessSandbox(workers=2) as sandbox:
+            await run_all(sandbox, 10)
+            processes, descriptors = len(descendants() - others), len(os.listdir("/proc/self/fd"))
+            values = await run_all(sandbox, 1000)
+            assert values == [((i,), {}) for i in range(1000)]
+            time.sleep(0.1)  # the next programs' processes are being made
+            assert len(descendants() - others) <= processes + 1
+            assert len(os.listdir("/proc/self/fd")) == descriptors
+
+    others, before = descendants(), len(os.listdir("/proc/self/fd"))
+    asyncio.run(main())
+    assert descendants() - others == set()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_several_event_loops_in_turn_and_at_once(box):
+    def use(results):
+        for value in range(3):
+            execution = asyncio.run(box.run(ECHO, [Call("f", (value,))], Limits()))
+            results.append(execution.outcomes[0].value[0][0])
+
+    results = []
+    threads = [threading.Thread(target=use, args=(results,)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(results) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+
+
+def test_closed_means_closed():
+    async def main():
+        sandbox = ProcessSandbox(workers=1)
+        await sandbox.close()
+        await sandbox.close()
+        with pytest.raises(SandboxError, match="closed"):
+            await sandbox.run(ECHO, [Call("f")], Limits())
+
+    asyncio.run(main())
+
+
+SLEEPER = """
+import ctypes, time
+ctypes.CDLL(None).prctl(15, b"vg-sleeper", 0, 0, 0)
+def f():
+    time.sleep(1)
+    return 5
+"""
+
+
+def parent(pid):
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def parent_of_sleeper(descendants):
+    for pid in descendants():
+        try:
+            if Path(f"/proc/{pid}/comm").read_text() == "vg-sleeper\n":
+                return parent(pid)
+        except OSError:
+            continue
+    return None
+
+
+@pytest.mark.parametrize("victim", ["fork-server", "supervisor"])
+@pytest.mark.parametrize("deaths", [1, 2])
+def test_a_dead_worker_is_replaced_and_the_program_tried_once_more(descendants, victim, deaths):
+    """Whoever kills it: after one death the program gets its answer, after two it is to blame."""
+
+    async def main():
+        async with ProcessSandbox(workers=2) as sandbox:
+            task = asyncio.create_task(sandbox.run(SLEEPER, [Call("f")], Limits()))
+            killed = set()
+            for _ in range(deaths):
+                while (server := parent_of_sleeper(descendants)) is None or server in killed:
+                    await asyncio.sleep(0.01)
+                killed.add(server)
+                os.kill(server if victim == "fork-server" else parent(server), signal.SIGKILL)
+            execution = await task
+            after = await sandbox.run(ECHO, [Call("f", (1,))], Limits())
+            assert after.outcomes[0].value == ((1,), {})
+            return execution
+
+    others = descendants()
+    execution = asyncio.run(main())
+    if deaths == 1:
+        assert execution.outcomes[0].value == 5
+    else:
+        assert (execution.status, execution.outcomes) == ("crashed", ())
+        assert execution.violations
+    assert descendants() - others == set()
