@@ -50,6 +50,7 @@ def tiny_model(family: str = "llama", *, seed: int = 0, **overrides: Any) -> tup
     """A causal LM with two layers and random weights, in eval mode, and its tokenizer.
 
     `overrides` are fields of its config. Equal arguments give equal weights in separate models. Biases and norms
+    are random too, so that leaving one out shows.
     """
     config_type, model_type, fields = FAMILIES[family]
     with torch.random.fork_rng(devices=[]):

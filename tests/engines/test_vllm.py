@@ -28,8 +28,8 @@ QUESTIONS = [
     "What is the capital of France?",
     "Name three prime numbers.",
 ]
-# Kernels add in another order than Hugging Face's, in float32.
-TOLERANCE = 2e-3
+# In float32 the kernels differ from Hugging Face only in the order of sums; 5e-5 was measured.
+TOLERANCE = 5e-4
 
 
 @pytest.mark.skipif(HAS_VLLM, reason="vLLM is installed")

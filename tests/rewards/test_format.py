@@ -20,6 +20,12 @@ STUB = 'from typing import List\n\ndef helper(x):\n    return x\n\ndef add(a: in
         (f"Here it is:\n{BODY}", BODY),
         (f"```bash\npip install x\n```\nthen\n```python\n{BODY}\n```", BODY),  # the block that defines it
         (f"```python\n{BODY}\n```\n```python\nassert add(1, 2) == 3\n```", BODY),
+        (f"{BODY}\n\nThis function adds.\nIt is (not", BODY + "\n\n"),  # prose behind it
+        (f"```python\n{BODY}\n\n# Example\nassert add(1,", BODY + "\n\n"),  # cut off in its own examples
+        (
+            f"import math\n\n{BODY}\n\ndef other():\n    pass\nprint(",
+            f"import math\n\n{BODY}\n\ndef other():\n    pass\n",
+        ),
         ("I cannot do that.", None),
         ("", None),
         ("```python\n\n```", None),
