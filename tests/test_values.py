@@ -59,7 +59,11 @@ KEYS = st.recursive(ATOMS, lambda inner: st.lists(inner, max_size=3).map(tuple),
 VALUES = st.recursive(
     ATOMS,
     lambda inner: st.one_of(
-        *(st.lists(inner, max_size=4), st.lists(inner, max_size=4).map(tuple), st.dictionaries(KEYS, inner, max_size=4)),
+        *(
+            st.lists(inner, max_size=4),
+            st.lists(inner, max_size=4).map(tuple),
+            st.dictionaries(KEYS, inner, max_size=4),
+        ),
         *(st.sets(KEYS, max_size=4), st.frozensets(KEYS, max_size=4)),
     ),
     max_leaves=12,

@@ -31,7 +31,9 @@ def test_values_and_gradients(monkeypatch, with_bias, with_kept, chunk):
     bias = torch.randn(vocabulary, generator=generator) if with_bias else None
     ids = torch.randint(0, vocabulary, (count,), generator=generator)
     temperature = torch.rand(count, generator=generator) + 0.5
-    kept = [None if i % 2 else (int(ids[i]), (int(ids[i]) + 3) % vocabulary) for i in range(count)] if with_kept else None
+    kept = (
+        [None if i % 2 else (int(ids[i]), (int(ids[i]) + 3) % vocabulary) for i in range(count)] if with_kept else None
+    )
     upstream = torch.randn(count, generator=generator)
 
     def run(function):

@@ -79,7 +79,15 @@ def test_literal_answers(text, expected, right):
     assert answer_is_right(text, AnswerTest("a", expected), Comparator())[0] is right
 
 
-BOMBS = ["-" * 9_000 + "1", "(" * 5_000, "[" * 150 + "]" * 150, "1+" * 4_000 + "1", "a." * 4_000 + "a", "'x'" * 4_000, "1if 1else " * 900 + "1"]
+BOMBS = [
+    "-" * 9_000 + "1",
+    "(" * 5_000,
+    "[" * 150 + "]" * 150,
+    "1+" * 4_000 + "1",
+    "a." * 4_000 + "a",
+    "'x'" * 4_000,
+    "1if 1else " * 900 + "1",
+]
 
 
 @pytest.mark.parametrize("text", BOMBS, ids=lambda text: text[:10])

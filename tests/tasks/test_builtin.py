@@ -15,6 +15,7 @@ import pytest
 from verigrad.errors import ConfigError, TaskError
 from verigrad.tasks.builtin import Family, load, load_easy, wrong_programs
 from verigrad.tasks.builtin.adequacy import agree, constant_pass_rate
+from verigrad.tasks.builtin.easy_subset import EASY_FAMILIES
 from verigrad.tasks.builtin.family import DIFFICULTIES, TOPICS
 from verigrad.tasks.builtin.instance import make_instance
 from verigrad.tasks.builtin.prompt import assertion, literal
@@ -199,15 +200,16 @@ def drawn_inputs(split):
 
 
 def test_load_easy_sizes():
-    """12, 2, 5 and 5 instances a family; at least 200 unseen instances over at least 40 families."""
+    """12, 1, 5 and 5 instances a family; at least 200 unseen instances over at least 40 families."""
     easy = {key for key, family in FAMILIES.items() if family.difficulty == "easy"}
-    for split, count in {"train": 12, "validation": 2, "unseen_instances": 5, "unseen_families": 5}.items():
+    for split, count in {"train": 12, "validation": 1, "unseen_instances": 5, "unseen_families": 5}.items():
         tasks = load_easy(split)
-        keys = easy & HELD_OUT if split == "unseen_families" else easy - HELD_OUT
+        keys = easy & HELD_OUT if split == "unseen_families" else set(EASY_FAMILIES)
         assert tasks.name == f"builtin-easy@1/{split}"
         assert len(tasks) == len(tasks.oracles) == count * len(keys)
         assert {task.tag("family") for task in tasks.tasks} == keys
-    assert len(easy - HELD_OUT) >= 40
+    assert set(EASY_FAMILIES) <= easy - HELD_OUT
+    assert len(EASY_FAMILIES) == 61
 
 
 def test_filters():
@@ -263,7 +265,7 @@ def test_ids_are_stable():
     ids = [task.id for task in load("unseen_instances", families=("is_even",), instances=3).tasks]
     assert ids == [f"builtin@1/unseen_instances/is_even/{n}" for n in range(3)]
     easy = sorted(task.id for task in load_easy("train").tasks)
-    assert hashlib.sha256("\n".join(easy).encode()).hexdigest()[:16] == "af09a8d23fdd7300"
+    assert hashlib.sha256("\n".join(easy).encode()).hexdigest()[:16] == "804e3b69017000e8"
 
 
 def test_other_seeds_give_other_instances():

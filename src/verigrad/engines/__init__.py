@@ -3,7 +3,6 @@
 __all__ = ["ENGINES"]
 
 ENGINES = {
-    "denoise": "verigrad.engines.denoise:DenoiseEngine",
     "local": "verigrad.engines.local:LocalEngine",
     "openai": "verigrad.engines.openai:OpenAIEngine",
     "scripted": "verigrad.engines.scripted:ScriptedEngine",

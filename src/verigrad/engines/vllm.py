@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VLLMEngine"]
 
-Result = TypeVar("Result")
+_Result = TypeVar("_Result")
 _SHARD_BYTES = 4 << 30
 _LEAST_TEMPERATURE = 0.01
 _SHUTDOWN_S = 10.0
@@ -184,7 +184,7 @@ class VLLMEngine:
             output_kind=importlib.import_module("vllm.sampling_params").RequestOutputKind.FINAL_ONLY,
         )
 
-    async def _call(self, work: Coroutine[Any, Any, Result]) -> Result:
+    async def _call(self, work: Coroutine[Any, Any, _Result]) -> _Result:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
     def _stop_loop(self) -> None:

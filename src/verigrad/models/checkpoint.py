@@ -12,6 +12,7 @@ from typing import Any
 
 from verigrad.errors import CheckpointError
 from verigrad.models.lora import full_tensors, is_lora
+from verigrad.models.quiet import quiet_transformers
 
 __all__ = ["new_folder", "save_model"]
 
@@ -63,7 +64,7 @@ def save_model(model: Any, tokenizer: Any, folder: Path) -> None:
     Raises:
         CheckpointError: the disk is full or not writable; nothing half-written is left.
     """
-    with new_folder(folder) as building:
+    with new_folder(folder) as building, quiet_transformers():
         plain = model.get_base_model() if is_lora(model) else model
         state = {name: tensor.contiguous() for name, tensor in full_tensors(model)}
         plain.save_pretrained(building, state_dict=state)

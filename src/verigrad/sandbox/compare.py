@@ -127,13 +127,13 @@ def _number_key(value: complex) -> str:
     return "+".join(parts)
 
 
-def _rank(value: Any) -> tuple[int, float, str, tuple[Any, ...]]:
+def _rank(value: Any, depth: int = 0) -> tuple[int, float, str, tuple[Any, ...]]:
     """A sort key under which close values come close: numbers by size, sequences by their elements."""
     if type(value) in (bool, int, float) and value == value:
         try:
             return (0, float(value), "", ())
         except OverflowError:
             return (0, math.inf if value > 0 else -math.inf, "", ())
-    if type(value) in _SEQUENCES:
-        return (1, 0.0, "", tuple(_rank(item) for item in value))
+    if type(value) in _SEQUENCES and depth <= _DEEPEST:
+        return (1, 0.0, "", tuple(_rank(item, depth + 1) for item in value))
     return (2, 0.0, _key(value, True), ())

@@ -12,11 +12,12 @@ import marshal
 import os
 import sys
 import types
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 from verigrad.sandbox.protocol import ANSWER, INPUT, read_exact
-from verigrad.values import PlainValueError, encode
+from verigrad.values import MAX_DEPTH, PlainValueError, encode
 
 __all__ = ["FILENAME", "MEMORY_EXIT", "run_program", "warm_up"]
 
@@ -25,18 +26,18 @@ MEMORY_EXIT = 86
 """Exit status of a harness that had no memory left to say so."""
 
 _Form = dict[str, Any]
-_CHUNK = 1 << 16
+_CHUNK = 1 << 13
 
 
-def run_program(channel: int, confine: Callable[[dict[str, Any]], None]) -> NoReturn:
-    """Serve one program on `channel` and end this process.
+def run_program(requests: int, answers: int, confine: Callable[[dict[str, Any]], None]) -> NoReturn:
+    """Serve one program, reading `requests` and writing `answers`, and end this process.
 
     Frames hold data in `marshal`'s form, from the trusted side to this one; answers go back as JSON.
     The first frame is the job: `program`, `mode` (`calls` or `stdin`), `limits`, `functions`, `stdin`,
     `trace`. `confine` applies the limits before any of the program's code is compiled.
     """
     try:
-        nonce, body = _receive(channel)
+        nonce, body = _receive(requests)
         job = marshal.loads(body)
         if job["mode"] == "stdin":
             _give_stdin(job["stdin"])
@@ -47,9 +48,9 @@ def run_program(channel: int, confine: Callable[[dict[str, Any]], None]) -> NoRe
             if answer.get("exit") == 0:
                 answer = {"status": "returned"}
             _finish_script()
-            _send(channel, nonce, answer, lines, more=False)
+            _send(answers, nonce, answer, lines, more=False)
         else:
-            _serve_calls(channel, nonce, job, lines)
+            _serve_calls(requests, answers, nonce, job, lines)
     except MemoryError:
         os._exit(MEMORY_EXIT)
     except BaseException:
@@ -65,14 +66,14 @@ def warm_up() -> None:
     del sys.modules["program"]
 
 
-def _serve_calls(channel: int, nonce: bytes, job: dict[str, Any], lines: set[int] | None) -> None:
+def _serve_calls(requests: int, answers: int, nonce: bytes, job: dict[str, Any], lines: set[int] | None) -> None:
     answer, names = _load(job["program"], "program", job["functions"])
     loaded = answer["status"] == "returned"
-    _send(channel, nonce, answer, lines, more=loaded)
+    _send(answers, nonce, answer, lines, more=loaded)
     while loaded:
-        nonce, body = _receive(channel)
+        nonce, body = _receive(requests)
         answer = _answer(marshal.loads(body), names, job["limits"]["result_bytes"])
-        _send(channel, nonce, answer, lines, more=True)
+        _send(answers, nonce, answer, lines, more=True)
 
 
 # ------------------------------------------------------------------------------------------- the program
@@ -128,7 +129,11 @@ def _exit_status(code: object) -> int:
 def _plain(value: Any, result_bytes: int) -> _Form:
     """The answer that carries `value`, or says why it cannot leave the process."""
     try:
-        text = json.dumps(encode(value))
+        try:
+            form = encode(value)
+        except PlainValueError:
+            form = encode(_simplified(value, 0))
+        text = json.dumps(form)
     except MemoryError as error:
         return _failure("memory", error)
     except BaseException as error:
@@ -138,6 +143,20 @@ def _plain(value: Any, result_bytes: int) -> _Form:
         why = f"the value takes {len(text)} bytes, over the limit of {result_bytes}"
         return {"status": "output_limit", "error": why}
     return {"status": "returned", "text": text}
+
+
+def _simplified(value: Any, depth: int) -> Any:
+    """With the library's dicts and named tuples as the plain ones they are equal to; all else as it is."""
+    if depth > MAX_DEPTH:
+        return value
+    kind = type(value)
+    if kind in (list, tuple, set, frozenset):
+        return kind([_simplified(item, depth + 1) for item in value])
+    if kind in (dict, Counter, OrderedDict, defaultdict):
+        return {_simplified(key, depth + 1): _simplified(item, depth + 1) for key, item in value.items()}
+    if issubclass(kind, tuple) and hasattr(kind, "_fields"):
+        return tuple([_simplified(item, depth + 1) for item in value])
+    return value
 
 
 def _failure(status: str, error: BaseException) -> _Form:
@@ -161,22 +180,22 @@ def _line(error: BaseException) -> int | None:
 # ------------------------------------------------------------------------------------------- the process
 
 
-def _receive(channel: int) -> tuple[bytes, bytes]:
-    start = os.read(channel, _CHUNK)
+def _receive(requests: int) -> tuple[bytes, bytes]:
+    start = os.read(requests, _CHUNK)
     if len(start) < INPUT.size:
-        start += read_exact(channel, INPUT.size - len(start))
+        start += read_exact(requests, INPUT.size - len(start))
     size, nonce = INPUT.unpack_from(start)
     body = start[INPUT.size :]
-    return nonce, body + read_exact(channel, size - len(body)) if len(body) < size else body
+    return nonce, body + read_exact(requests, size - len(body)) if len(body) < size else body
 
 
-def _send(channel: int, nonce: bytes, answer: _Form, lines: set[int] | None, *, more: bool) -> None:
+def _send(answers: int, nonce: bytes, answer: _Form, lines: set[int] | None, *, more: bool) -> None:
     if lines is not None:
         answer["lines"] = sorted(lines)
     body = _body(answer)
     view = memoryview(ANSWER.pack(len(body), nonce, more) + body)
     while view:
-        view = view[os.write(channel, view) :]
+        view = view[os.write(answers, view) :]
 
 
 def _body(answer: _Form) -> bytes:

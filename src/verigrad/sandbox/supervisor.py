@@ -28,8 +28,10 @@ from verigrad.sandbox.protocol import ANSWER, ENDED, INPUT, NONCE_BYTES, STARTED
 
 __all__ = ["run_supervisor"]
 
-_FRAME_SLACK = 10_000_000
+_FRAME_SLACK = 1_000_000
 """An answer may exceed `result_bytes` by this much: the traced lines and error text around the value."""
+_ALL_ANSWERS = 1 << 26
+"""Bytes of all answers of a program together."""
 _CHUNK = 1 << 16
 _BACKSTOP_MS = 5
 """Shortest wait between two looks at the CPU clock."""
@@ -64,11 +66,11 @@ def run_supervisor(parent: int, link: socket.socket) -> None:
 
 
 def _receive_program(link: socket.socket, parent: int) -> _Program:
-    message, fds, _, _ = socket.recv_fds(link, STARTED.size, 3)
+    message, fds, _, _ = socket.recv_fds(link, STARTED.size, 4)
     if not message:
         raise EOFError("the fork-server is gone")
-    channel, out, err = fds
-    return _Program(STARTED.unpack(message)[0], channel, out, err, parent)
+    requests, answers, out, err = fds
+    return _Program(STARTED.unpack(message)[0], requests, answers, out, err, (parent, link.fileno()))
 
 
 def _run(limits: dict[str, Any], frames: list[bytes], program: _Program, link: socket.socket) -> list[bytes]:
@@ -79,6 +81,9 @@ def _run(limits: dict[str, Any], frames: list[bytes], program: _Program, link: s
         for frame in frames:
             if not program.ask(frame):
                 break
+    except EOFError:
+        program.kill()  # nobody else may be left to do it
+        raise
     except _Stopped as stop:
         status, error = stop.status, stop.error
     except _Died:
@@ -119,14 +124,16 @@ class _Program:
     """A running program: its descriptors, deadlines and what it gave so far."""
 
     pid: int
-    channel: int
+    requests: int
+    replies: int
     out: int
     err: int
-    parent: int
+    others: tuple[int, ...]
     answers: list[bytes] = field(default_factory=list)
     cpu_ms: list[float] = field(default_factory=list)
     stdout: bytearray = field(default_factory=bytearray)
     output: int = 0
+    answered: int = 0
     cpu: float = 0.0
 
     wall_deadline: float = 0.0
@@ -136,9 +143,9 @@ class _Program:
         self.limits = limits
         self.pidfd = os.pidfd_open(self.pid)
         self.poll = select.poll()
-        for fd in (self.channel, self.out, self.err, self.pidfd, self.parent):
+        for fd in (self.replies, self.out, self.err, self.pidfd, *self.others):
             self.poll.register(fd, select.POLLIN)
-        for fd in (self.channel, self.out, self.err):
+        for fd in (self.requests, self.replies, self.out, self.err):
             os.set_blocking(fd, False)
         self.first_cpu = self._cpu_clock()
         self.wall_deadline = time.monotonic() + limits["wall_s"]
@@ -156,38 +163,36 @@ class _Program:
         received = bytearray()
         while True:
             if pending:
-                self.poll.modify(self.channel, select.POLLIN | select.POLLOUT)
+                self.poll.register(self.requests, select.POLLOUT)
             ready = dict(self.poll.poll(self._patience_ms()))
             self._check_deadlines()
             if pending:
                 pending = self._write(pending)
                 if not pending:
-                    self.poll.modify(self.channel, select.POLLIN)
-            if self.channel in ready and self._read_answer(received, nonce):
+                    self.poll.unregister(self.requests)
+            self._read_outputs(ready)  # first, because what was printed before the answer counts
+            if self.replies in ready and self._read_answer(received, nonce):
                 self.cpu_ms.append(1000 * (self.cpu - before))
                 return bool(ANSWER.unpack_from(received)[2])
-            self._read_outputs(ready)
-            if self.parent in ready:
-                raise EOFError("the judge's process is gone")
-            if self.pidfd in ready and self.channel not in ready:
+            if any(fd in ready for fd in self.others):
+                raise EOFError("the judge's process or the fork-server is gone")
+            if self.pidfd in ready and self.replies not in ready:
                 raise _Died
 
     def _write(self, data: memoryview) -> memoryview:
         try:
-            return data[os.write(self.channel, data) :]
+            return data[os.write(self.requests, data) :]
         except BlockingIOError:
             return data
-        except (BrokenPipeError, ConnectionResetError):  # reading will tell
+        except BrokenPipeError:  # reading will tell
             return memoryview(b"")
 
     def _read_answer(self, received: bytearray, nonce: bytes) -> bool:
         """Read what is there; True once `received` holds the answer to `nonce`, complete and nothing else."""
         try:
-            chunk = os.read(self.channel, _CHUNK)
+            chunk = os.read(self.replies, _CHUNK)
         except BlockingIOError:
             return False
-        except ConnectionResetError:
-            chunk = b""
         if not chunk:
             raise _Died
         received += chunk
@@ -199,6 +204,9 @@ class _Program:
             raise _Stopped("violation", "the program wrote to the judge's channel")
         if len(received) < size:
             return False
+        self.answered += length
+        if self.answered > _ALL_ANSWERS:
+            raise _Stopped("output_limit", f"over {_ALL_ANSWERS} bytes in all answers together")
         self.answers.append(bytes(received[ANSWER.size :]))
         return True
 
@@ -231,8 +239,13 @@ class _Program:
             return False
         return True
 
+    def kill(self) -> None:
+        """Kill the process itself, where the fork-server cannot be asked."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+
     def close(self) -> None:
-        for fd in (self.channel, self.out, self.err, self.pidfd):
+        for fd in (self.requests, self.replies, self.out, self.err, self.pidfd):
             os.close(fd)
 
     def _cpu_clock(self) -> float:

@@ -1,8 +1,8 @@
 """The fork-server: a small warm process whose forks become programs' processes.
 
 It never sees a program, an input or an answer, so a fork has nothing of other programs in its memory.
-Per program it opens a private channel and two pipes, forks, hands its ends to the supervisor, and on
-request kills the program with everything it left behind, of which it is the subreaper.
+Per program it opens four pipes, forks, and hands its ends of them to the supervisor. On request it kills the
+program with everything it left behind, of which it is the subreaper.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import random
 import signal
 import socket
+import struct
 import sys
 from resource import struct_rusage
 from typing import Any, NamedTuple, NoReturn
@@ -23,8 +24,9 @@ from verigrad.sandbox.protocol import ENDED, STARTED
 
 __all__ = ["run_zygote"]
 
-_CHANNEL = 3
+_REQUESTS, _ANSWERS = 3, 4
 _HIGHEST_FD = 64
+_RIGHTS = struct.Struct("4i")
 
 
 class _Setup(NamedTuple):
@@ -62,6 +64,9 @@ def _prepare() -> _Setup:
     confine.forbid_new_privileges()
     confine.forbid_inspection()
     confine.apply_fixed_limits()
+    while (fd := os.dup(0)) <= _ANSWERS:  # so that a pipe's end never has a number it is to be moved to
+        pass
+    os.close(fd)
     uid = confine.find_uid()
     kept = len(confine.open_library(uid)) if uid is not None else 0
     for name in [name for name in sys.modules if name.partition(".")[0] == "verigrad"]:
@@ -80,30 +85,29 @@ def _prepare() -> _Setup:
 
 
 def _start(link: socket.socket, setup: _Setup) -> int:
-    ours, theirs = socket.socketpair()
+    requests, request_end = os.pipe()
+    answers, answer_end = os.pipe()
     stdout, stdout_end = os.pipe()
     stderr, stderr_end = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _become_program(theirs.fileno(), stdout_end, stderr_end, setup)
+        _become_program((requests, answer_end, stdout_end, stderr_end), setup)
     try:
-        socket.send_fds(link, [STARTED.pack(pid)], [ours.fileno(), stdout, stderr])
+        rights = _RIGHTS.pack(request_end, answers, stdout, stderr)
+        link.sendmsg([STARTED.pack(pid)], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
     finally:
-        ours.close()
-        theirs.close()
-        for fd in (stdout, stdout_end, stderr, stderr_end):
+        for fd in (requests, request_end, answers, answer_end, stdout, stdout_end, stderr, stderr_end):
             os.close(fd)
     return pid
 
 
-def _become_program(channel: int, stdout: int, stderr: int, setup: _Setup) -> NoReturn:
-    """In the fork: keep nothing but the four descriptors (and the library's), then wait for the program."""
+def _become_program(ends: tuple[int, int, int, int], setup: _Setup) -> NoReturn:
+    """In the fork: keep nothing but standard input, these ends and the library, then wait for the program."""
     try:
         os.setsid()
-        os.dup2(stdout, 1)
-        os.dup2(stderr, 2)
-        os.dup2(channel, _CHANNEL)
-        os.closerange(_CHANNEL + 1, confine.LIBRARY_FD)
+        for end, fd in zip(ends, (_REQUESTS, _ANSWERS, 1, 2), strict=True):
+            os.dup2(end, fd)
+        os.closerange(_ANSWERS + 1, confine.LIBRARY_FD)
         os.closerange(confine.LIBRARY_FD + setup.kept, _HIGHEST_FD)
     except BaseException:
         os._exit(1)
@@ -111,10 +115,11 @@ def _become_program(channel: int, stdout: int, stderr: int, setup: _Setup) -> No
     def apply(limits: dict[str, Any]) -> None:
         if setup.uid is not None:
             confine.become(setup.uid)
-        confine.die_with_parent()
+        else:  # it could kill the fork-server
+            confine.die_with_parent()
         confine.apply_limits(limits, spare_processes=setup.spare_processes)
 
-    run_program(_CHANNEL, apply)
+    run_program(_REQUESTS, _ANSWERS, apply)
 
 
 def _end(pid: int, uid: int | None) -> tuple[int, struct_rusage]:

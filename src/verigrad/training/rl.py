@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -61,9 +62,12 @@ def train(config: RLConfig, *, resume: bool = False, reporter: Reporter | None =
     reward: Reward = resolve(config.reward, REWARDS, what="reward")
     tasks = load_tasks(config.tasks)
     _check(config, algorithm, tasks)
-    run, checkpoint = _open_run(config, resume)
-    stage = open_stage(config, reporter, (task.id for task in tasks.tasks))
-    try:
+    with ExitStack() as opened:
+        # The stage first: it finds what is wrong with the settings before a run folder exists.
+        stage = open_stage(config, reporter, (task.id for task in tasks.tasks))
+        opened.callback(stage.close)
+        run, checkpoint = _open_run(config, resume)
+        opened.callback(run.close)
         optimizer = make_optimizer(stage.model, config.optim)
         reference = _reference(stage.model, config)
         notes: dict[str, Any] = {"tokens": 0}
@@ -87,9 +91,6 @@ def train(config: RLConfig, *, resume: bool = False, reporter: Reporter | None =
             load_state(run.checkpoint_folder(notes["best_step"]), stage.model, optimizer)
             stage.refresh_engine(config.steps + 1)
         stage.finish(run, {"steps": config.steps, **notes})
-    finally:
-        stage.close()
-        run.close()
     return run.folder
 
 

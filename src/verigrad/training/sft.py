@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -53,15 +54,17 @@ def train(config: SFTConfig, *, resume: bool = False, reporter: Reporter | None 
     reporter = reporter or Silent()
     tasks = load_tasks(config.tasks) if config.tasks else None
     demonstrations = gold_demonstrations(tasks) if tasks else read_demonstrations(Path(config.data))
-    run, checkpoint = _open_run(config, resume)
-    stage = open_stage(config, reporter, [task.id for task in tasks.tasks] if tasks else [])
-    try:
+    with ExitStack() as opened:
+        stage = open_stage(config, reporter, [task.id for task in tasks.tasks] if tasks else [])
+        opened.callback(stage.close)
         parts = demonstration_rows(stage.tokenizer, demonstrations, config.system or None, config.max_length)
         reporter.message(
             f"{len(parts)} demonstrations; {len(demonstrations) - len(parts)} longer than max_length left out"
         )
         if not parts:
             raise ConfigError(f"none of {len(demonstrations)} demonstrations fits max_length = {config.max_length}")
+        run, checkpoint = _open_run(config, resume)
+        opened.callback(run.close)
         optimizer = make_optimizer(stage.model, config.optim)
         steps = config.epochs * -(-len(parts) // config.batch_size)
         if checkpoint is None:
@@ -83,9 +86,6 @@ def train(config: SFTConfig, *, resume: bool = False, reporter: Reporter | None 
         reporter.end()
         stage.refresh_engine(steps)
         stage.finish(run, {"steps": steps, "demonstrations": len(parts)})
-    finally:
-        stage.close()
-        run.close()
     return run.folder
 
 

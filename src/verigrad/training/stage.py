@@ -208,7 +208,10 @@ def open_stage(config: RLConfig | SFTConfig, reporter: Reporter, training_ids: I
 def _prepare(model: Any, lora: LoraConfig, gradient_checkpointing: bool, seed: int) -> Any:
     """Adapters and checkpointing as asked; dropout stays off, so that sampler and trainer agree."""
     if gradient_checkpointing:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        if hasattr(model, "activation_checkpointing_enable"):  # its name in newer releases of transformers
+            model.activation_checkpointing_enable()
+        else:
+            model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         model.enable_input_require_grads()
     if lora.rank > 0:
         model = add_lora(model, rank=lora.rank, alpha=lora.alpha, targets=lora.targets, seed=seed)

@@ -38,13 +38,13 @@ from verigrad.tasks.builtin import (
     medium_structures,
     medium_text,
 )
+from verigrad.tasks.builtin.easy_subset import EASY_FAMILIES, EASY_INSTANCES
 from verigrad.tasks.builtin.family import DIFFICULTIES, Family
 from verigrad.tasks.builtin.instance import Instance, make_instance, random_stream, render
 from verigrad.tasks.builtin.prompt import write_prompt
 from verigrad.types import Oracle, Task
 
 __all__ = [
-    "EASY_INSTANCES",
     "FAMILIES",
     "HELD_OUT",
     "MODULES",
@@ -57,7 +57,6 @@ __all__ = [
 
 VERSION = 1
 SPLITS = ("train", "validation", "unseen_instances", "unseen_families")
-EASY_INSTANCES = {"train": 12, "validation": 2, "unseen_instances": 5, "unseen_families": 5}
 
 MODULES = (
     *(easy_numbers, easy_strings, easy_lists, easy_searching, easy_mappings, easy_logic),
@@ -137,7 +136,9 @@ def load(
 
 
 def load_easy(split: str = "train", *, families: tuple[str, ...] | None = None) -> TaskSet:
-    """The frozen easy subset `builtin-easy@1`: `EASY_INSTANCES` of each easy family of the split."""
+    """The frozen easy subset `builtin-easy@1` (see `easy_subset`), or some of its families."""
+    if families is None and split != "unseen_families":
+        families = EASY_FAMILIES
     loaded = load(split, difficulty="easy", families=families, instances=EASY_INSTANCES.get(split, 0))
     return TaskSet(f"builtin-easy@{VERSION}/{split}", loaded.tasks, loaded.oracles, {})
 

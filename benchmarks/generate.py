@@ -1,0 +1,196 @@
+"""Tokens per second of the local engine, beside other generators in the same run.
+
+    python benchmarks/generate.py                      the engine, float32 and bfloat16
+    python benchmarks/generate.py --against hf trl     also transformers' `generate` and TRL's GRPO trainer
+    python benchmarks/generate.py --json               one object a line
+
+The work is the same on all sides: four coding prompts of 60 to 100 tokens, eight completions each, exactly 96
+tokens a completion (end ids are ignored), temperature 1, no truncation, log-probabilities of what was drawn only
+where a side gives them (the engine does). Each side is warmed up, sides take turns, and the best run counts.
+TRL comes with `pip install 'verigrad[bench]'`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from verigrad.engines.base import Request, SamplingParams, generate
+from verigrad.engines.local import LocalEngine
+from verigrad.errors import MissingExtra
+from verigrad.models.causal import load_causal
+
+__all__ = ["main"]
+
+PROBLEMS = (
+    "Write a Python function `merge_intervals(intervals)` that takes a list of (start, end) pairs and returns the "
+    "list of merged intervals, sorted by start. Intervals that touch count as overlapping.",
+    "Write a Python function `run_length(text)` that compresses a string by replacing each run of a character by "
+    "the character and its count, so that 'aaab' becomes 'a3b1'. The empty string stays empty.",
+    "Write a Python function `second_largest(numbers)` that returns the second largest distinct value of a list "
+    "of integers, or None if there is no such value. Do not sort the list.",
+    "Write a Python function `is_balanced(text)` that tells whether the round, square and curly brackets in a "
+    "string are balanced and properly nested. Other characters are ignored.",
+)
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+Prompts = list[list[int]]
+Run = Callable[[int], float]  # generates that many tokens for every prompt; the seconds it took
+
+
+def encode_prompts(tokenizer: Any, completions: int, group_size: int) -> Prompts:
+    """One list of ids a completion, those of a group next to each other."""
+    texts = [
+        tokenizer.apply_chat_template([{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True)
+        for text in PROBLEMS
+    ]
+    ids = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
+    return [ids[index // group_size % len(ids)] for index in range(completions)]
+
+
+def local_run(model: Any, tokenizer: Any, prompts: Prompts, dtype: torch.dtype, group_size: int) -> Run:
+    engine = LocalEngine(model, tokenizer, dtype=dtype, end_ids=(), max_slots=len(prompts))
+
+    def run(tokens: int) -> float:
+        params = SamplingParams(max_tokens=tokens)
+        requests = [Request(prompt_ids=tuple(ids), params=params, seed=seed) for seed, ids in enumerate(prompts)]
+        started = time.perf_counter()
+        completions = generate(engine, requests)
+        seconds = time.perf_counter() - started
+        assert all(len(completion.ids) == tokens for completion in completions)
+        return seconds
+
+    return run
+
+
+def hf_run(model: Any, tokenizer: Any, prompts: Prompts, dtype: torch.dtype, group_size: int) -> Run:
+    model = model.to(dtype)
+    width = max(map(len, prompts))
+    pad = tokenizer.pad_token_id
+    ids = torch.tensor([[pad] * (width - len(prompt)) + prompt for prompt in prompts])
+    mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
+
+    def run(tokens: int) -> float:
+        started = time.perf_counter()
+        with torch.inference_mode():
+            out = model.generate(
+                input_ids=ids,
+                attention_mask=mask,
+                do_sample=True,
+                top_k=0,
+                max_new_tokens=tokens,
+                min_new_tokens=tokens,
+                pad_token_id=pad,
+            )
+        seconds = time.perf_counter() - started
+        assert out.shape[1] == width + tokens
+        return seconds
+
+    return run
+
+
+def trl_run(model: Any, tokenizer: Any, prompts: Prompts, dtype: torch.dtype, group_size: int) -> Run:
+    """The trainer's own generation step, which is private and was read in TRL 1.16."""
+    try:
+        from datasets import Dataset
+        from trl import GRPOConfig, GRPOTrainer
+    except ImportError as error:
+        raise MissingExtra("trl", "bench") from error
+
+    def run(tokens: int) -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            settings = GRPOConfig(
+                output_dir=folder,
+                per_device_train_batch_size=len(prompts),
+                num_generations=group_size,
+                max_completion_length=tokens,
+                generation_kwargs={"min_new_tokens": tokens},
+                bf16=dtype == torch.bfloat16,
+                use_cpu=not torch.cuda.is_available(),
+                report_to=[],
+            )
+            trainer = GRPOTrainer(
+                model=model,
+                reward_funcs=lambda completions, **_: [0.0] * len(completions),
+                args=settings,
+                train_dataset=Dataset.from_dict({"prompt": list(PROBLEMS)}),
+                processing_class=tokenizer,
+            )
+            started = time.perf_counter()
+            ids, _ = trainer._generate_single_turn(prompts, None, {}, group_size)
+            seconds = time.perf_counter() - started
+        assert all(len(completion) == tokens for completion in ids)
+        return seconds
+
+    return run
+
+
+SIDES: dict[str, Callable[[Any, Any, Prompts, torch.dtype, int], Run]] = {
+    "verigrad": local_run,
+    "hf": hf_run,
+    "trl": trl_run,
+}
+
+
+def measure(names: list[str], args: argparse.Namespace, dtype: torch.dtype) -> dict[str, float]:
+    """Best tokens per second of each side."""
+    model, tokenizer = load_causal(args.model)
+    prompts = encode_prompts(tokenizer, args.completions, args.group_size)
+    runs = {}
+    for name in names:
+        runs[name] = SIDES[name](
+            model if name == "verigrad" else load_causal(args.model)[0], tokenizer, prompts, dtype, args.group_size
+        )
+        runs[name](8)
+    best = dict.fromkeys(names, 0.0)
+    for _ in range(args.repeats):
+        for name, run in runs.items():
+            best[name] = max(best[name], len(prompts) * args.tokens / run(args.tokens))
+    return best
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="smollm2-135m-instruct")
+    parser.add_argument("--dtype", nargs="+", choices=DTYPES, default=list(DTYPES))
+    parser.add_argument("--against", nargs="*", choices=[name for name in SIDES if name != "verigrad"], default=[])
+    parser.add_argument("--completions", type=int, default=32)
+    parser.add_argument("--group-size", type=int, default=8)
+    parser.add_argument("--tokens", type=int, default=96)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    args = parser.parse_args()
+    for name in args.dtype:
+        speeds = measure(["verigrad", *args.against], args, DTYPES[name])
+        report(name, speeds, args)
+
+
+def report(dtype: str, speeds: dict[str, float], args: argparse.Namespace) -> None:
+    ours = speeds.pop("verigrad")
+    line = {
+        "name": "generate.tokens_per_second",
+        "value": round(ours, 1),
+        "unit": "1/s",
+        "dtype": dtype,
+        "completions": args.completions,
+        "group_size": args.group_size,
+        "tokens": args.tokens,
+        "threads": torch.get_num_threads(),
+        "against": {name: round(speed, 1) for name, speed in speeds.items()},
+        "ratio": round(ours / max(speeds.values()), 2) if speeds else None,
+    }
+    if args.json:
+        print(json.dumps(line), flush=True)
+        return
+    others = "".join(f"   {name} {speed:.1f} ({ours / speed:.2f}x)" for name, speed in speeds.items())
+    print(f"{dtype}: {ours:.1f} tokens/s, {args.completions} completions of {args.tokens} tokens{others}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""A tiny model on disk, tasks that are answered in plain text, and a reward that can be learned in seconds."""
+
+import pytest
+from tiny import tiny_model
+
+MY = '''
+from verigrad import AnswerTest, Oracle, Task
+from verigrad.tasks.base import TaskSet
+
+
+def load():
+    tasks = tuple(Task(id=f"say@1/{n}", prompt=f"Say {n}.", language="text") for n in range(6))
+    oracles = {task.id: Oracle(task_id=task.id, tests=(AnswerTest("a", n),), gold=str(n)) for n, task in enumerate(tasks)}
+    return TaskSet("say@1", tasks, oracles, {})
+
+
+def held_out():
+    tasks = tuple(Task(id=f"say@1/{n}", prompt=f"Say {n}.", language="text") for n in range(6, 9))
+    oracles = {task.id: Oracle(task_id=task.id, tests=(AnswerTest("a", n),), gold=str(n)) for n, task in enumerate(tasks, 6)}
+    return TaskSet("say@1/held_out", tasks, oracles, {})
+
+
+def ascii_share(task, answer, verdict):
+    """The share of ASCII among the answer's characters: half at the start, one when it is learned."""
+    return sum(ord(letter) < 128 for letter in answer.text) / max(1, len(answer.text))
+
+
+def broken(task, answer, verdict):
+    raise RuntimeError("judge unreachable")
+'''
+
+
+@pytest.fixture
+def workshop(tmp_path):
+    """A folder with `model/`, `my.py` and the arguments that use them."""
+    model, tokenizer = tiny_model("llama")
+    model.save_pretrained(tmp_path / "model")
+    tokenizer.save_pretrained(tmp_path / "model")
+    (tmp_path / "my.py").write_text(MY)
+    return tmp_path
+
+
+@pytest.fixture
+def settings(workshop):
+    """Overrides for a small, exact run in this folder."""
+    return {
+        "run": str(workshop / "run"),
+        "model": str(workshop / "model"),
+        "tasks": f"{workshop}/my.py:load",
+        "reward": f"{workshop}/my.py:ascii_share",
+        "dtype": "float32",
+        "device": "cpu",
+        "tasks_per_step": 3,
+        "group_size": 6,
+        "slots": 32,
+        "max_length": 128,
+        "checkpoint_every": 2,
+        "threads": 1,
+    }

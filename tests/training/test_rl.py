@@ -1,0 +1,200 @@
+"""The loop learns, repeats bit for bit, survives being killed, and does not depend on how it is computed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny import tiny_model
+from transformers import AutoModelForCausalLM
+
+from verigrad.algorithms.presets import DR_GRPO, GRPO
+from verigrad.errors import ConfigError, RunError
+from verigrad.training.batching import make_batch
+from verigrad.training.config import LoraConfig, OptimConfig, ReportConfig, RLConfig, SamplingConfig
+from verigrad.training.rl import scheduled_tasks, train, update
+from verigrad.types import Rollout, Score, Task, Turn
+
+FAST = OptimConfig(learning_rate=5e-3, warmup_steps=1)
+SHORT = SamplingConfig(max_tokens=8)
+CLOCK = {"seconds", "seconds_sampling", "tokens_per_second"}
+
+
+def metrics(folder):
+    rows = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in row.items() if key not in CLOCK} for row in rows]
+
+
+def rewards(folder):
+    return [row["reward"] for row in metrics(folder) if row["kind"] == "train"]
+
+
+def final_weights(folder):
+    return load_file(Path(folder) / "model" / "model.safetensors")
+
+
+@pytest.mark.parametrize("algorithm", ["grpo", "dr_grpo", "rloo"])
+def test_it_learns(settings, algorithm):
+    config = RLConfig(**settings, steps=25, algorithm=algorithm, optim=FAST, sampling=SHORT)
+    seen = rewards(train(config))
+    assert sum(seen[:3]) / 3 < 0.75
+    assert sum(seen[-3:]) / 3 > 0.95
+
+
+def test_the_same_seed_twice_is_the_same_run(settings, workshop):
+    config = RLConfig(**settings, steps=3, optim=FAST, sampling=SHORT)
+    first, second = train(config), train(replace(config, run=str(workshop / "again")))
+    assert metrics(first) == metrics(second)
+    other = train(replace(config, run=str(workshop / "other"), seed=1))
+    assert metrics(first) != metrics(other)
+    for name, weight in final_weights(first).items():
+        assert torch.equal(weight, final_weights(second)[name]), name
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"share_prompts": False},
+        {"token_budget": 40},
+        {"gradient_checkpointing": True},
+        {"slots": 2},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_how_it_is_computed_changes_nothing(settings, workshop, change):
+    config = RLConfig(**settings, steps=3, optim=OptimConfig(learning_rate=1e-3), sampling=SHORT)
+    plain = metrics(train(config))
+    changed = metrics(train(replace(config, run=str(workshop / "changed"), **change)))
+    for before, after in zip(plain, changed, strict=True):
+        for key in ("reward", "loss", "grad_norm", "entropy", "completion_tokens_total"):
+            assert after[key] == pytest.approx(before[key], rel=2e-3, abs=1e-5), key
+
+
+def command(settings, *extra):
+    flags = [word for key, value in settings.items() for word in ("--" + key.replace("_", "-"), str(value))]
+    return [sys.executable, "-m", "verigrad.cli.main", "rl", *flags, *extra]
+
+
+def test_a_killed_run_resumes_to_the_same_weights(settings, workshop):
+    """SIGKILL in the middle, then --resume: metrics and weights of the run that was never interrupted."""
+    more = ["--steps", "8", "--sampling.max-tokens", "8", "--optim.learning-rate", "1e-3"]
+    whole = workshop / "whole"
+    subprocess.run(command({**settings, "run": whole}, *more), check=True, capture_output=True)
+    run = Path(settings["run"])
+    process = subprocess.Popen(command(settings, *more), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (run / "metrics.jsonl").exists() or len((run / "metrics.jsonl").read_text().splitlines()) < 5:
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (run / "summary.json").exists()
+    resumed = subprocess.run(command(settings, *more, "--resume"), capture_output=True, text=True)
+    assert resumed.returncode == 0, resumed.stderr
+    assert metrics(run) == metrics(whole)
+    for name, weight in final_weights(whole).items():
+        assert torch.equal(weight, final_weights(run)[name]), name
+
+
+def test_resuming_with_changed_settings_is_refused(settings):
+    config = RLConfig(**settings, steps=2, sampling=SHORT)
+    train(config)
+    with pytest.raises(RunError, match=r"group_size: 6 -> 4"):
+        train(replace(config, group_size=4), resume=True)
+    with pytest.raises(RunError, match="already holds a run"):
+        train(config)
+
+
+def test_adapters_train_and_are_saved_merged(settings):
+    config = RLConfig(
+        **settings, steps=25, lora=LoraConfig(rank=8), optim=replace(FAST, learning_rate=2e-2), sampling=SHORT
+    )
+    folder = train(config)
+    assert sum(rewards(folder)[-3:]) / 3 > sum(rewards(folder)[:3]) / 3 + 0.1
+    saved = AutoModelForCausalLM.from_pretrained(folder / "model")
+    start = AutoModelForCausalLM.from_pretrained(settings["model"])
+    assert saved.state_dict().keys() == start.state_dict().keys()
+    moved = {name for name, weight in saved.state_dict().items() if not torch.equal(weight, start.state_dict()[name])}
+    assert any("q_proj" in name for name in moved)
+    assert not any("norm" in name or "embed" in name for name in moved)
+
+
+def test_a_reward_that_fails_stops_the_run_with_its_words(settings, workshop):
+    config = RLConfig(**{**settings, "reward": f"{workshop}/my.py:broken"}, steps=1, sampling=SHORT)
+    with pytest.raises(RunError, match=r"every rollout failed.*judge unreachable"):
+        train(config)
+
+
+def test_training_and_reported_tasks_must_be_disjoint(settings):
+    report = ReportConfig(splits={"same": settings["tasks"]})
+    with pytest.raises(ConfigError, match="both training and same"):
+        train(RLConfig(**settings, steps=1, report=report))
+
+
+def test_reports_before_and_after(settings, workshop):
+    source = f"{workshop}/my.py:held_out"
+    report = ReportConfig(splits={"held_out": source}, samples=2, temperature=1.0)
+    folder = train(RLConfig(**settings, steps=2, sampling=SHORT, report=report))
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["splits"]["held_out"]["num_tasks"] == 3
+    assert summary["setup"]["sandbox_level"] == "process"
+    for when in ("before", "after"):
+        rows = (folder / "evaluations" / f"held_out-{when}.jsonl").read_text().splitlines()
+        assert [json.loads(row)["task_id"] for row in rows] == [f"say@1/{n}" for n in (6, 6, 7, 7, 8, 8)]
+    assert (folder / "report.html").exists()
+
+
+def test_every_epoch_visits_every_task_once():
+    tasks = [Task(id=str(n), prompt="") for n in range(10)]
+    seen = [task.id for step in range(5) for task in scheduled_tasks(tasks, step, 4, seed=3)]
+    assert sorted(seen[:10]) == sorted(seen[10:]) == sorted(task.id for task in tasks)
+    assert seen[:10] != seen[10:]
+
+
+def made_up(group_rewards):
+    """Groups of rollouts with random ids and these rewards."""
+    generator = torch.Generator().manual_seed(0)
+
+    def rollout(number, value):
+        ids = tuple(
+            torch.randint(0, 250, (int(torch.randint(2, 7, (1,), generator=generator)),), generator=generator).tolist()
+        )
+        turn = Turn(prompt_ids=(5, 6, 7, number), completion_ids=ids, sampler_logprobs=(-1.0,) * len(ids))
+        return Rollout(
+            task_id="t", episode_id="e", group_id=str(number), turns=(turn,), status="finished", score=Score(value)
+        )
+
+    return [[rollout(number, value) for value in values] for number, values in enumerate(group_rewards)]
+
+
+@pytest.mark.parametrize("algorithm", [GRPO, DR_GRPO], ids=lambda row: row.name)
+def test_skipping_groups_without_signal_changes_no_gradient(settings, algorithm):
+    """With a vanishing KL weight every row is run, without one only those that learn: the same step."""
+    batch = make_batch(made_up([[1.0, 0.0, 1.0], [1.0, 1.0, 1.0], [0.0, 0.0, 0.0]]))
+    results = []
+    for kl_coef in (0.0, 1e-12):
+        model, _ = tiny_model("llama")
+        optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+        config = RLConfig(**settings, kl_coef=kl_coef, importance_cap=0.0, sampling=SHORT)
+        found = update(model, optimizer, batch, config, algorithm, step=5, reference=model, dtype=torch.float32)
+        assert found["signal_groups"] == pytest.approx(1 / 3)
+        results.append(model.state_dict())
+    for name, weight in results[0].items():
+        torch.testing.assert_close(weight, results[1][name], rtol=1e-4, atol=1e-7)
+
+
+def test_infrastructure_failures_leave_the_batch_and_none_keeps_its_row():
+    groups = made_up([[1.0, 0.0]])
+    failed = replace(groups[0][0], status="error", turns=(), score=Score(None))
+    unscored = replace(groups[0][1], score=Score(None))
+    batch = make_batch([[groups[0][0], groups[0][1], failed, unscored]])
+    assert batch.num_rollouts == 3
+    assert torch.isnan(batch.rewards).tolist() == [False, False, True]
+    assert make_batch([[failed]]) is None
