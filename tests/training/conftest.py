@@ -8,16 +8,19 @@ from verigrad import AnswerTest, Oracle, Task
 from verigrad.tasks.base import TaskSet
 
 
-def load():
-    tasks = tuple(Task(id=f"say@1/{n}", prompt=f"Say {n}.", language="text") for n in range(6))
-    oracles = {task.id: Oracle(task_id=task.id, tests=(AnswerTest("a", n),), gold=str(n)) for n, task in enumerate(tasks)}
+def numbers(low, high):
+    ids = {n: f"say@1/{n}" for n in range(low, high)}
+    tasks = tuple(Task(id=id_, prompt=f"Say {n}.", language="text") for n, id_ in ids.items())
+    oracles = {id_: Oracle(task_id=id_, tests=(AnswerTest("a", n),), gold=str(n)) for n, id_ in ids.items()}
     return TaskSet("say@1", tasks, oracles, {})
 
 
+def load():
+    return numbers(0, 6)
+
+
 def held_out():
-    tasks = tuple(Task(id=f"say@1/{n}", prompt=f"Say {n}.", language="text") for n in range(6, 9))
-    oracles = {task.id: Oracle(task_id=task.id, tests=(AnswerTest("a", n),), gold=str(n)) for n, task in enumerate(tasks, 6)}
-    return TaskSet("say@1/held_out", tasks, oracles, {})
+    return numbers(6, 9)
 
 
 def ascii_share(task, answer, verdict):

@@ -17,6 +17,7 @@ from verigrad.errors import ConfigError
 from verigrad.models.base import Batch, Scores
 from verigrad.models.gguf import DEFAULT_MODEL, cache_dir, default_model_dir
 from verigrad.models.logprobs import selected_logprobs
+from verigrad.models.lora import is_lora
 from verigrad.models.packing import Pack, pack_views
 from verigrad.models.quiet import quiet_transformers
 
@@ -125,17 +126,7 @@ def token_logprobs(
     return Scores(values, "exact", entropy)
 
 
-def _body_and_head(model: nn.Module) -> tuple[Any, Any]:
-    """The transformer without its head, and the head; LoRA wrappers are looked through."""
-    inner: Any = model
-    for _ in range(3):  # PeftModel -> LoraModel -> the Hugging Face model
-        if hasattr(inner, "get_output_embeddings") and hasattr(inner, "base_model_prefix") and _is_hf(inner):
-            break
-        inner = inner.base_model if hasattr(inner, "base_model") else inner.model
-    return getattr(inner, inner.base_model_prefix), inner.get_output_embeddings()
-
-
-def _is_hf(module: Any) -> bool:
-    from transformers import PreTrainedModel
-
-    return isinstance(module, PreTrainedModel)
+def _body_and_head(model: Any) -> tuple[Any, Any]:
+    """The transformer without its head, and the head; adapters stay in place inside it."""
+    plain = model.get_base_model() if is_lora(model) else model
+    return getattr(plain, plain.base_model_prefix), plain.get_output_embeddings()

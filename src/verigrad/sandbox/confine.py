@@ -200,6 +200,10 @@ def _renamed(path: str, names: dict[str, str]) -> str:
 def _can_read(uid: int, path: str) -> bool:
     pid = os.fork()
     if pid == 0:
-        become(uid)
-        os._exit(0 if os.access(path, os.R_OK | os.X_OK) else 1)
+        readable = False
+        try:
+            become(uid)
+            readable = os.access(path, os.R_OK | os.X_OK)
+        finally:
+            os._exit(0 if readable else 1)
     return os.waitpid(pid, 0)[1] == 0

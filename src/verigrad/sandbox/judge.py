@@ -79,8 +79,7 @@ class Judge:
             return self._cache[key]
         verdict = await self._judge(program, oracle, entry_point, seed, trace_lines)
         if all(result.status != "timeout" for result in verdict.results):
-            while len(self._cache) >= self._cache_size:
-                del self._cache[next(iter(self._cache))]
+            _make_room(self._cache, self._cache_size)
             self._cache[key] = verdict
         return verdict
 
@@ -92,6 +91,7 @@ class Judge:
     def _digest(self, oracle: Oracle) -> str:
         """Of all the oracle says; made once per object, which is kept so that its id stays its own."""
         if id(oracle) not in self._digests:
+            _make_room(self._digests, self._cache_size)
             self._digests[id(oracle)] = (oracle, _sha256(repr(oracle)))
         return self._digests[id(oracle)][1]
 
@@ -121,6 +121,12 @@ class Judge:
             return Execution("syntax_error", (), error=flaw)
         inputs = [_input(oracle.tests[i], oracle, entry_point) for i in order]
         return await self.sandbox.run(program, inputs, oracle.limits, trace_lines=trace_lines)
+
+
+def _make_room(cache: dict[Any, Any], size: int) -> None:
+    """Forget the oldest entries until one more fits."""
+    while len(cache) >= size:
+        del cache[next(iter(cache))]
 
 
 def _sha256(text: str) -> str:

@@ -115,7 +115,7 @@ def _cause_of_death(exit_status: int, cpu_s: float, peak_kib: int, limits: dict[
     if code == -signal.SIGXCPU or (code == -signal.SIGKILL and cpu_s >= limits["cpu_s"]):
         return "timeout", f"over {limits['cpu_s']} s of CPU time"
     if code < 0:
-        return "crashed", f"killed by signal {-code} ({signal.Signals(-code).name})"
+        return "crashed", f"killed by signal {-code} ({signal.strsignal(-code)})"
     return "crashed", f"the process ended with exit status {code} before it answered"
 
 
