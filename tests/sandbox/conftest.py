@@ -36,9 +36,9 @@ def judged(box):
 
 @pytest.fixture(scope="session")
 def descendants():
-    """`descendants()`: ids of the processes below this one, by parent links."""
+    """`descendants(besides)`: ids of the processes below this one, without `besides` and what is below them."""
 
-    def find():
+    def find(besides=frozenset()):
         parents = {}
         for name in filter(str.isdigit, os.listdir("/proc")):
             try:
@@ -46,7 +46,7 @@ def descendants():
             except OSError:
                 continue
         found = {os.getpid()}
-        while new := {pid for pid, parent in parents.items() if parent in found} - found:
+        while new := {pid for pid, parent in parents.items() if parent in found} - found - besides:
             found |= new
         return found - {os.getpid()}
 

