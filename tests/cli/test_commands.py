@@ -94,8 +94,11 @@ def test_check_reward(reward, capsys):
     assert "9 of 9 checks hold" in capsys.readouterr().out
 
 
-def test_check_reward_catches_a_reward_that_pays_for_form(capsys):
-    assert main(["check", "reward", "syntax"]) == 1
+def test_check_reward_catches_a_reward_that_pays_for_form(tmp_path, capsys):
+    (tmp_path / "my.py").write_text(
+        "from verigrad.rewards.controls import syntax\nfrom verigrad.rewards.tests import CHECKS\n"
+    )
+    assert main(["check", "reward", f"{tmp_path}/my.py:syntax"]) == 1
     assert "FAIL constant" in capsys.readouterr().out
 
 

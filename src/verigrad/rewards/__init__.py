@@ -5,6 +5,6 @@ __all__ = ["REWARDS"]
 REWARDS = {
     "tests": "verigrad.rewards.tests:all_pass",
     "fraction": "verigrad.rewards.tests:fraction",
-    "syntax": "verigrad.rewards.tests:syntax",
-    "random": "verigrad.rewards.tests:random",
+    "syntax": "verigrad.rewards.controls:syntax",
+    "random": "verigrad.rewards.controls:random",
 }

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import random as _random
-
 from verigrad.rewards.base import Answer, Check
 from verigrad.types import Score, Task, Verdict
 
-__all__ = ["CHECKS", "all_pass", "fraction", "random", "syntax"]
+__all__ = ["CHECKS", "all_pass", "fraction"]
 
 CHECKS = [
     Check("gold", at_least=1.0),
@@ -41,14 +39,3 @@ def fraction(task: Task, answer: Answer, verdict: Verdict | None) -> Score:
         return Score(0.0, {"tests": 0.0})
     share = 1.0 if verdict.passed else min(verdict.fraction, 0.99)
     return Score(share, {"tests": verdict.fraction}, evidence=verdict)
-
-
-def syntax(task: Task, answer: Answer, verdict: Verdict | None) -> Score:
-    """1 where there is a program that compiles and defines what was asked for: a control, not a goal."""
-    fine = verdict is not None and verdict.status not in ("syntax_error", "no_entry_point")
-    return Score(float(fine), evidence=verdict)
-
-
-def random(task: Task, answer: Answer, verdict: Verdict | None) -> Score:
-    """A fair coin that never looks at the answer: the control that any claimed gain must beat."""
-    return Score(float(_random.Random(answer.seed).random() < 0.5), evidence=verdict)

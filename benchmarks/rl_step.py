@@ -1,0 +1,209 @@
+"""One whole GRPO step (sampling, scoring, update, new weights for the sampler), beside TRL's, and peak memory.
+
+    python benchmarks/rl_step.py                    verigrad, float32 and bfloat16
+    python benchmarks/rl_step.py --against trl      TRL's GRPOTrainer in the same run
+    python benchmarks/rl_step.py --json             one object a line
+
+The work is the same on both sides: the default model, all weights trained by AdamW, four prompts, eight
+completions each, exactly 96 tokens a completion, temperature 1, GRPO without KL, one update, and a reward
+that differs inside every group, so that no side may skip any. Every side runs in a process of its own, one
+after another; the first step warms up, the best of the rest counts. Peak memory is that process's own.
+TRL comes with `pip install 'verigrad[bench]'`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Any
+
+import torch
+from generate import DTYPES, PROBLEMS
+
+from verigrad.errors import MissingExtra
+
+__all__ = ["main"]
+
+
+def made_up_reward(text: str) -> float:
+    """A number that differs between completions and costs nothing to compute."""
+    return (sum(text.encode()) % 97) / 97
+
+
+def verigrad_steps(args: argparse.Namespace, dtype: torch.dtype) -> list[dict[str, float]]:
+    from verigrad.agents.single_turn import SingleTurn
+    from verigrad.algorithms.presets import GRPO
+    from verigrad.engines.base import SamplingParams
+    from verigrad.engines.local import LocalEngine
+    from verigrad.models.causal import load_causal
+    from verigrad.models.lora import full_tensors
+    from verigrad.rollout import collect
+    from verigrad.sandbox.judge import Judge
+    from verigrad.sandbox.process import ProcessSandbox
+    from verigrad.training.batching import make_batch
+    from verigrad.training.config import RLConfig, SamplingConfig
+    from verigrad.training.optim import make_optimizer
+    from verigrad.training.rl import update
+    from verigrad.types import AnswerTest, Oracle, Task
+
+    model, tokenizer = load_causal(args.model)
+    engine = LocalEngine(model, tokenizer, dtype=dtype, end_ids=())
+    config = RLConfig(sampling=SamplingConfig(max_tokens=args.tokens))
+    optimizer = make_optimizer(model, config.optim)
+    tasks = [Task(id=f"step@1/{n}", prompt=text, language="text") for n, text in enumerate(PROBLEMS)]
+    oracles = [Oracle(task_id=task.id, tests=(AnswerTest("a", 0),)) for task in tasks]
+    agent = SingleTurn(tokenizer, SamplingParams(max_tokens=args.tokens))
+    steps = []
+    with asyncio.Runner() as runner:
+        judge = Judge(ProcessSandbox(workers=2))
+        for number in range(args.steps + 1):
+            started = time.perf_counter()
+            groups = runner.run(
+                collect(
+                    tasks,
+                    oracles,
+                    agent=agent,
+                    engine=engine,
+                    judge=judge,
+                    reward=lambda task, answer, verdict: made_up_reward(answer.text),
+                    group_size=args.group_size,
+                    seed=number,
+                )
+            )
+            sampled = time.perf_counter()
+            batch = make_batch(group.rollouts for group in groups)
+            assert batch is not None and int(batch.mask.sum()) == len(tasks) * args.group_size * args.tokens
+            update(model, optimizer, batch, config, GRPO, step=number, reference=model, dtype=dtype)
+            runner.run(engine.update_weights("base", number + 1, full_tensors(model)))
+            ended = time.perf_counter()
+            steps.append({"seconds": ended - started, "sampling": sampled - started, "update": ended - sampled})
+        runner.run(engine.close())
+        runner.run(judge.sandbox.close())
+    return steps[1:]
+
+
+def trl_steps(args: argparse.Namespace, dtype: torch.dtype) -> list[dict[str, float]]:
+    try:
+        from datasets import Dataset
+        from transformers import TrainerCallback
+        from trl import GRPOConfig, GRPOTrainer
+    except ImportError as error:
+        raise MissingExtra("trl", "bench") from error
+    from verigrad.models.causal import load_causal
+
+    model, tokenizer = load_causal(args.model)
+    times: list[float] = []
+
+    class Clock(TrainerCallback):  # type: ignore[misc]
+        def on_step_begin(self, *_: Any, **__: Any) -> None:
+            times.append(time.perf_counter())
+
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            times[-1] = time.perf_counter() - times[-1]
+
+    with tempfile.TemporaryDirectory() as folder:
+        settings = GRPOConfig(
+            output_dir=folder,
+            per_device_train_batch_size=args.micro_batch,
+            gradient_accumulation_steps=len(PROBLEMS) * args.group_size // args.micro_batch,
+            num_generations=args.group_size,
+            max_completion_length=args.tokens,
+            generation_kwargs={"min_new_tokens": args.tokens},
+            max_steps=args.steps + 1,
+            temperature=1.0,
+            beta=0.0,
+            loss_type="grpo",
+            bf16=dtype == torch.bfloat16,
+            gradient_checkpointing=False,
+            use_cpu=not torch.cuda.is_available(),
+            save_strategy="no",
+            logging_strategy="no",
+            report_to=[],
+        )
+        GRPOTrainer(
+            model=model,
+            reward_funcs=lambda completions, **_: [made_up_reward(str(text)) for text in completions],
+            args=settings,
+            train_dataset=Dataset.from_dict(
+                {"prompt": [[{"role": "user", "content": text}] for text in PROBLEMS] * (args.steps + 1)}
+            ),
+            processing_class=tokenizer,
+            callbacks=[Clock()],
+        ).train()
+    return [{"seconds": seconds} for seconds in times[1:]]
+
+
+SIDES = {"verigrad": verigrad_steps, "trl": trl_steps}
+
+
+def measure_here(side: str, args: argparse.Namespace) -> None:
+    """Run one side in this process and print its figures as the last line."""
+    steps = SIDES[side](args, DTYPES[args.dtype[0]])
+    best = min(steps, key=lambda step: step["seconds"])
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({**best, "all": [step["seconds"] for step in steps], "peak_mb": peak}))
+
+
+def measure(side: str, dtype: str, args: argparse.Namespace) -> dict[str, Any]:
+    """Figures of one side, from a process of its own."""
+    words = [sys.executable, __file__, "--side", side, "--dtype", dtype, "--model", args.model]
+    for name in ("group_size", "tokens", "steps", "micro_batch"):
+        words += ["--" + name.replace("_", "-"), str(getattr(args, name))]
+    done = subprocess.run(words, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SystemExit(f"{side} failed:\n{done.stderr[-3000:]}")
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def report(dtype: str, found: dict[str, dict[str, Any]], args: argparse.Namespace) -> None:
+    ours = found.pop("verigrad")
+    for quantity, key, unit in (("seconds", "seconds", "s"), ("peak_memory", "peak_mb", "MiB")):
+        others = {name: round(figures[key], 1) for name, figures in found.items()}
+        line = {
+            "name": f"rl_step.{quantity}",
+            "value": round(ours[key], 2),
+            "unit": unit,
+            "dtype": dtype,
+            "completions": len(PROBLEMS) * args.group_size,
+            "tokens": args.tokens,
+            "threads": torch.get_num_threads(),
+            "against": others,
+            "ratio": round(ours[key] / min(others.values()), 3) if others else None,
+        }
+        if args.json:
+            print(json.dumps(line), flush=True)
+        else:
+            beside = "".join(f"   {name} {value} {unit}" for name, value in others.items())
+            print(f"{dtype} {quantity}: {ours[key]:.1f} {unit}{beside}", flush=True)
+    if not args.json:
+        print(f"   sampling {ours['sampling']:.1f} s, update {ours['update']:.1f} s, steps {ours['all']}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="smollm2-135m-instruct")
+    parser.add_argument("--dtype", nargs="+", choices=DTYPES, default=list(DTYPES))
+    parser.add_argument("--against", nargs="*", choices=["trl"], default=[])
+    parser.add_argument("--group-size", type=int, default=8)
+    parser.add_argument("--tokens", type=int, default=96)
+    parser.add_argument("--steps", type=int, default=2, help="timed steps, after one to warm up")
+    parser.add_argument("--micro-batch", type=int, default=8, help="TRL's per-device batch")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.side:
+        measure_here(args.side, args)
+        return
+    for dtype in args.dtype:
+        report(dtype, {side: measure(side, dtype, args) for side in ("verigrad", *args.against)}, args)
+
+
+if __name__ == "__main__":
+    main()
