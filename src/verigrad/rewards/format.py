@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import textwrap
 from dataclasses import dataclass
 
+from verigrad.sandbox.records import missing_stub
 from verigrad.types import Task
 
 __all__ = ["Extraction", "extract_program"]
@@ -83,16 +83,5 @@ def _assemble(source: str, task: Task) -> str:
     if task.entry_point is not None and not re.search(rf"\bdef\s+{re.escape(task.entry_point)}\b", source):
         body = source if source[:1] in " \t\n" else textwrap.indent(source, "    ")
         return task.stub.rstrip("\n") + "\n" + body
-    return _preamble(task.stub, task.entry_point) + source
+    return missing_stub(task, source) + source
 
-
-def _preamble(stub: str, entry_point: str | None) -> str:
-    """Everything of the stub but the function asked for. The stub is ours, so parsing it here is safe."""
-    for tail in ("", "\n    pass\n", "\n\tpass\n", "\n  pass\n"):
-        try:
-            tree = ast.parse(stub.rstrip() + tail)
-        except SyntaxError:
-            continue
-        kept = [node for node in tree.body if getattr(node, "name", None) != entry_point]
-        return "".join(ast.unparse(node) + "\n" for node in kept)
-    return ""
