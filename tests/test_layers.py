@@ -17,11 +17,11 @@ LAYERS = [
     {"algorithms", "sandbox", "models", "tasks"},
     {"settings"},
     {"types", "registry"},
-    {"errors", "seeds", "values"},
+    {"errors", "paths", "seeds", "values"},
 ]
 HEIGHT = {part: len(LAYERS) - depth for depth, layer in enumerate(LAYERS) for part in layer}
 HEIGHT["verigrad"] = HEIGHT["types"]  # the package itself names the types again
-NO_TORCH = {"settings", "seeds", "sandbox", "tasks", "types", "errors", "registry", "values"}
+NO_TORCH = {"paths", "settings", "seeds", "sandbox", "tasks", "types", "errors", "registry", "values"}
 STANDALONE = {"algorithms": "torch", "values": None}
 
 

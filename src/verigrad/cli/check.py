@@ -29,11 +29,11 @@ async def _check_tasks(source: str, workers: int) -> int:
     from rich.progress import Progress
 
     from verigrad.evaluation.checks import check_tasks
+    from verigrad.evaluation.sources import load_source
     from verigrad.sandbox.judge import Judge
     from verigrad.sandbox.process import ProcessSandbox
-    from verigrad.tasks import load_tasks
 
-    tasks = load_tasks(source)
+    tasks = load_source(source)
     sandbox = ProcessSandbox(workers=workers)
     try:
         with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:

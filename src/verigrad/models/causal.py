@@ -15,11 +15,12 @@ from torch import nn
 
 from verigrad.errors import ConfigError
 from verigrad.models.base import Batch, Scores
-from verigrad.models.gguf import DEFAULT_MODEL, cache_dir, default_model_dir
+from verigrad.models.gguf import DEFAULT_MODEL, default_model_dir
 from verigrad.models.logprobs import selected_logprobs
 from verigrad.models.lora import is_lora
 from verigrad.models.packing import Pack, pack_views
 from verigrad.models.quiet import quiet_transformers
+from verigrad.paths import cache_dir
 
 __all__ = ["autocast", "load_causal", "pick_device", "score_pack", "token_logprobs"]
 

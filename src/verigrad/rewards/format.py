@@ -84,4 +84,3 @@ def _assemble(source: str, task: Task) -> str:
         body = source if source[:1] in " \t\n" else textwrap.indent(source, "    ")
         return task.stub.rstrip("\n") + "\n" + body
     return missing_stub(task, source) + source
-

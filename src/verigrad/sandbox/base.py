@@ -24,11 +24,15 @@ ExecutionStatus = Literal[
 
 @dataclass(frozen=True)
 class Call:
-    """Call `function` of the program with plain values."""
+    """Call `function` of the program with plain values; with `as_bool` only the result's truth comes back.
+
+    (A regular expression's match is no plain value, but `assert f(x)` accepts it.)
+    """
 
     function: str
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = field(default_factory=dict)
+    as_bool: bool = False
 
 
 @dataclass(frozen=True)

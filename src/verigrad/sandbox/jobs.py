@@ -65,7 +65,7 @@ def _message(limits: Limits, setup: dict[str, Any], requests: list[dict[str, Any
 def _request(item: Call | Script) -> dict[str, Any]:
     if isinstance(item, Script):
         return {"script": item.source}
-    return {"function": item.function, "args": item.args, "kwargs": dict(item.kwargs)}
+    return {"function": item.function, "args": item.args, "kwargs": dict(item.kwargs), "as_bool": item.as_bool}
 
 
 def _form(part: dict[str, Any]) -> bytes:

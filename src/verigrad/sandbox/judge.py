@@ -153,7 +153,8 @@ def _input(test: Test, oracle: Oracle, entry_point: str | None) -> Call | Stdin 
     if isinstance(test, CallTest):
         if entry_point is None:
             raise TaskError(f"{oracle.task_id}: test {test.name!r} calls a function, but the task names no entry point")
-        return Call(entry_point, test.args, test.kwargs)
+        comparator = test.comparator or oracle.comparator
+        return Call(entry_point, test.args, test.kwargs, as_bool=comparator.mode == "truthy")
     assert not isinstance(test, AnswerTest)
     return Script(test.source)
 

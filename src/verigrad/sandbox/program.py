@@ -104,8 +104,13 @@ def _answer(request: dict[str, Any], names: dict[str, Any], result_bytes: int) -
         return _guarded(lambda: exec(compile(request["script"], "<script>", "exec", dont_inherit=True), names))
     returned: list[Any] = []
     function = names[request["function"]]
-    answer = _guarded(lambda: returned.append(function(*request["args"], **request["kwargs"])))
+    read: Callable[[Any], Any] = bool if request.get("as_bool") else _unchanged
+    answer = _guarded(lambda: returned.append(read(function(*request["args"], **request["kwargs"]))))
     return _plain(returned[0], result_bytes) if answer["status"] == "returned" else answer
+
+
+def _unchanged(value: Any) -> Any:
+    return value
 
 
 def _guarded(action: Callable[[], object]) -> _Form:

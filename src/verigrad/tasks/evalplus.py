@@ -102,7 +102,7 @@ def load(path: str | Path, *, expected: Mapping[str, Sequence[Any]] | None = Non
     if expected is None:
         raise ConfigError(
             f"{path} holds inputs without expected values: the canonical solutions must run in a sandbox first, "
-            "which verigrad.evaluation does; for the original tests alone, use 'evalplus-base' instead of 'evalplus'"
+            "which verigrad.evaluation.sources does; for the original tests alone, use 'evalplus-base'"
         )
     return with_expected(read(path), expected)
 

@@ -27,6 +27,7 @@ from verigrad.algorithms.presets import PRESETS, Algorithm, call
 from verigrad.algorithms.selection import has_signal
 from verigrad.errors import ConfigError, RunError
 from verigrad.evaluation.benchmark import sample_rows
+from verigrad.evaluation.sources import load_source
 from verigrad.models.base import Batch
 from verigrad.models.causal import score_pack, token_logprobs
 from verigrad.models.lora import base_weights, is_lora
@@ -37,7 +38,6 @@ from verigrad.rewards.base import Reward
 from verigrad.rollout import Group, collect
 from verigrad.seeds import derive_seed
 from verigrad.settings import diff, load_config, to_toml
-from verigrad.tasks import load_tasks
 from verigrad.tasks.base import TaskSet
 from verigrad.training.batching import make_batch, select_rollouts
 from verigrad.training.config import RLConfig
@@ -60,7 +60,7 @@ def train(config: RLConfig, *, resume: bool = False, reporter: Reporter | None =
     reporter = reporter or Silent()
     algorithm: Algorithm = resolve(config.algorithm, PRESETS, what="algorithm")
     reward: Reward = resolve(config.reward, REWARDS, what="reward")
-    tasks = load_tasks(config.tasks)
+    tasks = load_source(config.tasks)
     _check(config, algorithm, tasks)
     with ExitStack() as opened:
         # The stage first: it finds what is wrong with the settings before a run folder exists.

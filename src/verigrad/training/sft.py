@@ -16,13 +16,13 @@ import torch
 from verigrad.algorithms.reductions import token_mean
 from verigrad.algorithms.supervised import cross_entropy
 from verigrad.errors import ConfigError, TaskError
+from verigrad.evaluation.sources import load_source
 from verigrad.models.base import Batch
 from verigrad.models.causal import score_pack
 from verigrad.models.chat import answer_ids, prompt_ids
 from verigrad.models.packing import pack_views
 from verigrad.seeds import derive_seed
 from verigrad.settings import diff, load_config, to_toml
-from verigrad.tasks import load_tasks
 from verigrad.tasks.base import TaskSet
 from verigrad.training.batching import rows_batch
 from verigrad.training.config import SFTConfig
@@ -52,7 +52,7 @@ def train(config: SFTConfig, *, resume: bool = False, reporter: Reporter | None 
         TaskError: a demonstration file is malformed.
     """
     reporter = reporter or Silent()
-    tasks = load_tasks(config.tasks) if config.tasks else None
+    tasks = load_source(config.tasks) if config.tasks else None
     demonstrations = gold_demonstrations(tasks) if tasks else read_demonstrations(Path(config.data))
     with ExitStack() as opened:
         stage = open_stage(config, reporter, [task.id for task in tasks.tasks] if tasks else [])

@@ -22,13 +22,13 @@ from verigrad.evaluation.benchmark import evaluate
 from verigrad.evaluation.compare import results_by_task, summarize_split
 from verigrad.evaluation.pass_at_k import summarize
 from verigrad.evaluation.report import write_report
+from verigrad.evaluation.sources import load_source
 from verigrad.models.causal import load_causal, pick_device
 from verigrad.models.checkpoint import save_model
 from verigrad.models.lora import add_lora, full_tensors
 from verigrad.sandbox.judge import Judge
 from verigrad.sandbox.process import ProcessSandbox
 from verigrad.seeds import derive_seed
-from verigrad.tasks import load_tasks
 from verigrad.tasks.base import TaskSet
 from verigrad.training.config import LoraConfig, ReportConfig, RLConfig, SamplingConfig, SFTConfig
 from verigrad.training.reporter import Reporter
@@ -174,8 +174,8 @@ class Stage:
 def open_stage(config: RLConfig | SFTConfig, reporter: Reporter, training_ids: Iterable[str]) -> Stage:
     """Load the model, start sampler and judge, load the evaluation sets and check they are disjoint."""
     report: ReportConfig = config.report
-    splits = {name: load_tasks(source) for name, source in report.splits.items()}
-    validation = load_tasks(report.validation) if report.validation else None
+    splits = {name: load_source(source) for name, source in report.splits.items()}
+    validation = load_source(report.validation) if report.validation else None
     check_disjoint(training_ids, splits, validation)
     if config.threads:
         torch.set_num_threads(config.threads)
