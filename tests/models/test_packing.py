@@ -4,6 +4,7 @@ import pytest
 import torch
 from tiny import tiny_model
 
+from verigrad.models.attention import Stretch
 from verigrad.models.base import Batch, View
 from verigrad.models.causal import score_pack, token_logprobs
 from verigrad.models.packing import pack_views
@@ -99,7 +100,7 @@ def test_each_prompt_is_run_once_and_the_last_token_never():
     (pack,) = pack_views(batch.views, token_budget=1000)
     assert pack.num_tokens == 10 + 3 + 5
     assert pack.position_ids[0].tolist() == [*range(10), 10, 11, 12, 10, 11, 12, 13, 14]
-    assert pack.owner[0].tolist() == [0] * 10 + [1] * 3 + [2] * 5
+    assert pack.stretches == (Stretch(10, (3, 5)),)
     assert sorted(pack.targets()) == [(0, t) for t in range(10, 14)] + [(1, t) for t in range(10, 16)]
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from verigrad.errors import ConfigError
+from verigrad.models.attention import Layout, use_packed_attention
 from verigrad.models.base import Batch, Scores
 from verigrad.models.gguf import DEFAULT_MODEL, default_model_dir
 from verigrad.models.logprobs import selected_logprobs
@@ -82,15 +83,18 @@ def score_pack(model: nn.Module, pack: Pack, batch: Batch, *, dtype: torch.dtype
     from, so the values are under the distribution actually sampled from.
     """
     device = next(model.parameters()).device
+    body, head = _body_and_head(model)
+    use_packed_attention(body)
     with autocast(device, dtype):
-        body, head = _body_and_head(model)
         hidden = body(
             input_ids=pack.input_ids.to(device),
             position_ids=pack.position_ids.to(device),
-            attention_mask=pack.attention_mask(device, dtype),
+            # A mask of four dimensions is passed on as it is, so none is built; the layout says who sees whom.
+            attention_mask=torch.zeros(1, 1, 1, 1, device=device),
             use_cache=False,
+            pack_layout=Layout(pack.stretches, device),
         ).last_hidden_state
-        picked = hidden[pack.predictor_pack.to(device), pack.predictor_position.to(device)]
+        picked = hidden[0, pack.predictor.to(device)]
     rows, tokens = pack.target_row.to(device), pack.target_token.to(device)
     logprobs, entropy = selected_logprobs(
         picked,
