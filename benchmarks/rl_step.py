@@ -48,10 +48,12 @@ def verigrad_steps(args: argparse.Namespace, dtype: torch.dtype) -> list[dict[st
     from verigrad.sandbox.process import ProcessSandbox
     from verigrad.training.batching import make_batch
     from verigrad.training.config import RLConfig, SamplingConfig
+    from verigrad.training.memory import keep_freed_memory
     from verigrad.training.optim import make_optimizer
     from verigrad.training.rl import update
     from verigrad.types import AnswerTest, Oracle, Task
 
+    keep_freed_memory()  # as every run does
     model, tokenizer = load_causal(args.model)
     engine = LocalEngine(model, tokenizer, dtype=dtype, end_ids=())
     config = RLConfig(sampling=SamplingConfig(max_tokens=args.tokens))

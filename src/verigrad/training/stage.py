@@ -31,6 +31,7 @@ from verigrad.sandbox.process import ProcessSandbox
 from verigrad.seeds import derive_seed
 from verigrad.tasks.base import TaskSet
 from verigrad.training.config import LoraConfig, ReportConfig, RLConfig, SamplingConfig, SFTConfig
+from verigrad.training.memory import keep_freed_memory
 from verigrad.training.reporter import Reporter
 from verigrad.training.run import Run
 from verigrad.types import Rollout
@@ -181,6 +182,8 @@ def open_stage(config: RLConfig | SFTConfig, reporter: Reporter, training_ids: I
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     device, dtype = pick_device(config.device), TORCH_DTYPES[config.dtype]
+    if device.type == "cpu":
+        keep_freed_memory()
     reporter.message(f"loading {config.model} (the first time, its weights are converted: half a minute)")
     model, tokenizer = load_causal(config.model, device=device)
     # The sampler copies the weights, so it is made before adapters change the model's names.
