@@ -72,7 +72,7 @@ class TerminalReporter:
         phase = self._phases[-1]
         line = self._line(row)
         if phase.bar is not None:
-            self._progress.update(phase.bar, note=line)
+            self._progress.update(phase.bar, note=line, refresh=True)
         else:
             self.message(f"step {row['step']:>4}/{phase.total}  {line}")
 
@@ -84,7 +84,8 @@ class TerminalReporter:
     def close(self) -> None:
         """Leave the terminal as it was, whatever happened."""
         self._phases.clear()
-        self._progress.stop()
+        if self.console.is_terminal:
+            self._progress.stop()
 
     @staticmethod
     def _line(row: Mapping[str, Any]) -> str:

@@ -231,19 +231,26 @@ def _check_level(level: str, config: RLConfig | SFTConfig) -> None:
 
 
 def check_disjoint(training_ids: Iterable[str], splits: Mapping[str, TaskSet], validation: TaskSet | None) -> None:
-    """Raise a ConfigError where training, validation and reported splits share a task."""
+    """Raise a ConfigError where training, validation and reported splits share a task.
+
+    Reported splits may overlap each other: nothing is learned or chosen from any of them.
+    """
     seen = {"training": set(training_ids)}
-    named = {**({"validation": validation} if validation else {}), **splits}
-    for name, taskset in named.items():
-        ids = {task.id for task in taskset.tasks}
-        for other, others in seen.items():
-            shared = ids & others
-            if shared:
-                raise ConfigError(
-                    f"{len(shared)} tasks are in both {other} and {name}, such as {sorted(shared)[0]!r}; "
-                    "training, validation and reported splits must be disjoint"
-                )
-        seen[name] = ids
+    if validation is not None:
+        _refuse_shared("validation", validation, seen)
+        seen["validation"] = {task.id for task in validation.tasks}
+    for name, taskset in splits.items():
+        _refuse_shared(name, taskset, seen)
+
+
+def _refuse_shared(name: str, taskset: TaskSet, seen: Mapping[str, set[str]]) -> None:
+    ids = {task.id for task in taskset.tasks}
+    for other, others in seen.items():
+        if shared := ids & others:
+            raise ConfigError(
+                f"{len(shared)} tasks are in both {other} and {name}, such as {min(shared)!r}; "
+                "training, validation and reported splits must be disjoint"
+            )
 
 
 def sampling_params(config: SamplingConfig, *, temperature: float | None = None, max_tokens: int = 0) -> SamplingParams:
