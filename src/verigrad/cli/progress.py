@@ -50,7 +50,7 @@ class TerminalReporter:
         )
 
     def message(self, text: str) -> None:
-        self.console.print(text, markup=False, soft_wrap=True)
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def begin(self, phase: str, total: int) -> None:
         bar = None
