@@ -45,19 +45,7 @@ TestStatus = Literal[
     "violation",
     "nondeterministic",
 ]
-ProgramStatus = Literal[
-    "passed",
-    "failed",
-    "exception",
-    "timeout",
-    "memory",
-    "output_limit",
-    "crashed",
-    "violation",
-    "nondeterministic",
-    "syntax_error",
-    "no_entry_point",
-]
+ProgramStatus = Literal[TestStatus, "syntax_error", "no_entry_point"]
 RolloutStatus = Literal["finished", "truncated", "error"]
 StopReason = Literal[
     "stop",

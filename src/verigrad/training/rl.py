@@ -37,14 +37,13 @@ from verigrad.rewards import REWARDS
 from verigrad.rewards.base import Reward
 from verigrad.rollout import Group, collect
 from verigrad.seeds import derive_seed
-from verigrad.settings import diff, load_config, to_toml
 from verigrad.tasks.base import TaskSet
 from verigrad.training.batching import make_batch, select_rollouts
 from verigrad.training.config import RLConfig
 from verigrad.training.optim import clip_gradients, learning_rate, make_optimizer, set_learning_rate
 from verigrad.training.reporter import Reporter, Silent
 from verigrad.training.run import Run, TrainState, load_state, save_state
-from verigrad.training.stage import Stage, open_stage, sampling_params
+from verigrad.training.stage import Stage, open_run, open_stage, sampling_params
 from verigrad.types import Task
 
 __all__ = ["scheduled_tasks", "train", "update"]
@@ -66,7 +65,7 @@ def train(config: RLConfig, *, resume: bool = False, reporter: Reporter | None =
         # The stage first: it finds what is wrong with the settings before a run folder exists.
         stage = open_stage(config, reporter, (task.id for task in tasks.tasks))
         opened.callback(stage.close)
-        run, checkpoint = _open_run(config, resume)
+        run, checkpoint = open_run(config, resume=resume)
         opened.callback(run.close)
         optimizer = make_optimizer(stage.model, config.optim)
         reference = _reference(stage.model, config)
@@ -105,15 +104,6 @@ def _check(config: RLConfig, algorithm: Algorithm, tasks: TaskSet) -> None:
         )
     if not tasks.tasks:
         raise ConfigError(f"task source {config.tasks!r} has no tasks")
-
-
-def _open_run(config: RLConfig, resume: bool) -> tuple[Run, Path | None]:
-    folder = Path(config.run)
-    if not resume:
-        return Run.create(folder, to_toml(config)), None
-    stored = folder / "config.toml"
-    changed = diff(load_config(RLConfig, stored), config) if stored.exists() else {}
-    return Run.resume(folder, changed)
 
 
 def _reference(model: Any, config: RLConfig) -> Any:

@@ -22,14 +22,13 @@ from verigrad.models.causal import score_pack
 from verigrad.models.chat import answer_ids, prompt_ids
 from verigrad.models.packing import pack_views
 from verigrad.seeds import derive_seed
-from verigrad.settings import diff, load_config, to_toml
 from verigrad.tasks.base import TaskSet
 from verigrad.training.batching import rows_batch
 from verigrad.training.config import SFTConfig
 from verigrad.training.optim import clip_gradients, learning_rate, make_optimizer, set_learning_rate
 from verigrad.training.reporter import Reporter, Silent
 from verigrad.training.run import Run, TrainState, load_state, save_state
-from verigrad.training.stage import Stage, open_stage
+from verigrad.training.stage import Stage, open_run, open_stage
 from verigrad.types import Message, Row
 
 __all__ = ["Demonstration", "demonstration_rows", "gold_demonstrations", "read_demonstrations", "train"]
@@ -63,7 +62,7 @@ def train(config: SFTConfig, *, resume: bool = False, reporter: Reporter | None 
         )
         if not parts:
             raise ConfigError(f"none of {len(demonstrations)} demonstrations fits max_length = {config.max_length}")
-        run, checkpoint = _open_run(config, resume)
+        run, checkpoint = open_run(config, resume=resume)
         opened.callback(run.close)
         optimizer = make_optimizer(stage.model, config.optim)
         steps = config.epochs * -(-len(parts) // config.batch_size)
@@ -189,15 +188,6 @@ def _update(
         "learning_rate": optimizer.param_groups[0]["lr"],
         "completion_tokens_total": tokens,
     }
-
-
-def _open_run(config: SFTConfig, resume: bool) -> tuple[Run, Path | None]:
-    folder = Path(config.run)
-    if not resume:
-        return Run.create(folder, to_toml(config)), None
-    stored = folder / "config.toml"
-    changed = diff(load_config(SFTConfig, stored), config) if stored.exists() else {}
-    return Run.resume(folder, changed)
 
 
 def _after_step(

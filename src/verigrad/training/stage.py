@@ -10,6 +10,7 @@ import time
 from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -29,6 +30,7 @@ from verigrad.models.lora import add_lora, full_tensors
 from verigrad.sandbox.judge import Judge
 from verigrad.sandbox.process import ProcessSandbox
 from verigrad.seeds import derive_seed
+from verigrad.settings import diff, load_config, to_toml
 from verigrad.tasks.base import TaskSet
 from verigrad.training.config import LoraConfig, ReportConfig, RLConfig, SamplingConfig, SFTConfig
 from verigrad.training.memory import keep_freed_memory
@@ -36,7 +38,7 @@ from verigrad.training.reporter import Reporter
 from verigrad.training.run import Run
 from verigrad.types import Rollout
 
-__all__ = ["TORCH_DTYPES", "Stage", "check_disjoint", "open_stage", "sampling_params"]
+__all__ = ["TORCH_DTYPES", "Stage", "check_disjoint", "open_run", "open_stage", "sampling_params"]
 
 _Result = TypeVar("_Result")
 TORCH_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -170,6 +172,20 @@ class Stage:
             "python": platform.python_version(),
             **{name: version(name) for name in ("verigrad", "torch", "transformers")},
         }
+
+
+def open_run(config: RLConfig | SFTConfig, *, resume: bool) -> tuple[Run, Path | None]:
+    """Start the run of these settings, or continue it; returns it and the checkpoint to go on from.
+
+    Raises:
+        RunError: there is one already, or none to continue, or its settings were others.
+    """
+    folder = Path(config.run)
+    if not resume:
+        return Run.create(folder, to_toml(config)), None
+    stored = folder / "config.toml"
+    changed = diff(load_config(type(config), stored), config) if stored.exists() else {}
+    return Run.resume(folder, changed)
 
 
 def open_stage(config: RLConfig | SFTConfig, reporter: Reporter, training_ids: Iterable[str]) -> Stage:
