@@ -31,6 +31,7 @@ def new_folder(target: Path) -> Iterator[Path]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         building = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        building.chmod(0o755)  # a temporary folder is private; what it becomes is not
         yield building
         for file in building.rglob("*"):
             if file.is_file():

@@ -1,7 +1,8 @@
 """Keeping freed memory for the next step.
 
-A training step frees and asks for the same large blocks thousands of times. glibc returns each to the system and
-fetches it again, page by page; telling it to keep them saves about a sixth of a step on a CPU.
+A training step frees and asks for the same blocks thousands of times. glibc returns those above 128 KiB to the
+system and fetches them again, page by page; telling it to keep all up to 32 MiB saves about a tenth of a step on a
+CPU. (Keeping the larger ones too saves a little more, but its heap grew to 10 GB in 50 steps where 6 are needed.)
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ import sys
 
 __all__ = ["keep_freed_memory"]
 
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # malloc.h
-_NEVER = 2**31 - 1
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
+_NEVER, _MOST = 2**31 - 1, 32 << 20  # glibc takes no larger threshold
 
 
 def keep_freed_memory() -> bool:
@@ -24,4 +25,4 @@ def keep_freed_memory() -> bool:
     mallopt = getattr(ctypes.CDLL(name), "mallopt", None)
     if mallopt is None:
         return False
-    return bool(mallopt(_M_MMAP_MAX, 0)) and bool(mallopt(_M_TRIM_THRESHOLD, _NEVER))
+    return bool(mallopt(_M_MMAP_THRESHOLD, _MOST)) and bool(mallopt(_M_TRIM_THRESHOLD, _NEVER))
