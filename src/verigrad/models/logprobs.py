@@ -71,10 +71,10 @@ class _SelectedLogprobs(torch.autograd.Function):
         compute_dtype: torch.dtype,
     ) -> tuple[Tensor, Tensor]:
         h, w = hidden.to(compute_dtype), weight.to(compute_dtype)
-        keep_for_backward = any(ctx.needs_input_grad[:3])
         logprobs = torch.empty(len(ids), device=hidden.device)
         entropy = torch.empty(len(ids), device=hidden.device)
-        probabilities: list[Tensor] = []
+        rows = len(ids) if any(ctx.needs_input_grad[:3]) else 0
+        probabilities = torch.empty(rows, len(w), dtype=compute_dtype, device=hidden.device)
         for start in range(0, len(ids), _CHUNK):
             part = slice(start, start + _CHUNK)
             logits = (h[part] @ w.T).float()
@@ -83,18 +83,15 @@ class _SelectedLogprobs(torch.autograd.Function):
             logits /= temperature[part, None]
             if blocked is not None:
                 logits.masked_fill_(blocked[part], float("-inf"))
-            chosen = logits.gather(1, ids[part, None])[:, 0]
-            logits -= logits.amax(1, keepdim=True)
-            shift = logits.gather(1, ids[part, None])[:, 0] - chosen
-            p = logits.exp()
-            total = p.sum(1)
-            log_total = total.log()
-            p /= total[:, None]
-            logprobs[part] = chosen + shift - log_total
-            entropy[part] = log_total - (p * logits.nan_to_num(neginf=0.0)).sum(1)
-            if keep_for_backward:
-                probabilities.append(p.to(compute_dtype))
-        ctx.save_for_backward(h, w, ids, temperature, *probabilities)
+            table = logits.log_softmax(1)
+            p = table.exp()
+            logprobs[part] = table.gather(1, ids[part, None])[:, 0]
+            if blocked is not None:  # 0 * -inf
+                table = table.nan_to_num(neginf=0.0)
+            entropy[part] = -table.mul_(p).sum(1)
+            if rows:
+                probabilities[part] = p
+        ctx.save_for_backward(h, w, ids, temperature, probabilities)
         ctx.has_bias = bias is not None
         ctx.dtypes = hidden.dtype, weight.dtype
         ctx.mark_non_differentiable(entropy)
@@ -102,22 +99,14 @@ class _SelectedLogprobs(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, _: Tensor) -> Any:
-        h, w, ids, temperature, *probabilities = ctx.saved_tensors
+        h, w, ids, temperature, probabilities = ctx.saved_tensors
         need_hidden, need_weight, need_bias = ctx.needs_input_grad[:3]
-        grad_hidden = torch.empty_like(h) if need_hidden else None
-        grad_weight = torch.zeros(w.shape, dtype=torch.float32, device=w.device) if need_weight else None
-        grad_bias = torch.zeros(w.shape[0], device=w.device) if need_bias and ctx.has_bias else None
-        scale = grad.float() / temperature
-        for index, p in enumerate(probabilities):
-            part = slice(index * _CHUNK, index * _CHUNK + len(p))
-            delta = p * (-scale[part, None]).to(p.dtype)
-            delta.scatter_add_(1, ids[part, None], scale[part, None].to(p.dtype))
-            if grad_hidden is not None:
-                grad_hidden[part] = delta @ w
-            if grad_weight is not None:
-                grad_weight += delta.T @ h[part]
-            if grad_bias is not None:
-                grad_bias += delta.float().sum(0)
+        scale = (grad.float() / temperature)[:, None].to(h.dtype)
+        delta = probabilities * -scale
+        delta.scatter_add_(1, ids[:, None], scale)
+        grad_hidden = delta @ w if need_hidden else None
+        grad_weight = delta.T @ h if need_weight else None
+        grad_bias = delta.float().sum(0) if need_bias and ctx.has_bias else None
         hidden_dtype, weight_dtype = ctx.dtypes
         return (
             None if grad_hidden is None else grad_hidden.to(hidden_dtype),
