@@ -48,6 +48,13 @@ def test_it_learns(settings, algorithm):
     assert sum(seen[-3:]) / 3 > 0.95
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_it_learns_on_a_gpu(settings, dtype):
+    config = RLConfig(**{**settings, "device": "cuda", "dtype": dtype}, steps=25, optim=FAST, sampling=SHORT)
+    assert sum(rewards(train(config))[-3:]) / 3 > 0.95
+
+
 def test_the_same_seed_twice_is_the_same_run(settings, workshop):
     config = RLConfig(**settings, steps=3, optim=FAST, sampling=SHORT)
     first, second = train(config), train(replace(config, run=str(workshop / "again")))
