@@ -98,9 +98,10 @@ def test_gradients_equal_those_of_one_row_at_a_time(family):
 def test_each_prompt_is_run_once_and_the_last_token_never():
     batch = make_batch([10], [4, 6])
     (pack,) = pack_views(batch.views, token_budget=1000)
-    assert pack.num_tokens == 10 + 3 + 5
-    assert pack.position_ids[0].tolist() == [*range(10), 10, 11, 12, 10, 11, 12, 13, 14]
-    assert pack.stretches == (Stretch(10, (3, 5)),)
+    run = 10 + 3 + 5
+    assert pack.num_tokens == 128
+    assert pack.position_ids[0, :run].tolist() == [*range(10), 10, 11, 12, 10, 11, 12, 13, 14]
+    assert pack.stretches == (Stretch(10, (3, 5)), Stretch(128 - run, ()))  # the last is filling
     assert sorted(pack.targets()) == [(0, t) for t in range(10, 14)] + [(1, t) for t in range(10, 16)]
 
 

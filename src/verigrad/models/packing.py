@@ -6,8 +6,8 @@ A packed row holds stretches one behind the other; a stretch is one prompt and t
     position   0 1 2 3 4 5 6 4 5 6 7 | 0 1 2 3
 
 A token attends to what precedes it in its own completion and in its prompt (`verigrad.models.attention`), so every
-log-probability equals that of the completion scored alone. Nothing is padding, and the last scored token of a
-completion, which predicts nothing, is not run.
+log-probability equals that of the completion scored alone. The last scored token of a completion, which predicts
+nothing, is not run.
 """
 
 from __future__ import annotations
@@ -22,6 +22,10 @@ from verigrad.models.attention import Stretch
 from verigrad.models.base import View
 
 __all__ = ["Pack", "pack_views"]
+
+# Rows are filled up to a multiple of this. oneDNN compiles and keeps a kernel for every shape it meets, which costs
+# time and memory; with free lengths nearly every pack of a run would bring new ones.
+_MULTIPLE = 128
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,10 @@ def _build(families: Sequence[_Family]) -> Pack:
         # A completion of one token is predicted by the prompt alone and runs nothing itself.
         lengths = tuple(length for view in family.views if (length := _run_length(view) - start))
         stretches.append(Stretch(start, lengths))
+    if padding := -cursor % _MULTIPLE:
+        ids.append(torch.zeros(padding, dtype=torch.long))
+        positions.append(torch.arange(padding))
+        stretches.append(Stretch(padding, ()))
     predictor, row, place, target_ids = torch.tensor(targets, dtype=torch.long).T.unbind()
     rows = tuple(view.row for family in families for view in family.views)
     return Pack(

@@ -7,7 +7,8 @@ sandbox like any other program, which task sources cannot reach. So loading has 
     expected = {row.task_id: <row.gold run on each of row.inputs, in order> for row in rows}
     tasks = with_expected(rows, expected)
 
-`verigrad.evaluation.sources` does the middle step and keeps its outcome. The base tests alone, whose values the files do hold, load without a sandbox: `load_base`.
+`verigrad.evaluation.sources` does the middle step and keeps its outcome. The base tests alone, whose values the
+files do hold, load without a sandbox: `load_base`.
 
 Differences from EvalPlus's own evaluator: contracts are not checked (they say which inputs are valid, and all are);
 types need not match where values are equal within tolerance; `find_zero` (HumanEval/32), where any root is right,
