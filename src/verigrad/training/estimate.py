@@ -12,9 +12,9 @@ from verigrad.training.config import RLConfig, SFTConfig
 
 __all__ = ["estimate", "parameter_count"]
 
-# Measured on 2 cores (x86-64, AVX-512 bf16) with the default model: floating-point operations a second that
-# sampling and training reach; elsewhere they are no more than a hint.
-_RATE = {"bfloat16": 120e9, "float32": 70e9}
+# Floating-point operations a second of a whole step. bfloat16: the quickstart's first step on 2 cores (x86-64, AVX-512
+# bf16), about 4,000 tokens in 20 s. float32 is a guess, a third of it. Elsewhere both are no more than a hint.
+_RATE = {"bfloat16": 200e9, "float32": 70e9}
 
 
 def estimate(config: RLConfig | SFTConfig) -> str:
