@@ -48,7 +48,7 @@ def verigrad_steps(args: argparse.Namespace, dtype: torch.dtype) -> list[dict[st
     from verigrad.sandbox.process import ProcessSandbox
     from verigrad.training.batching import make_batch
     from verigrad.training.config import RLConfig, SamplingConfig
-    from verigrad.training.memory import keep_freed_memory
+    from verigrad.training.memory import give_back_freed_memory, keep_freed_memory
     from verigrad.training.optim import make_optimizer
     from verigrad.training.rl import update
     from verigrad.types import AnswerTest, Oracle, Task
@@ -83,6 +83,7 @@ def verigrad_steps(args: argparse.Namespace, dtype: torch.dtype) -> list[dict[st
             assert batch is not None and int(batch.mask.sum()) == len(tasks) * args.group_size * args.tokens
             update(model, optimizer, batch, config, GRPO, step=number, reference=model, dtype=dtype)
             runner.run(engine.update_weights("base", number + 1, full_tensors(model)))
+            give_back_freed_memory()
             ended = time.perf_counter()
             steps.append({"seconds": ended - started, "sampling": sampled - started, "update": ended - sampled})
         runner.run(engine.close())

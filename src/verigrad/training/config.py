@@ -158,7 +158,7 @@ class RLConfig:
     engine: str = "local"
     slots: int = 64
     max_length: int = 1024
-    token_budget: int = 1024
+    token_budget: int = 1536
     share_prompts: bool = True
     gradient_checkpointing: bool = False
     checkpoint_every: int = 25
@@ -228,7 +228,7 @@ class SFTConfig:
     dtype: Dtype = "bfloat16"
     device: str = "auto"
     max_length: int = 1024
-    token_budget: int = 1024
+    token_budget: int = 1536
     gradient_checkpointing: bool = False
     checkpoint_every: int = 0
     keep_checkpoints: int = 2

@@ -40,6 +40,7 @@ from verigrad.seeds import derive_seed
 from verigrad.tasks.base import TaskSet
 from verigrad.training.batching import make_batch, select_rollouts
 from verigrad.training.config import RLConfig
+from verigrad.training.memory import give_back_freed_memory
 from verigrad.training.optim import clip_gradients, learning_rate, make_optimizer, set_learning_rate
 from verigrad.training.reporter import Reporter, Silent
 from verigrad.training.run import Run, TrainState, load_state, save_state
@@ -161,6 +162,7 @@ def _step(
         update(stage.model, optimizer, batch, config, algorithm, step=step, reference=reference, dtype=stage.dtype)
     )
     stage.refresh_engine(step + 1)
+    give_back_freed_memory()
     ended = time.perf_counter()
     row["seconds"] = ended - started
     row["seconds_sampling"] = sampled - started

@@ -25,6 +25,7 @@ from verigrad.seeds import derive_seed
 from verigrad.tasks.base import TaskSet
 from verigrad.training.batching import rows_batch
 from verigrad.training.config import SFTConfig
+from verigrad.training.memory import give_back_freed_memory
 from verigrad.training.optim import clip_gradients, learning_rate, make_optimizer, set_learning_rate
 from verigrad.training.reporter import Reporter, Silent
 from verigrad.training.run import Run, TrainState, load_state, save_state
@@ -77,6 +78,7 @@ def train(config: SFTConfig, *, resume: bool = False, reporter: Reporter | None 
             started = time.perf_counter()
             batch = _step_batch(parts, step, config)
             row = {"step": step + 1, "kind": "train", **_update(stage, optimizer, batch, config, step, steps)}
+            give_back_freed_memory()
             row["seconds"] = time.perf_counter() - started
             run.log(row)
             reporter.step(row)

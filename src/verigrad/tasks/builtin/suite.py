@@ -135,11 +135,14 @@ def load(
     return TaskSet(f"builtin@{VERSION}/{split}", tuple(tasks), oracles, {})
 
 
-def load_easy(split: str = "train", *, families: tuple[str, ...] | None = None) -> TaskSet:
-    """The frozen easy subset `builtin-easy@1` (see `easy_subset`), or some of its families."""
+def load_easy(split: str = "train", *, families: tuple[str, ...] | None = None, seed: int = 0) -> TaskSet:
+    """The frozen easy subset `builtin-easy@1` (see `easy_subset`), or some of its families.
+
+    Another seed gives other instances of the same families, for a second look at a result.
+    """
     if families is None and split != "unseen_families":
         families = EASY_FAMILIES
-    loaded = load(split, difficulty="easy", families=families, instances=EASY_INSTANCES.get(split, 0))
+    loaded = load(split, difficulty="easy", families=families, instances=EASY_INSTANCES.get(split, 0), seed=seed)
     return TaskSet(f"builtin-easy@{VERSION}/{split}", loaded.tasks, loaded.oracles, {})
 
 
