@@ -10,7 +10,16 @@ from typing import Literal
 
 from verigrad.errors import ConfigError
 
-__all__ = ["Dtype", "LoraConfig", "OptimConfig", "RLConfig", "ReportConfig", "SFTConfig", "SamplingConfig"]
+__all__ = [
+    "Dtype",
+    "LoraConfig",
+    "OptimConfig",
+    "RLConfig",
+    "ReportConfig",
+    "SFTConfig",
+    "SamplingConfig",
+    "StageConfig",
+]
 
 Dtype = Literal["float32", "bfloat16"]
 
@@ -98,12 +107,57 @@ class ReportConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RLConfig:
-    """Reinforcement learning from verified rewards.
+class StageConfig:
+    """What every training loop is told.
 
     Attributes:
         run: folder of the run.
         model: `smollm2-135m-instruct`, a folder or a hub id.
+        seed: decides tasks, order, draws and everything else.
+        system: system message; empty for the chat template's own.
+        dtype: of the forward and backward pass and of the sampler; weights and optimizer stay float32.
+        device: `auto`, `cpu`, `cuda`.
+        max_length: prompt and completion tokens at most.
+        token_budget: positions in one forward pass of training.
+        gradient_checkpointing: recompute activations in the backward pass, for less memory.
+        checkpoint_every: steps between checkpoints; 0 for the last only.
+        keep_checkpoints: older ones are deleted.
+        workers: sandboxed programs at once.
+        threads: CPU threads of torch; 0 for one per core.
+        slots: completions decoded at once.
+        min_level: the weakest sandbox that will do.
+        sampling: see the section.
+        optim: see the section.
+        lora: see the section.
+        report: see the section.
+    """
+
+    run: str = "runs/stage"
+    model: str = "smollm2-135m-instruct"
+    seed: int = 0
+    system: str = ""
+    dtype: Dtype = "bfloat16"
+    device: str = "auto"
+    max_length: int = 1024
+    token_budget: int = 1536
+    gradient_checkpointing: bool = False
+    checkpoint_every: int = 0
+    keep_checkpoints: int = 2
+    workers: int = 2
+    threads: int = 0
+    slots: int = 64
+    min_level: Literal["process", "namespaces", "full"] = "process"
+    sampling: SamplingConfig = SamplingConfig()
+    optim: OptimConfig = OptimConfig()
+    lora: LoraConfig = LoraConfig()
+    report: ReportConfig = ReportConfig()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RLConfig(StageConfig):
+    """Reinforcement learning from verified rewards.
+
+    Attributes:
         tasks: task source to train on.
         algorithm: preset name, or `file.py:attr`.
         reward: reward name, or `file.py:function`.
@@ -115,31 +169,13 @@ class RLConfig:
         clip_low: lower bound of the ratio is 1 - clip_low; the algorithm's own where not set.
         clip_high: upper bound of the ratio is 1 + clip_high; the algorithm's own where not set.
         importance_cap: truncation of the importance weight between trainer and sampler; 0 for none.
-        seed: decides tasks, draws and everything else.
-        system: system message; empty for the chat template's own.
-        dtype: of the forward and backward pass and of the sampler; weights and optimizer stay float32.
-        device: `auto`, `cpu`, `cuda`.
         engine: that samples.
-        slots: completions decoded at once.
-        max_length: prompt and completion tokens at most.
-        token_budget: positions in one forward pass of training.
         share_prompts: run the prompt of a group once.
-        gradient_checkpointing: recompute activations in the backward pass, for less memory.
-        checkpoint_every: steps between checkpoints; 0 for the last only.
-        keep_checkpoints: older ones are deleted.
-        workers: sandboxed programs at once.
-        threads: CPU threads of torch; 0 for one per core.
-        min_level: the weakest sandbox that will do.
         allow_scripts: train on tasks whose tests share the program's process.
         rollouts_kept: steps between saved rollouts; 0 for none.
-        sampling: see the section.
-        optim: see the section.
-        lora: see the section.
-        report: see the section.
     """
 
     run: str = "runs/rl"
-    model: str = "smollm2-135m-instruct"
     tasks: str = "builtin-easy@1?split=train"
     algorithm: str = "grpo"
     reward: str = "tests"
@@ -151,27 +187,11 @@ class RLConfig:
     clip_low: float | None = None
     clip_high: float | None = None
     importance_cap: float = 2.0
-    seed: int = 0
-    system: str = ""
-    dtype: Dtype = "bfloat16"
-    device: str = "auto"
     engine: str = "local"
-    slots: int = 64
-    max_length: int = 1024
-    token_budget: int = 1536
     share_prompts: bool = True
-    gradient_checkpointing: bool = False
     checkpoint_every: int = 25
-    keep_checkpoints: int = 2
-    workers: int = 2
-    threads: int = 0
-    min_level: Literal["process", "namespaces", "full"] = "process"
     allow_scripts: bool = False
     rollouts_kept: int = 1
-    sampling: SamplingConfig = SamplingConfig()
-    optim: OptimConfig = OptimConfig()
-    lora: LoraConfig = LoraConfig()
-    report: ReportConfig = ReportConfig()
 
     def __post_init__(self) -> None:
         truncated = self.sampling.top_p < 1 or self.sampling.top_k > 0
@@ -189,56 +209,22 @@ class RLConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SFTConfig:
-    """Supervised fine-tuning on demonstrations.
+class SFTConfig(StageConfig):
+    """Supervised fine-tuning on demonstrations; those longer than `max_length` are left out, and counted.
 
     Attributes:
-        run: folder of the run.
-        model: `smollm2-135m-instruct`, a folder or a hub id.
         tasks: task source whose gold programs are the demonstrations; or use `data`.
         data: JSONL of `{"prompt", "completion"}` or `{"messages"}`; empty to use `tasks`.
         epochs: passes over the demonstrations.
         batch_size: demonstrations per optimizer step.
-        seed: decides the order.
-        system: system message; empty for the chat template's own.
-        dtype: of the forward and backward pass; weights and optimizer stay float32.
-        device: `auto`, `cpu`, `cuda`.
-        max_length: longer demonstrations are left out, and counted.
-        token_budget: positions in one forward pass.
-        gradient_checkpointing: recompute activations in the backward pass, for less memory.
-        checkpoint_every: steps between checkpoints; 0 for the last only.
-        keep_checkpoints: older ones are deleted.
-        workers: sandboxed programs at once.
-        threads: CPU threads of torch; 0 for one per core.
-        slots: completions decoded at once in evaluations.
-        sampling: of evaluations; see the section.
-        optim: see the section.
-        lora: see the section.
-        report: see the section.
     """
 
     run: str = "runs/sft"
-    model: str = "smollm2-135m-instruct"
     tasks: str = ""
     data: str = ""
     epochs: int = 2
     batch_size: int = 16
-    seed: int = 0
-    system: str = ""
-    dtype: Dtype = "bfloat16"
-    device: str = "auto"
-    max_length: int = 1024
-    token_budget: int = 1536
-    gradient_checkpointing: bool = False
-    checkpoint_every: int = 0
-    keep_checkpoints: int = 2
-    workers: int = 2
-    threads: int = 0
-    slots: int = 64
-    sampling: SamplingConfig = SamplingConfig()
     optim: OptimConfig = OptimConfig(learning_rate=2e-5, schedule="cosine")
-    lora: LoraConfig = LoraConfig()
-    report: ReportConfig = ReportConfig()
 
     def __post_init__(self) -> None:
         if bool(self.tasks) == bool(self.data):

@@ -32,7 +32,7 @@ from verigrad.sandbox.process import ProcessSandbox
 from verigrad.seeds import derive_seed
 from verigrad.settings import diff, load_config, to_toml
 from verigrad.tasks.base import TaskSet
-from verigrad.training.config import LoraConfig, ReportConfig, RLConfig, SamplingConfig, SFTConfig
+from verigrad.training.config import LoraConfig, ReportConfig, SamplingConfig, StageConfig
 from verigrad.training.memory import keep_freed_memory
 from verigrad.training.reporter import Reporter
 from verigrad.training.run import Run
@@ -52,7 +52,7 @@ class Stage:
     `wait` runs a coroutine on the stage's one event loop, which engine and sandbox live on.
     """
 
-    config: RLConfig | SFTConfig
+    config: StageConfig
     model: Any
     tokenizer: Any
     engine: Engine
@@ -174,7 +174,7 @@ class Stage:
         }
 
 
-def open_run(config: RLConfig | SFTConfig, *, resume: bool) -> tuple[Run, Path | None]:
+def open_run(config: StageConfig, *, resume: bool) -> tuple[Run, Path | None]:
     """Start the run of these settings, or continue it; returns it and the checkpoint to go on from.
 
     Raises:
@@ -188,7 +188,7 @@ def open_run(config: RLConfig | SFTConfig, *, resume: bool) -> tuple[Run, Path |
     return Run.resume(folder, changed)
 
 
-def open_stage(config: RLConfig | SFTConfig, reporter: Reporter, training_ids: Iterable[str]) -> Stage:
+def open_stage(config: StageConfig, reporter: Reporter, training_ids: Iterable[str]) -> Stage:
     """Load the model, start sampler and judge, load the evaluation sets and check they are disjoint."""
     report: ReportConfig = config.report
     splits = {name: load_source(source) for name, source in report.splits.items()}
@@ -208,7 +208,7 @@ def open_stage(config: RLConfig | SFTConfig, reporter: Reporter, training_ids: I
     )
     model = _prepare(model, config.lora, config.gradient_checkpointing, config.seed)
     sandbox = ProcessSandbox(workers=config.workers)
-    _check_level(sandbox.level, config)
+    _check_level(sandbox.level, config.min_level)
     return Stage(
         config=config,
         model=model,
@@ -237,8 +237,7 @@ def _prepare(model: Any, lora: LoraConfig, gradient_checkpointing: bool, seed: i
     return model
 
 
-def _check_level(level: str, config: RLConfig | SFTConfig) -> None:
-    wanted = config.min_level if isinstance(config, RLConfig) else "process"
+def _check_level(level: str, wanted: str) -> None:
     if _LEVELS.index(level) < _LEVELS.index(wanted):
         raise ConfigError(
             f"the sandbox reaches level {level!r} on this machine, and min_level asks for {wanted!r}; "
