@@ -23,7 +23,16 @@ from verigrad.models.packing import Pack, pack_views
 from verigrad.models.quiet import quiet_transformers
 from verigrad.paths import cache_dir
 
-__all__ = ["autocast", "load_causal", "pick_device", "score_pack", "token_logprobs"]
+__all__ = [
+    "autocast",
+    "body_of",
+    "load_causal",
+    "model_source",
+    "pick_device",
+    "predictor_states",
+    "score_pack",
+    "token_logprobs",
+]
 
 
 def pick_device(device: str = "auto") -> torch.device:
@@ -31,6 +40,21 @@ def pick_device(device: str = "auto") -> torch.device:
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return torch.device(device)
+
+
+def model_source(name: str) -> tuple[str, bool]:
+    """What transformers loads `name` from, and whether that is a folder on this machine.
+
+    Raises:
+        ConfigError: the name looks like a folder and there is no model in it.
+    """
+    source = str(default_model_dir()) if name == DEFAULT_MODEL else name
+    local = source.startswith((".", "/", "~")) or Path(source).exists()
+    if local:
+        source = str(Path(source).expanduser())
+        if not (Path(source) / "config.json").is_file():
+            raise ConfigError(f"no model at {source!r}: wanted a folder with config.json, as save_pretrained writes it")
+    return source, local
 
 
 def load_causal(
@@ -51,16 +75,11 @@ def load_causal(
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    source = str(default_model_dir()) if name == DEFAULT_MODEL else name
-    looks_like_path = source.startswith((".", "/", "~")) or Path(source).exists()
-    if looks_like_path:
-        source = str(Path(source).expanduser())
-        if not (Path(source) / "config.json").is_file():
-            raise ConfigError(f"no model at {source!r}: wanted a folder with config.json, as save_pretrained writes it")
+    source, local = model_source(name)
     try:
         with quiet_transformers():
-            model: Any = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, local_files_only=looks_like_path)
-            tokenizer: Any = AutoTokenizer.from_pretrained(source, local_files_only=looks_like_path)
+            model: Any = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, local_files_only=local)
+            tokenizer: Any = AutoTokenizer.from_pretrained(source, local_files_only=local)
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"cannot load {name!r} as a causal language model: {error}; wanted {DEFAULT_MODEL!r}, "
@@ -83,18 +102,8 @@ def score_pack(model: nn.Module, pack: Pack, batch: Batch, *, dtype: torch.dtype
     from, so the values are under the distribution actually sampled from.
     """
     device = next(model.parameters()).device
-    body, head = _body_and_head(model)
-    use_packed_attention(body)
-    with autocast(device, dtype):
-        hidden = body(
-            input_ids=pack.input_ids.to(device),
-            position_ids=pack.position_ids.to(device),
-            # A mask of four dimensions is passed on as it is, so none is built; the layout says who sees whom.
-            attention_mask=torch.zeros(1, 1, 1, 1, device=device),
-            use_cache=False,
-            pack_layout=Layout(pack.stretches, device),
-        ).last_hidden_state
-        picked = hidden[0, pack.predictor.to(device)]
+    head = _plain(model).get_output_embeddings()
+    picked = predictor_states(body_of(model), pack, device, dtype)
     rows, tokens = pack.target_row.to(device), pack.target_token.to(device)
     logprobs, entropy = selected_logprobs(
         picked,
@@ -109,6 +118,22 @@ def score_pack(model: nn.Module, pack: Pack, batch: Batch, *, dtype: torch.dtype
     values = torch.zeros(shape, device=device).index_put((rows, tokens), logprobs)
     entropies = torch.zeros(shape, device=device).index_put((rows, tokens), entropy)
     return Scores(values, "exact", entropies)
+
+
+def predictor_states(body: Any, pack: Pack, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+    """Run the transformer over a pack: its states (S, H) at the positions that predict the scored tokens."""
+    use_packed_attention(body)
+    with autocast(device, dtype):
+        hidden = body(
+            input_ids=pack.input_ids.to(device),
+            position_ids=pack.position_ids.to(device),
+            # A mask of four dimensions is passed on as it is, so none is built; the layout says who sees whom.
+            attention_mask=torch.zeros(1, 1, 1, 1, device=device),
+            use_cache=False,
+            pack_layout=Layout(pack.stretches, device),
+        ).last_hidden_state
+        picked: torch.Tensor = hidden[0, pack.predictor.to(device)]
+    return picked
 
 
 def token_logprobs(
@@ -131,7 +156,11 @@ def token_logprobs(
     return Scores(values, "exact", entropy)
 
 
-def _body_and_head(model: Any) -> tuple[Any, Any]:
-    """The transformer without its head, and the head; adapters stay in place inside it."""
-    plain = model.get_base_model() if is_lora(model) else model
-    return getattr(plain, plain.base_model_prefix), plain.get_output_embeddings()
+def body_of(model: Any) -> Any:
+    """The transformer without its head; adapters stay in place inside it."""
+    plain = _plain(model)
+    return getattr(plain, plain.base_model_prefix)
+
+
+def _plain(model: Any) -> Any:
+    return model.get_base_model() if is_lora(model) else model

@@ -1,0 +1,102 @@
+"""Scalar models: values equal transformers' own classifier on every prefix, and saved ones load there."""
+
+import pytest
+import torch
+from tiny import tiny_model, tiny_tokenizer
+from transformers import AutoModelForSequenceClassification
+
+from verigrad.errors import ConfigError
+from verigrad.models.base import Batch, View
+from verigrad.models.checkpoint import save_model
+from verigrad.models.packing import pack_views
+from verigrad.models.scalar import load_scalar, pack_values, token_values
+
+
+@pytest.fixture
+def language_model(tmp_path):
+    model, tokenizer = tiny_model("llama")
+    save_model(model, tokenizer, tmp_path / "lm")
+    return tmp_path / "lm"
+
+
+def with_head(folder, seed=0):
+    model, tokenizer = load_scalar(str(folder))
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(seed)
+        model.score.weight.normal_()
+    return model, tokenizer
+
+
+def ragged_batch(seed=0):
+    """Two prompts, two completions each, of different lengths."""
+    generator = torch.Generator().manual_seed(seed)
+    prompts = [torch.randint(3, 250, (n,), generator=generator) for n in (5, 9)]
+    rows = [
+        torch.cat([prompt, torch.randint(3, 250, (n,), generator=generator)])
+        for prompt, sizes in zip(prompts, ((3, 7), (4, 1)), strict=True)
+        for n in sizes
+    ]
+    starts = [5, 5, 9, 9]
+    mask = torch.zeros(4, max(len(row) for row in rows), dtype=torch.bool)
+    for index, (row, start) in enumerate(zip(rows, starts, strict=True)):
+        mask[index, start : len(row)] = True
+    return Batch(
+        views=tuple(View(i, row, mask[i, : len(row)].clone()) for i, row in enumerate(rows)),
+        mask=mask,
+        sampler_logprobs=torch.zeros(mask.shape),
+        temperature=torch.ones(mask.shape),
+        kept={},
+        prompt_lengths=torch.tensor(starts),
+        rollout_index=torch.arange(4),
+        group_ids=torch.tensor([0, 0, 1, 1]),
+        rewards=torch.zeros(4),
+    )
+
+
+def test_values_are_the_classifiers_scores_of_each_prefix(language_model):
+    model, _ = with_head(language_model)
+    batch = ragged_batch()
+    expected = torch.zeros(batch.mask.shape)
+    for view in batch.views:
+        for t in view.scored.nonzero().flatten().tolist():
+            expected[view.row, t] = model(view.input_ids[None, :t]).logits[0, 0].detach()
+    torch.testing.assert_close(token_values(model, batch), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(token_values(model, batch, token_budget=8), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_gradient_equals_that_of_plain_rows(language_model):
+    model, _ = with_head(language_model)
+    batch = ragged_batch()
+    weights = torch.randn(batch.mask.shape, generator=torch.Generator().manual_seed(1)) * batch.mask
+    for pack in pack_views(batch.views, token_budget=64):
+        (pack_values(model, pack, batch) * weights).sum().backward()
+    packed = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
+    model.zero_grad()
+    for view in batch.views:
+        for t in view.scored.nonzero().flatten().tolist():
+            (model(view.input_ids[None, :t]).logits[0, 0] * weights[view.row, t]).backward()
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(packed[name], parameter.grad, rtol=1e-3, atol=1e-4, msg=name)
+
+
+def test_a_new_head_scores_zero_and_a_saved_one_is_kept(language_model, tmp_path):
+    fresh, _ = load_scalar(str(language_model))
+    batch = ragged_batch()
+    assert torch.equal(token_values(fresh, batch), torch.zeros(batch.mask.shape))
+    model, tokenizer = with_head(language_model)
+    save_model(model, tokenizer, tmp_path / "rm")
+    ours, _ = load_scalar(str(tmp_path / "rm"))
+    theirs = AutoModelForSequenceClassification.from_pretrained(tmp_path / "rm")
+    ids = batch.views[1].input_ids[None]
+    torch.testing.assert_close(theirs(ids).logits, model(ids).logits)
+    torch.testing.assert_close(token_values(ours, batch), token_values(model, batch))
+
+
+def test_no_model_there(tmp_path):
+    with pytest.raises(ConfigError, match=r"config\.json"):
+        load_scalar(str(tmp_path / "nothing"))
+
+
+def test_tokenizer_comes_along(language_model):
+    _, tokenizer = load_scalar(str(language_model))
+    assert tokenizer("abc").input_ids == tiny_tokenizer()("abc").input_ids
