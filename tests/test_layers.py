@@ -9,7 +9,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "verigrad"
 LAYERS = [
     {"cli", "__main__"},
     {"training", "serving", "ui"},
-    {"evaluation"},
+    {"evaluation", "preferences"},
     {"rollout"},
     {"agents"},
     {"rewards"},
@@ -21,7 +21,7 @@ LAYERS = [
 ]
 HEIGHT = {part: len(LAYERS) - depth for depth, layer in enumerate(LAYERS) for part in layer}
 HEIGHT["verigrad"] = HEIGHT["types"]  # the package itself names the types again
-NO_TORCH = {"paths", "settings", "seeds", "sandbox", "tasks", "types", "errors", "registry", "values"}
+NO_TORCH = {"paths", "preferences", "settings", "seeds", "sandbox", "tasks", "types", "errors", "registry", "values"}
 STANDALONE = {"algorithms": "torch", "values": None}
 
 

@@ -2,6 +2,7 @@
 
     VerigradError
     ├── ConfigError          a setting is wrong (also a ValueError)
+    ├── DataError            a file of demonstrations or preferences is malformed (also a ValueError)
     ├── MissingExtra         an optional dependency is absent (also an ImportError)
     ├── RunError             a run folder cannot be written, read or resumed
     │   └── CheckpointError  a checkpoint is damaged or does not belong to this run
@@ -21,6 +22,7 @@ Messages say what happened, what was got, what was wanted and how to fix it.
 __all__ = [
     "CheckpointError",
     "ConfigError",
+    "DataError",
     "EngineError",
     "InfrastructureError",
     "MissingExtra",
@@ -48,6 +50,10 @@ class MissingExtra(VerigradError, ImportError):
             f"this needs the package {package!r}, which is not installed; "
             f"install it with: pip install 'verigrad[{extra}]'"
         )
+
+
+class DataError(VerigradError, ValueError):
+    """A file of demonstrations or preferences is malformed; the message names file, line and field."""
 
 
 class RunError(VerigradError):

@@ -1,0 +1,1 @@
+"""Preference data: records and their files, miners, imports and exports. No torch here."""
