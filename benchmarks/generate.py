@@ -2,21 +2,27 @@
 
     python benchmarks/generate.py                      the engine, float32 and bfloat16
     python benchmarks/generate.py --against hf trl     also transformers' `generate` and TRL's GRPO trainer
+    python benchmarks/generate.py --against vllm       also vLLM, compiled (`make .venv-vllm/ready` installs it)
     python benchmarks/generate.py --json               one object a line
 
 The work is the same on all sides: four coding prompts of 60 to 100 tokens, eight completions each, exactly 96
 tokens a completion (end ids are ignored), temperature 1, no truncation, log-probabilities of what was drawn only
 where a side gives them (the engine does). Each side is warmed up, sides take turns, and the best run counts.
-TRL comes with `pip install 'verigrad[bench]'`.
+TRL comes with `pip install 'verigrad[bench]'`. vLLM has an environment of its own, where this script measures it before
+the others start.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -38,6 +44,7 @@ PROBLEMS = (
     "Write a Python function `is_balanced(text)` that tells whether the round, square and curly brackets in a "
     "string are balanced and properly nested. Other characters are ignored.",
 )
+ROOT = Path(__file__).resolve().parents[1]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 Prompts = list[list[int]]
@@ -131,10 +138,36 @@ def trl_run(model: Any, tokenizer: Any, prompts: Prompts, dtype: torch.dtype, gr
     return run
 
 
+def vllm_run(model: Any, tokenizer: Any, prompts: Prompts, dtype: torch.dtype, group_size: int) -> Run:
+    """vLLM's own `LLM`, compiled, without text or log-probabilities."""
+    try:
+        from vllm import LLM, SamplingParams
+    except ImportError as error:
+        raise MissingExtra("vllm", "vllm") from error
+    llm = LLM(
+        model.name_or_path,
+        dtype=str(dtype).removeprefix("torch."),
+        max_num_seqs=len(prompts),
+        kv_cache_memory_bytes=2 << 30,
+    )
+
+    def run(tokens: int) -> float:
+        params = SamplingParams(temperature=1.0, max_tokens=tokens, ignore_eos=True, detokenize=False)
+        llm.reset_prefix_cache()
+        started = time.perf_counter()
+        outputs = llm.generate([{"prompt_token_ids": ids} for ids in prompts], params, use_tqdm=False)
+        seconds = time.perf_counter() - started
+        assert all(len(output.outputs[0].token_ids) == tokens for output in outputs)
+        return seconds
+
+    return run
+
+
 SIDES: dict[str, Callable[[Any, Any, Prompts, torch.dtype, int], Run]] = {
     "verigrad": local_run,
     "hf": hf_run,
     "trl": trl_run,
+    "vllm": vllm_run,
 }
 
 
@@ -155,6 +188,19 @@ def measure(names: list[str], args: argparse.Namespace, dtype: torch.dtype) -> d
     return best
 
 
+def measure_vllm(args: argparse.Namespace, dtype: str) -> float:
+    """The same by this script in vLLM's environment, where it prints the figure as its last line."""
+    words = [args.vllm_python, __file__, "--side", "vllm", "--dtype", dtype, "--model", args.model]
+    for name in ("completions", "group_size", "tokens", "repeats"):
+        words += ["--" + name.replace("_", "-"), str(getattr(args, name))]
+    quiet = {"VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "WARNING", "VLLM_LOGGING_STREAM": "ext://sys.stderr"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), **quiet}
+    done = subprocess.run(words, env=environment, stdout=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        raise SystemExit("vllm failed; what it said stands above")
+    return float(done.stdout.splitlines()[-1])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="smollm2-135m-instruct")
@@ -165,10 +211,18 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=96)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--vllm-python", default=str(ROOT / ".venv-vllm/bin/python"), help="the one that has vLLM")
+    parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.side:
+        print(measure([args.side], args, DTYPES[args.dtype[0]])[args.side])
+        return
+    if "vllm" in args.against and not shutil.which(args.vllm_python):
+        parser.error(f"no Python at {args.vllm_python}: run `make .venv-vllm/ready`, or name one by --vllm-python")
+    here = [side for side in ("verigrad", *args.against) if side != "vllm"]
     for name in args.dtype:
-        speeds = measure(["verigrad", *args.against], args, DTYPES[name])
-        report(name, speeds, args)
+        apart = {"vllm": measure_vllm(args, name)} if "vllm" in args.against else {}
+        report(name, measure(here, args, DTYPES[name]) | apart, args)
 
 
 def report(dtype: str, speeds: dict[str, float], args: argparse.Namespace) -> None:

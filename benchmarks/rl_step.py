@@ -50,14 +50,15 @@ def verigrad_steps(args: argparse.Namespace, dtype: torch.dtype) -> list[dict[st
     from verigrad.training.config import RLConfig, SamplingConfig
     from verigrad.training.memory import give_back_freed_memory, keep_freed_memory
     from verigrad.training.optim import make_optimizer
-    from verigrad.training.rl import update
+    from verigrad.training.policy import update_policy
+    from verigrad.training.run import Learner
     from verigrad.types import AnswerTest, Oracle, Task
 
     keep_freed_memory()  # as every run does
     model, tokenizer = load_causal(args.model)
     engine = LocalEngine(model, tokenizer, dtype=dtype, end_ids=())
     config = RLConfig(sampling=SamplingConfig(max_tokens=args.tokens))
-    optimizer = make_optimizer(model, config.optim)
+    learner = Learner(model, make_optimizer(model, config.optim))
     tasks = [Task(id=f"step@1/{n}", prompt=text, language="text") for n, text in enumerate(PROBLEMS)]
     oracles = [Oracle(task_id=task.id, tests=(AnswerTest("a", 0),)) for task in tasks]
     agent = SingleTurn(tokenizer, SamplingParams(max_tokens=args.tokens))
@@ -81,7 +82,8 @@ def verigrad_steps(args: argparse.Namespace, dtype: torch.dtype) -> list[dict[st
             sampled = time.perf_counter()
             batch = make_batch(group.rollouts for group in groups)
             assert batch is not None and int(batch.mask.sum()) == len(tasks) * args.group_size * args.tokens
-            update(model, optimizer, batch, config, GRPO, step=number, reference=model, dtype=dtype)
+            advantages = GRPO.advantage(batch.rewards, batch.group_ids)
+            update_policy(learner, batch, advantages, config, GRPO, step=number, reference=model, dtype=dtype)
             runner.run(engine.update_weights("base", number + 1, full_tensors(model)))
             give_back_freed_memory()
             ended = time.perf_counter()

@@ -1,5 +1,6 @@
 """The table's rows are what their papers say, and a user's own row needs no change elsewhere."""
 
+import inspect
 from dataclasses import replace
 from functools import partial
 
@@ -8,12 +9,14 @@ import torch
 
 from verigrad.algorithms import DR_GRPO, GRPO, PRESETS, REINFORCE, RLOO, call
 from verigrad.algorithms.objectives import ppo_clip, reinforce
+from verigrad.algorithms.presets import CISPO, DAPO, MAXRL
 from verigrad.algorithms.shapes import expand_to_rows
 
 # Two groups of two; completions of 2, 1, 1 and 3 tokens.
 REWARDS, GROUPS = torch.tensor([1.0, 0.0, 3.0, 1.0], dtype=torch.float64), torch.tensor([0, 0, 1, 1])
 MASK = torch.arange(3) < torch.tensor([[2], [1], [1], [3]])
 INDEX = torch.arange(4)
+LENGTHS = MASK.sum(1, keepdim=True).double()
 
 
 def step_loss(algorithm, logprobs, old_logprobs):
@@ -60,11 +63,21 @@ def test_dr_grpo():
 
 
 def test_the_table_is_complete_and_consistent():
-    assert list(PRESETS) == ["reinforce", "rloo", "grpo", "dr_grpo"]
+    """Names are unique, rows name a paper, and whatever an objective asks for is what the loop offers."""
+    offered = {"logprobs", "old_logprobs", "advantages", "mask", "sampler_logprobs", "rollout_index"}
+    assert len(PRESETS) == 25
     for name, row in PRESETS.items():
         assert row.name == name and row.paper
-        logprobs = torch.full((4, 3), -1.0, dtype=torch.float64)
-        assert step_loss(row, logprobs, logprobs).isfinite()
+        asked = {p.name for p in inspect.signature(row.objective).parameters.values() if p.default is p.empty}
+        assert asked <= offered
+        assert set(row.loop) <= {"resample", "nll_coef", "overlong"}
+
+
+def test_rows_that_differ_in_one_part_only():
+    """DAPO is GRPO with a higher upper bound and the token mean; GSPO at ratio 1 has GRPO's gradient."""
+    torch.testing.assert_close(token_gradient(DAPO) * 7, torch.where(MASK, token_gradient(GRPO) * 4 * LENGTHS, 0.0))
+    torch.testing.assert_close(token_gradient(CISPO), token_gradient(DAPO))
+    torch.testing.assert_close(token_gradient(MAXRL), per_rollout([-1 / 4, 1 / 4, -0.5 / 4, 0.5 / 4]))
 
 
 def test_a_users_advantage_and_a_partial_objective():

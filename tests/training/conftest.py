@@ -4,7 +4,7 @@ import pytest
 from tiny import tiny_model
 
 MY = '''
-from verigrad import AnswerTest, Oracle, Task
+from verigrad import AnswerTest, Oracle, Score, Task
 from verigrad.tasks.base import TaskSet
 
 
@@ -26,6 +26,17 @@ def held_out():
 def ascii_share(task, answer, verdict):
     """The share of ASCII among the answer's characters: half at the start, one when it is learned."""
     return sum(ord(letter) < 128 for letter in answer.text) / max(1, len(answer.text))
+
+
+def mostly_ascii(task, answer, verdict):
+    """1 where more than six in ten characters are ASCII: a success or a failure."""
+    return float(ascii_share(task, answer, verdict) > 0.6)
+
+
+def in_parts(task, answer, verdict):
+    """The same reward, named, beside a part that is always equal and a cost of the letter e."""
+    share = ascii_share(task, answer, verdict)
+    return Score(share, parts={"ascii": share, "constant": 1.0, "cost": float(answer.text.count("e"))})
 
 
 def broken(task, answer, verdict):

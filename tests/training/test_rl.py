@@ -1,6 +1,7 @@
 """The loop learns, repeats bit for bit, survives being killed, and does not depend on how it is computed."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -15,11 +16,17 @@ from safetensors.torch import load_file
 from tiny import tiny_model
 from transformers import AutoModelForCausalLM
 
+from verigrad.algorithms.penalties import kl_k3
 from verigrad.algorithms.presets import DR_GRPO, GRPO
 from verigrad.errors import ConfigError, RunError
+from verigrad.models.lora import add_lora
+from verigrad.training import policy, rl
 from verigrad.training.batching import make_batch
 from verigrad.training.config import LoraConfig, OptimConfig, ReportConfig, RLConfig, SamplingConfig
-from verigrad.training.rl import scheduled_tasks, train, update
+from verigrad.training.optim import make_optimizer
+from verigrad.training.policy import update_policy
+from verigrad.training.rl import scheduled_tasks, train
+from verigrad.training.run import Learner
 from verigrad.types import Rollout, Score, Task, Turn
 
 FAST = OptimConfig(learning_rate=5e-3, warmup_steps=1)
@@ -160,7 +167,7 @@ def test_reports_before_and_after(settings, workshop):
 
 def test_every_epoch_visits_every_task_once():
     tasks = [Task(id=str(n), prompt="") for n in range(10)]
-    seen = [task.id for step in range(5) for task in scheduled_tasks(tasks, step, 4, seed=3)]
+    seen = [task.id for step in range(5) for task in scheduled_tasks(tasks, 4 * step, 4, seed=3)]
     assert sorted(seen[:10]) == sorted(seen[10:]) == sorted(task.id for task in tasks)
     assert seen[:10] != seen[10:]
 
@@ -189,12 +196,54 @@ def test_skipping_groups_without_signal_changes_no_gradient(settings, algorithm)
     for kl_coef in (0.0, 1e-12):
         model, _ = tiny_model("llama")
         optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
-        config = RLConfig(**settings, kl_coef=kl_coef, importance_cap=0.0, sampling=SHORT)
-        found = update(model, optimizer, batch, config, algorithm, step=5, reference=model, dtype=torch.float32)
-        assert found["signal_groups"] == pytest.approx(1 / 3)
+        config = RLConfig(**settings, kl_coef=kl_coef, importance="none", sampling=SHORT)
+        advantages = algorithm.advantage(batch.rewards, batch.group_ids)
+        learner = Learner(model, optimizer)
+        update_policy(learner, batch, advantages, config, algorithm, step=5, reference=model, dtype=torch.float32)
         results.append(model.state_dict())
     for name, weight in results[0].items():
         torch.testing.assert_close(weight, results[1][name], rtol=1e-4, atol=1e-7)
+
+
+def slow_logprobs(model, groups):
+    """Of every sampled token in turn, by a plain forward pass for each rollout."""
+    found = []
+    for rollout in (rollout for group in groups for rollout in group):
+        (turn,) = rollout.turns
+        with torch.no_grad():
+            logits = model(torch.tensor([turn.prompt_ids + turn.completion_ids])).logits[0]
+        predictors = logits[len(turn.prompt_ids) - 1 : -1].log_softmax(-1)
+        found += [float(row[token]) for row, token in zip(predictors, turn.completion_ids, strict=True)]
+    return torch.tensor(found)
+
+
+def test_with_adapters_the_reference_stays_the_starting_model(settings, monkeypatch):
+    """KL is the mean over tokens of exp(ref - new) - 1 - (ref - new), however far the adapters have moved."""
+    groups = made_up([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
+    starting, _ = tiny_model("llama")
+    model = add_lora(tiny_model("llama")[0], rank=4, alpha=8.0)
+    config = RLConfig(**settings, steps=4, kl_coef=0.1, optim=replace(FAST, learning_rate=2e-2), sampling=SHORT)
+    learner = Learner(model, make_optimizer(model, config.optim))
+    used = []
+
+    def seen_kl_k3(logprobs, ref_logprobs, mask):
+        used.append(ref_logprobs[mask])
+        return kl_k3(logprobs, ref_logprobs, mask)
+
+    monkeypatch.setattr(policy, "kl_k3", seen_kl_k3)
+    ref, kls = slow_logprobs(starting, groups), []
+    for step in range(config.steps):
+        new = slow_logprobs(model, groups)
+        reference = rl._reference(model, config)
+        batch, dtype = make_batch(groups), torch.float32
+        advantages = GRPO.advantage(batch.rewards, batch.group_ids)
+        found = update_policy(learner, batch, advantages, config, GRPO, step=step, reference=reference, dtype=dtype)
+        torch.testing.assert_close(used[-1], ref, rtol=0, atol=1e-5)
+        k3 = [math.exp(r - n) - 1 - (r - n) for r, n in zip(ref.tolist(), new.tolist(), strict=True)]
+        assert found["kl"] == pytest.approx(sum(k3) / len(k3), rel=1e-3, abs=1e-6)
+        kls.append(found["kl"])
+    assert kls[0] < 1e-6 and kls[-1] > 1e-3
+    assert (new - ref).abs().max() > 0.05  # far enough apart to be told apart
 
 
 def test_infrastructure_failures_leave_the_batch_and_none_keeps_its_row():

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from verigrad.errors import CheckpointError, RunError
-from verigrad.training.run import Run, TrainState, load_state, save_state
+from verigrad.training.run import Learner, Run, TrainState, load_state, save_state
 
 
 def small():
@@ -20,12 +20,18 @@ def small():
     return model, optimizer
 
 
+def small_learners():
+    return {"policy": Learner(*small())}
+
+
 def test_a_checkpoint_restores_weights_and_optimizer(tmp_path):
     model, optimizer = small()
-    save_state(tmp_path / "step-000001", model, optimizer, TrainState(1, {"best": 0.5}))
+    save_state(tmp_path / "step-000001", {"policy": Learner(model, optimizer)}, TrainState(1, {"best": 0.5}))
     other, other_optimizer = nn.Linear(3, 2), None
     other_optimizer = torch.optim.AdamW(other.parameters(), lr=0.1)
-    assert load_state(tmp_path / "step-000001", other, other_optimizer) == TrainState(1, {"best": 0.5})
+    assert load_state(tmp_path / "step-000001", {"policy": Learner(other, other_optimizer)}) == TrainState(
+        1, {"best": 0.5}
+    )
     for pair in ((model, optimizer), (other, other_optimizer)):
         pair[0].zero_grad()
         pair[0](torch.ones(1, 3)).square().sum().backward()
@@ -34,21 +40,21 @@ def test_a_checkpoint_restores_weights_and_optimizer(tmp_path):
 
 
 def test_a_checkpoint_of_another_model_is_refused(tmp_path):
-    save_state(tmp_path / "c", *small(), TrainState(1, {}))
+    save_state(tmp_path / "c", small_learners(), TrainState(1, {}))
     other = nn.Linear(4, 2)
     with pytest.raises(CheckpointError, match="another model"):
-        load_state(tmp_path / "c", other, torch.optim.AdamW(other.parameters()))
+        load_state(tmp_path / "c", {"policy": Learner(other, torch.optim.AdamW(other.parameters()))})
 
 
 def test_resume_takes_the_last_good_checkpoint_and_sets_later_rows_aside(tmp_path):
     run = Run.create(tmp_path / "run", "seed = 1\n")
     for step in (1, 2, 3):
         run.log({"step": step, "kind": "train"})
-        save_state(run.checkpoint_folder(step), *small(), TrainState(step, {}))
+        save_state(run.checkpoint_folder(step), small_learners(), TrainState(step, {}))
     run.close()
     with (run.folder / "metrics.jsonl").open("a") as stream:
         stream.write('{"step": 4, "ki')  # cut short by a kill
-    (run.checkpoint_folder(3) / "weights.safetensors").write_bytes(b"damaged")
+    (run.checkpoint_folder(3) / "policy.safetensors").write_bytes(b"damaged")
     resumed, checkpoint = Run.resume(run.folder, {})
     resumed.close()
     assert checkpoint == run.checkpoint_folder(2)
@@ -67,11 +73,11 @@ def test_resume_without_a_checkpoint_starts_over(tmp_path):
 def test_all_checkpoints_damaged_is_an_error_that_deletes_nothing(tmp_path):
     run = Run.create(tmp_path / "run", "")
     run.close()
-    save_state(run.checkpoint_folder(1), *small(), TrainState(1, {}))
-    (run.checkpoint_folder(1) / "optimizer.pt").unlink()
+    save_state(run.checkpoint_folder(1), small_learners(), TrainState(1, {}))
+    (run.checkpoint_folder(1) / "policy.optimizer.pt").unlink()
     with pytest.raises(CheckpointError, match="damaged"):
         Run.resume(run.folder, {})
-    assert (run.checkpoint_folder(1) / "weights.safetensors").exists()
+    assert (run.checkpoint_folder(1) / "policy.safetensors").exists()
 
 
 def test_changed_settings_and_existing_folders_are_refused(tmp_path):
@@ -87,14 +93,14 @@ def test_changed_settings_and_existing_folders_are_refused(tmp_path):
 def test_a_failed_write_leaves_the_old_checkpoint(tmp_path, monkeypatch):
     run = Run.create(tmp_path / "run", "")
     run.close()
-    save_state(run.checkpoint_folder(1), *small(), TrainState(1, {}))
+    save_state(run.checkpoint_folder(1), small_learners(), TrainState(1, {}))
 
     def full(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(CheckpointError, match=r"No space left.*--resume"):
-        save_state(run.checkpoint_folder(2), *small(), TrainState(2, {}))
+        save_state(run.checkpoint_folder(2), small_learners(), TrainState(2, {}))
     monkeypatch.undo()
     assert sorted(path.name for path in (run.folder / "checkpoints").iterdir()) == ["step-000001"]
     resumed, checkpoint = Run.resume(run.folder, {})
@@ -106,7 +112,7 @@ def test_old_checkpoints_go_but_the_best_stays(tmp_path):
     run = Run.create(tmp_path / "run", "")
     run.close()
     for step in range(1, 6):
-        save_state(run.checkpoint_folder(step), *small(), TrainState(step, {}))
+        save_state(run.checkpoint_folder(step), small_learners(), TrainState(step, {}))
     run.forget_old_checkpoints(2, protect=[1])
     assert sorted(path.name for path in (run.folder / "checkpoints").iterdir()) == [
         "step-000001",

@@ -1,6 +1,7 @@
 """THE TABLE: what each named algorithm is made of.
 
-An algorithm is an advantage, an objective and a reduction; nothing else about it is hidden in a loop. To make your own:
+An algorithm is an advantage, an objective and a reduction, and what it asks of the loop; nothing else about it is
+hidden anywhere. To make your own:
 
     from dataclasses import replace
     from functools import partial
@@ -14,19 +15,55 @@ with verified rewards since then mostly 0.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 from torch import Tensor
 
-from verigrad.algorithms.advantages import group_centered, group_normalized, leave_one_out, raw_rewards
-from verigrad.algorithms.objectives import ppo_clip, reinforce
-from verigrad.algorithms.reductions import fixed_length, sequence_mean, sequence_sum
+from verigrad.algorithms import advantages as adv
+from verigrad.algorithms.combined import against_past_mean, constrained, outcome_and_process, parts_normalized
+from verigrad.algorithms.gae import gae
+from verigrad.algorithms.objectives import cispo, decoupled_ppo, dppo, ppo_clip, reinforce, sapo
+from verigrad.algorithms.reductions import fixed_length, sequence_mean, sequence_sum, token_mean
+from verigrad.algorithms.selection import filtration_weights, max_variance
+from verigrad.algorithms.sequence_objectives import gspo
 
-__all__ = ["DR_GRPO", "GRPO", "PRESETS", "REINFORCE", "RLOO", "Algorithm", "Need", "call"]
+__all__ = [
+    "CISPO",
+    "DAPO",
+    "DECOUPLED",
+    "DPPO",
+    "DR_GRPO",
+    "GDPO",
+    "GRPO",
+    "GSPO",
+    "MAXRL",
+    "OPO",
+    "PASS_AT_K",
+    "PF_PPO",
+    "PODS",
+    "PPO",
+    "PPO_EWMA",
+    "PRESETS",
+    "PRIME",
+    "REINFORCE",
+    "REINFORCE_PP",
+    "REINFORCE_PP_BASELINE",
+    "REMAX",
+    "RLOO",
+    "RUNNING",
+    "SAFE_RLHF",
+    "SAPO",
+    "VAPO",
+    "Algorithm",
+    "Need",
+    "asks_for",
+    "call",
+]
 
-Need = Literal["critic", "prm", "cost", "reference"]
+Need = Literal["critic", "prm", "cost", "greedy", "baseline", "average"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,38 +72,106 @@ class Algorithm:
 
     Attributes:
         name: as written in recipes and logs.
-        advantage: `(rewards (N,), group_ids (N,)) -> (N,)`.
-        objective: per-token loss `(B, T)`; its parameters are called by name, see `call`.
+        advantage: (N,) per rollout, (B, T) per token, or a pair of advantages and returns (B, T); called by name with
+            `rewards`, `group_ids` and whatever else of the step its parameters ask for.
+        objective: per-token loss `(B, T)`; its parameters are called by name, see `call`. One that asks for
+            `sampler_logprobs` corrects for the sampler itself, so the loop does not.
         reduction: `(mask (B, T), rollout_index (B,), group_ids (N,), *, horizon) -> weights (B, T)`.
         paper: where it comes from.
-        needs: models beyond the policy that the loop must provide.
-        keep: `(rewards (N,), group_ids (N,)) -> bool (N,)`, which rollouts train; None keeps all.
+        needs: what the loop must provide beyond the policy: a `critic`, an implicit process reward model (`prm`), the
+            price of costs (`cost`), a `greedy` completion of each task, a running `baseline`, the `average` of past
+            weights.
+        keep: which rollouts train, bool (N,), chosen before anything is averaged; or how much each counts, float (N,).
+            Called by name. None keeps all.
+        kl_in_reward: the KL penalty is taken off the reward (k1, token by token) instead of added to the loss.
+        loop: settings of the loop that belong to the method, used where the user sets none.
     """
 
     name: str
-    advantage: Callable[..., Tensor]
+    advantage: Callable[..., Any]
     objective: Callable[..., Tensor]
     reduction: Callable[..., Tensor]
     paper: str
     needs: tuple[Need, ...] = ()
     keep: Callable[..., Tensor] | None = None
+    kl_in_reward: bool = False
+    loop: Mapping[str, Any] = field(default_factory=dict)
 
 
 # fmt: off
-REINFORCE = Algorithm(name="reinforce", advantage=raw_rewards,      objective=reinforce, reduction=sequence_sum,
-                      paper="Williams 1992")
-RLOO      = Algorithm(name="rloo",      advantage=leave_one_out,    objective=reinforce, reduction=sequence_sum,
-                      paper="arXiv:2402.14740")
-GRPO      = Algorithm(name="grpo",      advantage=group_normalized, objective=ppo_clip,  reduction=sequence_mean,
-                      paper="arXiv:2402.03300")
-DR_GRPO   = Algorithm(name="dr_grpo",   advantage=group_centered,   objective=ppo_clip,  reduction=fixed_length,
-                      paper="arXiv:2503.20783")
+REINFORCE = Algorithm(name="reinforce", paper="Williams 1992", advantage=adv.raw_rewards,
+    objective=reinforce, reduction=sequence_sum)
+RLOO = Algorithm(name="rloo", paper="arXiv:2402.14740", advantage=adv.leave_one_out,
+    objective=reinforce, reduction=sequence_sum)
+REMAX = Algorithm(name="remax", paper="arXiv:2310.10505", advantage=adv.greedy_baseline,
+    objective=reinforce, reduction=sequence_sum, needs=("greedy",))
+OPO = Algorithm(name="opo", paper="arXiv:2505.23585", advantage=adv.optimal_baseline,
+    objective=reinforce, reduction=sequence_sum)
+RUNNING = Algorithm(name="running_baseline", paper="Williams 1992", advantage=against_past_mean,
+    objective=reinforce, reduction=sequence_sum, needs=("baseline",))
+REINFORCE_PP = Algorithm(name="reinforce++", paper="arXiv:2501.03262", advantage=adv.batch_whitened,
+    objective=ppo_clip, reduction=token_mean, kl_in_reward=True)
+REINFORCE_PP_BASELINE = Algorithm(name="reinforce++baseline", paper="arXiv:2501.03262",
+    advantage=adv.group_centered_batch_whitened, objective=ppo_clip, reduction=token_mean)
+PPO = Algorithm(name="ppo", paper="arXiv:1707.06347", advantage=partial(gae, whiten=True),
+    objective=ppo_clip, reduction=token_mean, needs=("critic",), kl_in_reward=True)
+VAPO = Algorithm(name="vapo", paper="arXiv:2504.05118", needs=("critic",), loop={"nll_coef": 0.1},
+    advantage=partial(gae, critic_lambda=1.0, alpha=0.05, whiten=True),
+    objective=partial(ppo_clip, clip_high=0.28), reduction=token_mean)
+GRPO = Algorithm(name="grpo", paper="arXiv:2402.03300", advantage=adv.group_normalized,
+    objective=ppo_clip, reduction=sequence_mean)
+DR_GRPO = Algorithm(name="dr_grpo", paper="arXiv:2503.20783", advantage=adv.group_centered,
+    objective=ppo_clip, reduction=fixed_length)
+DAPO = Algorithm(name="dapo", paper="arXiv:2503.14476", advantage=adv.group_normalized,
+    objective=partial(ppo_clip, clip_high=0.28), reduction=token_mean, loop={"resample": 3, "overlong": 0.2})
+GSPO = Algorithm(name="gspo", paper="arXiv:2507.18071", advantage=adv.group_normalized,
+    objective=gspo, reduction=sequence_mean)
+CISPO = Algorithm(name="cispo", paper="arXiv:2506.13585", advantage=adv.group_normalized,
+    objective=cispo, reduction=token_mean)
+SAPO = Algorithm(name="sapo", paper="arXiv:2511.20347", advantage=adv.group_normalized,
+    objective=sapo, reduction=sequence_mean)
+DPPO = Algorithm(name="dppo", paper="arXiv:2602.04879", advantage=adv.group_centered,
+    objective=dppo, reduction=token_mean)
+MAXRL = Algorithm(name="maxrl", paper="arXiv:2602.02710", advantage=adv.mean_normalized,
+    objective=reinforce, reduction=sequence_sum)
+PASS_AT_K = Algorithm(name="pass_at_k", paper="arXiv:2508.10751", advantage=partial(adv.pass_at_k_advantage, k=4),
+    objective=ppo_clip, reduction=sequence_mean)
+GDPO = Algorithm(name="gdpo", paper="arXiv:2601.05242", advantage=parts_normalized,
+    objective=ppo_clip, reduction=sequence_mean)
+PODS = Algorithm(name="pods", paper="arXiv:2504.13818", advantage=adv.group_normalized,
+    objective=ppo_clip, reduction=sequence_mean, keep=partial(max_variance, count=4))
+PF_PPO = Algorithm(name="pf_ppo", paper="arXiv:2409.06957", advantage=partial(gae, whiten=True),
+    objective=ppo_clip, reduction=token_mean, needs=("critic",), keep=filtration_weights, kl_in_reward=True)
+PRIME = Algorithm(name="prime", paper="arXiv:2502.01456", advantage=outcome_and_process,
+    objective=ppo_clip, reduction=token_mean, needs=("prm",))
+SAFE_RLHF = Algorithm(name="safe_rlhf", paper="arXiv:2310.12773", advantage=constrained,
+    objective=ppo_clip, reduction=sequence_mean, needs=("cost",))
+DECOUPLED = Algorithm(name="decoupled_ppo", paper="arXiv:2505.24298", advantage=adv.group_normalized,
+    objective=decoupled_ppo, reduction=token_mean)
+PPO_EWMA = Algorithm(name="ppo_ewma", paper="arXiv:2110.00641", advantage=adv.group_normalized,
+    objective=decoupled_ppo, reduction=token_mean, needs=("average",))
 # fmt: on
 
-PRESETS: dict[str, Algorithm] = {row.name: row for row in (REINFORCE, RLOO, GRPO, DR_GRPO)}
+PRESETS: dict[str, Algorithm] = {
+    row.name: row
+    for row in (
+        *(REINFORCE, RLOO, REMAX, OPO, RUNNING, REINFORCE_PP, REINFORCE_PP_BASELINE, PPO, VAPO),
+        *(GRPO, DR_GRPO, DAPO, GSPO, CISPO, SAPO, DPPO, MAXRL, PASS_AT_K, GDPO, PODS, PF_PPO),
+        *(PRIME, SAFE_RLHF, DECOUPLED, PPO_EWMA),
+    )
+}
 
 
-def call(function: Callable[..., Tensor], /, **available: Any) -> Tensor:
+def asks_for(function: Callable[..., Any], name: str) -> bool:
+    """Whether a function has a parameter of this name.
+
+    >>> asks_for(reinforce, "advantages"), asks_for(reinforce, "sampler_logprobs")
+    (True, False)
+    """
+    return name in inspect.signature(function).parameters
+
+
+def call(function: Callable[..., Any], /, **available: Any) -> Any:
     """Call `function` with those of the available arguments it has parameters for.
 
     The loop offers all it knows (`logprobs`, `old_logprobs`, `advantages`, `mask`, `clip_low`, ...); each objective

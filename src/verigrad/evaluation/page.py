@@ -23,15 +23,16 @@ STYLE = """
   --before: #8b97a8; --after: #6ea2ff; --good: #4ade80; --bad: #fb923c;
   --c1: #6ea2ff; --c2: #fbbf24; --c3: #2dd4bf; } }
 * { box-sizing: border-box; }
-body { margin: 0; background: var(--bg); color: var(--ink);
+body { margin: 0; background: var(--bg); color: var(--ink); overflow-wrap: break-word;
   font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; }
 main { max-width: 1180px; margin: 0 auto; padding: 28px 18px 60px; }
-h1 { font-size: 26px; margin: 0 0 2px; letter-spacing: -.01em; overflow-wrap: anywhere; }
+h1 { font-size: 26px; margin: 0 0 2px; letter-spacing: -.01em; }
 h2 { font-size: 19px; margin: 38px 0 10px; letter-spacing: -.005em; }
 h3 { font-size: 14px; margin: 0 0 6px; }
 p { margin: 4px 0 10px; } .muted, small { color: var(--muted); } small { font-size: 12px; font-weight: 400; }
 .grid3 { display: grid; gap: 14px; grid-template-columns: repeat(auto-fill, minmax(min(330px, 100%), 1fr)); }
-.grid2 { display: grid; gap: 14px; grid-template-columns: repeat(auto-fit, minmax(min(460px, 100%), 1fr)); }
+.grid2 { display: grid; gap: 14px; align-items: start;
+  grid-template-columns: repeat(auto-fit, minmax(min(460px, 100%), 1fr)); }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 14px 16px; min-width: 0; }
 .big { font-size: 30px; font-weight: 650; letter-spacing: -.02em; font-variant-numeric: tabular-nums; margin: 2px 0; }
 .big .from { color: var(--muted); font-weight: 500; } .big .arrow { color: var(--muted); font-weight: 400; }
@@ -54,11 +55,12 @@ svg text { font-size: 11px; fill: var(--muted); font-variant-numeric: tabular-nu
 .legend { display: flex; flex-wrap: wrap; gap: 4px 14px; font-size: 12.5px; color: var(--muted); margin: 4px 0; }
 .key { display: inline-block; width: 10px; height: 10px; border-radius: 3px; margin-right: 5px; vertical-align: -1px; }
 .key.before { background: var(--before); } .key.after { background: var(--after); }
-.ivrow { display: grid; grid-template-columns: 150px 1fr 128px; gap: 14px; align-items: center;
+.ivrow { display: grid; grid-template-columns: 160px 1fr 132px; gap: 14px; align-items: center;
   border-top: 1px solid var(--line); }
 .ivrow:first-child, .ivaxis { border-top: 0; }
 .ivlabel { font-size: 13px; overflow-wrap: anywhere; line-height: 1.25; padding: 3px 0; }
-.ivlabel small { display: block; } .ivnum { font-size: 13px; text-align: right; font-variant-numeric: tabular-nums; }
+.ivlabel small { display: block; }
+.ivnum { font-size: 13px; text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .before { stroke: var(--before); fill: var(--before); } .after { stroke: var(--after); fill: var(--after); }
 .whisker { stroke-width: 2; }
 .plain .ivrow { display: block; border: 0; } .plain .ivrow span { display: none; }

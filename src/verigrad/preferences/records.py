@@ -5,35 +5,44 @@
     {"prompt": ..., "completions": [...], "rewards": [...], "meta"?: {...}}
 
 A prompt is a string (one user message) or a list of `{"role", "content"}`; a completion is a string or such a list with
-one assistant message. `chosen` and `rejected` may also repeat the prompt's messages before the answer and leave
-`prompt` out. Every kind turns into every other where that makes sense, so any file feeds any loss.
+one assistant message. It may also hold the prompt's messages before the answer, whether or not `prompt` says them too.
+Every kind turns into every other where that makes sense, so any file feeds any loss.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from verigrad.errors import ConfigError, DataError
 from verigrad.types import Message
 
 __all__ = [
     "Pair",
+    "Prompt",
     "Ranking",
     "Rated",
     "Record",
     "as_pairs",
     "as_rankings",
     "as_rated",
+    "parse_record",
     "read_records",
+    "read_rows",
     "record_row",
     "write_records",
+    "write_rows",
 ]
 
 Prompt = tuple[Message, ...]
+"""The conversation before an answer."""
+
+_ROLES: tuple[str, ...] = get_args(get_type_hints(Message)["role"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,33 +94,58 @@ def read_records(file: Path) -> list[Record]:
         ConfigError: the file cannot be read.
         DataError: a line is malformed, an answer is empty, or a pair's answers are equal; names line and field.
     """
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise ConfigError(f"cannot read preferences from {file}: {error}") from error
-    found = [_record(line, f"{file}:{number}") for number, line in enumerate(lines, 1) if line.strip()]
-    if not found:
-        raise DataError(f"{file} holds no record; wanted lines such as {_EXAMPLE}")
-    return found
+    return [parse_record(row, place) for place, row in read_rows(file)]
 
 
 _EXAMPLE = '{"prompt": "...", "chosen": "...", "rejected": "..."}'
 
 
-def _record(line: str, place: str) -> Record:
+def read_rows(file: Path) -> list[tuple[str, dict[str, Any]]]:
+    """`(file:line, row)` for every line of a JSONL file that is not blank.
+
+    Raises:
+        ConfigError: the file cannot be read.
+        DataError: it is no UTF-8 text, a line is no JSON object, or there is none.
+    """
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"cannot read {file}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file} is not UTF-8 text: {error}") from error
+    # Only line feeds end a line: JSON strings may hold U+2028 and others that `splitlines` also splits at.
+    lines = [(f"{file}:{number}", line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    if not lines:
+        raise DataError(f"{file} holds no record; wanted lines such as {_EXAMPLE}")
+    return [(place, _object(line, place)) for place, line in lines]
+
+
+def _object(line: str, place: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{place}: not JSON ({error}); wanted a line such as {_EXAMPLE}") from error
     if not isinstance(row, dict):
-        raise DataError(f"{place}: a JSON {type(row).__name__}, wanted an object such as {_EXAMPLE}")
-    meta = _typed(row, "meta", dict, place, default={})
+        raise DataError(f"{place}: {_show(row)} is not an object; wanted a line such as {_EXAMPLE}")
+    return row
+
+
+def parse_record(row: Mapping[str, Any], place: str) -> Record:
+    """The record that a JSON object says; `place` begins the messages.
+
+    >>> parse_record({"prompt": "2 + 2?", "completion": "4", "label": True}, "here").completion
+    '4'
+
+    Raises:
+        DataError: a field is missing, empty or of the wrong type, or a pair's answers are equal.
+    """
+    meta = _typed(row, "meta", dict, place) if "meta" in row else {}
     if "chosen" in row or "rejected" in row:
         return _pair(row, meta, place)
     if "completions" in row:
         return _ranking(row, meta, place)
     if "completion" in row:
-        prompt, answer = _prompt_and_answer(row, "completion", place)
+        prompt, answer = _prompt_and_answer(row, "completion", row["completion"], place)
         return Rated(prompt=prompt, completion=answer, desirable=_typed(row, "label", bool, place), meta=meta)
     raise DataError(
         f"{place}: has {', '.join(map(repr, row)) or 'no field'}; wanted chosen and rejected, or completion and label, "
@@ -120,15 +154,18 @@ def _record(line: str, place: str) -> Record:
 
 
 def _pair(row: Mapping[str, Any], meta: Mapping[str, Any], place: str) -> Pair:
-    prompt, chosen = _prompt_and_answer(row, "chosen", place)
-    other, rejected = _prompt_and_answer(row, "rejected", place)
+    for name in ("chosen", "rejected"):
+        if name not in row:
+            raise DataError(f"{place}: {name} is missing")
+    prompt, chosen = _prompt_and_answer(row, "chosen", row["chosen"], place)
+    other, rejected = _prompt_and_answer(row, "rejected", row["rejected"], place)
     if prompt != other:
         raise DataError(f"{place}: chosen and rejected do not continue the same prompt")
     if chosen == rejected:
         raise DataError(f"{place}: chosen and rejected are the same text; there is nothing to prefer")
-    margin = row.get("margin")
-    if margin is not None and (isinstance(margin, bool) or not isinstance(margin, int | float)):
-        raise DataError(f"{place}: margin is {margin!r}, wanted a number")
+    margin = None if row.get("margin") is None else _number(row["margin"], "margin", place)
+    if margin is not None and margin < 0:
+        raise DataError(f"{place}: margin is {margin}, so rejected would be the better one; swap them")
     return Pair(prompt=prompt, chosen=chosen, rejected=rejected, margin=margin, meta=meta)
 
 
@@ -137,23 +174,15 @@ def _ranking(row: Mapping[str, Any], meta: Mapping[str, Any], place: str) -> Ran
     rewards = _typed(row, "rewards", list, place)
     if len(answers) != len(rewards) or len(answers) < 2:
         raise DataError(f"{place}: {len(answers)} completions and {len(rewards)} rewards; wanted as many, two or more")
-    for reward in rewards:
-        if isinstance(reward, bool) or not isinstance(reward, int | float):
-            raise DataError(f"{place}: rewards holds {reward!r}, wanted numbers")
-    parts = [_prompt_and_answer({**row, "completions": answer}, "completions", place) for answer in answers]
-    return Ranking(
-        prompt=parts[0][0],
-        completions=tuple(answer for _, answer in parts),
-        rewards=tuple(float(reward) for reward in rewards),
-        meta=meta,
-    )
+    numbers = tuple(_number(reward, f"rewards[{number}]", place) for number, reward in enumerate(rewards))
+    parts = [_prompt_and_answer(row, f"completions[{number}]", answer, place) for number, answer in enumerate(answers)]
+    if len({prompt for prompt, _ in parts}) > 1:
+        raise DataError(f"{place}: completions do not all continue the same prompt")
+    return Ranking(prompt=parts[0][0], completions=tuple(answer for _, answer in parts), rewards=numbers, meta=meta)
 
 
-def _prompt_and_answer(row: Mapping[str, Any], name: str, place: str) -> tuple[Prompt, str]:
-    """The prompt and the answer of field `name`, which may be a conversation that holds both."""
-    if name not in row:
-        raise DataError(f"{place}: {name} is missing")
-    value = row[name]
+def _prompt_and_answer(row: Mapping[str, Any], name: str, value: Any, place: str) -> tuple[Prompt, str]:
+    """The prompt and the answer `value` of field `name`, which may be a conversation that holds both."""
     before: Prompt = ()
     if isinstance(value, list):
         messages = _messages(value, name, place)
@@ -161,10 +190,12 @@ def _prompt_and_answer(row: Mapping[str, Any], name: str, place: str) -> tuple[P
             raise DataError(f"{place}: {name} is a conversation that does not end with the assistant")
         before, value = messages[:-1], messages[-1].content
     if not isinstance(value, str):
-        raise DataError(f"{place}: {name} is a {type(value).__name__}, wanted text or a list of messages")
+        raise DataError(f"{place}: {name} is {_show(value)}, wanted text or a list of messages")
     if not value.strip():
         raise DataError(f"{place}: {name} is empty")
     prompt = _prompt(row, place) if "prompt" in row else ()
+    if prompt and prompt in (before[: len(prompt)], before[-len(prompt) :]):
+        prompt = ()  # the conversation says it again, perhaps behind a system message
     if not prompt + before:
         raise DataError(f"{place}: prompt is missing, and {name} holds no messages before the answer")
     return prompt + before, value
@@ -178,25 +209,46 @@ def _prompt(row: Mapping[str, Any], place: str) -> Prompt:
         return (Message("user", value),)
     if isinstance(value, list):
         return _messages(value, "prompt", place)
-    raise DataError(f"{place}: prompt is a {type(value).__name__}, wanted text or a list of messages")
+    raise DataError(f"{place}: prompt is {_show(value)}, wanted text or a list of messages")
 
 
 def _messages(value: Sequence[Any], name: str, place: str) -> Prompt:
     found = []
     for number, message in enumerate(value):
+        where = f"{place}: {name}[{number}]"
         if not isinstance(message, dict) or not all(isinstance(message.get(key), str) for key in ("role", "content")):
-            raise DataError(f"{place}: {name}[{number}] is {message!r}, wanted an object with role and content")
+            raise DataError(f"{where} is {_show(message)}, wanted an object with role and content, both text")
+        if message["role"] not in _ROLES:
+            raise DataError(f"{where} has the role {message['role']!r}, wanted one of {', '.join(_ROLES)}")
+        if message.get("tool_calls"):
+            raise DataError(f"{where} has tool_calls, which are not kept; write them into its content")
         found.append(Message(message["role"], message["content"]))
     return tuple(found)
 
 
-def _typed(row: Mapping[str, Any], name: str, kind: type, place: str, default: Any = None) -> Any:
-    if name not in row and default is not None:
-        return default
+_KINDS = {bool: "true or false", dict: "an object", list: "a list"}
+
+
+def _typed(row: Mapping[str, Any], name: str, kind: type, place: str) -> Any:
     if not isinstance(row.get(name), kind):
-        got = f"is {row[name]!r}" if name in row else "is missing"
-        raise DataError(f"{place}: {name} {got}, wanted a {kind.__name__}")
+        got = f"is {_show(row[name])}" if name in row else "is missing"
+        raise DataError(f"{place}: {name} {got}, wanted {_KINDS[kind]}")
     return row[name]
+
+
+def _number(value: Any, name: str, place: str) -> float:
+    try:
+        if not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value):
+            return float(value)
+    except OverflowError:  # an int beyond any float
+        pass
+    raise DataError(f"{place}: {name} is {_show(value)}, wanted a finite number")
+
+
+def _show(value: Any) -> str:
+    """A JSON value as the file has it, shortened."""
+    text = json.dumps(value, default=repr)
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def record_row(record: Record) -> dict[str, Any]:
@@ -219,11 +271,40 @@ def record_row(record: Record) -> dict[str, Any]:
 
 
 def write_records(file: Path, records: Iterable[Record]) -> None:
-    """Write a JSONL file, whole or not at all."""
+    """Write a JSONL file that `read_records` reads, whole or not at all.
+
+    Raises:
+        ConfigError: the file cannot be written.
+        DataError: a record could not be read back.
+    """
+    rows = [record_row(record) for record in records]
+    for number, row in enumerate(rows, 1):
+        parse_record(row, f"record {number}")
+    write_rows(file, rows)
+
+
+def write_rows(file: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write JSON objects, one a line, whole or not at all.
+
+    Raises:
+        ConfigError: the file cannot be written.
+        DataError: a row holds what JSON cannot say.
+    """
+    text = "".join(_line(row, f"row {number}") for number, row in enumerate(rows, 1))
     building = file.with_name(f".{file.name}.part")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    building.write_text("".join(json.dumps(record_row(record)) + "\n" for record in records), encoding="utf-8")
-    building.replace(file)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        building.write_text(text, encoding="utf-8")
+        building.replace(file)
+    except OSError as error:
+        raise ConfigError(f"cannot write {file}: {error}") from error
+
+
+def _line(row: Mapping[str, Any], place: str) -> str:
+    try:
+        return json.dumps(row, allow_nan=False) + "\n"
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{place} cannot be written as JSON: {error}") from error
 
 
 def as_pairs(records: Iterable[Record]) -> list[Pair]:
@@ -266,7 +347,7 @@ def as_rated(records: Iterable[Record]) -> list[Rated]:
             for answer, wanted in ((record.chosen, True), (record.rejected, False)):
                 found.append(Rated(prompt=record.prompt, completion=answer, desirable=wanted, meta=record.meta))
         else:
-            mean = sum(record.rewards) / len(record.rewards)
+            mean = sum(map(Fraction, record.rewards)) / len(record.rewards)  # exact: ties must stay ties
             found += [
                 Rated(prompt=record.prompt, completion=answer, desirable=reward > mean, meta=record.meta)
                 for answer, reward in zip(record.completions, record.rewards, strict=True)
@@ -276,14 +357,17 @@ def as_rated(records: Iterable[Record]) -> list[Rated]:
 
 
 def as_rankings(records: Iterable[Record]) -> list[Ranking]:
-    """Rankings as they are; a pair is one of two answers, rated answers of one prompt are one of rewards 1 and 0."""
+    """Rankings as they are; a pair is one of two answers, rated answers of one prompt are one of rewards 1 and 0.
+
+    A pair's rewards are its margin and 0, or 1 and 0 where the margin is unknown or nothing.
+    """
     found: list[Ranking] = []
     rated: dict[Prompt, list[Rated]] = {}
     for record in records:
         if isinstance(record, Ranking):
             found.append(record)
         elif isinstance(record, Pair):
-            margin = 1.0 if record.margin is None else record.margin
+            margin = record.margin or 1.0
             answers = (record.chosen, record.rejected)
             found.append(Ranking(prompt=record.prompt, completions=answers, rewards=(margin, 0.0), meta=record.meta))
         else:

@@ -6,9 +6,10 @@ its JSON text, with `inputs`, `outputs` and, for calls, `fn_name`).
 
 from __future__ import annotations
 
+import ast
+import builtins
 import importlib
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 from verigrad.errors import MissingExtra, TaskError
 from verigrad.tasks.asserts import EQUAL, make_oracle
 from verigrad.tasks.base import TaskSet
+from verigrad.tasks.constants import NotConstant, parse_source
 from verigrad.tasks.rows import text_field
 from verigrad.types import CallTest, Oracle, StdioTest, Task
 from verigrad.values import PlainValueError, encode
@@ -45,13 +47,16 @@ def load(
 
     Raises:
         MissingExtra: the package `datasets` is not installed.
-        TaskError: a row lacks a column or holds something else in it.
+        TaskError: there is no such dataset or split, or a row lacks a column or holds something else in it.
     """
     try:
         datasets = importlib.import_module("datasets")
     except ModuleNotFoundError as error:
         raise MissingExtra("datasets", "datasets") from error
-    rows = datasets.load_dataset(path, subset, split=split, revision=revision)
+    try:
+        rows = datasets.load_dataset(path, subset, split=split, revision=revision)
+    except Exception as error:  # boundary: the package raises anything
+        raise TaskError(f"the dataset {path!r} does not load: {error}") from error
     return from_rows(
         rows,
         name=f"{path.rstrip('/').rpartition('/')[2]}/{split}",
@@ -77,13 +82,13 @@ def from_rows(
     setup: str | None = None,
     id: str | None = None,
 ) -> TaskSet:
-    """Tasks from rows; each argument but `name` is the name of a column.
+    """Tasks from rows; each argument but `name` is the name of a column. A null is no text.
 
     Args:
         name: of the task set; the ids are `name/<id>`.
         tests: asserts, or inputs and outputs; see the module's docstring.
         entry_point: the function's name. None where a row has no such column: then it is the first function that an
-            assert calls, and inputs and outputs are those of a program.
+            assert calls and Python does not have, and inputs and outputs are those of a program.
         gold: a correct program; `stub`: source that a bare completion continues; `setup`: source before the asserts.
         id: what tells rows apart; the row's position without it.
 
@@ -100,7 +105,7 @@ def from_rows(
         where = f"{name}, row {index}"
 
         def text(column: str | None, row: Mapping[str, Any] = row, where: str = where) -> str:
-            return text_field(row, column, where) if column else ""
+            return text_field(row, column, where) if column and row.get(column, "") is not None else ""
 
         task_id = f"{name}/{row.get(id) if id else index}"
         if task_id in oracles:
@@ -112,7 +117,7 @@ def from_rows(
         tasks.append(
             Task(
                 id=task_id,
-                prompt=text(prompt),
+                prompt=text_field(row, prompt, where),
                 entry_point=function or None,
                 stub=text(stub),
                 tags=(f"source:{name}",),
@@ -138,10 +143,20 @@ def _entry_point(cases: Any, named: str, where: str) -> str:
         return named or str(cases.get("fn_name") or "")
     if named or not isinstance(cases, str):
         return named
-    call = re.search(r"^\s*assert\s+(?:not\s+)?\(*(\w+)\s*\(", cases, re.MULTILINE)
-    if call is None:
-        raise TaskError(f"{where}: no assert begins with a call; name the column of function names with entry_point=")
-    return call[1]
+    called = _called_function(cases)
+    if called is None:
+        raise TaskError(f"{where}: no assert calls a function; name the column of function names with entry_point=")
+    return called
+
+
+def _called_function(script: str) -> str | None:
+    try:
+        asserts = [node for node in ast.walk(parse_source(script)) if isinstance(node, ast.Assert)]
+    except NotConstant:
+        return None
+    calls = [node.func for check in asserts for node in ast.walk(check) if isinstance(node, ast.Call)]
+    names = [function.id for function in calls if isinstance(function, ast.Name)]
+    return next((name for name in names if not hasattr(builtins, name)), None)
 
 
 def _make_oracle(task_id: str, cases: Any, function: str, setup: str, where: str) -> Oracle:

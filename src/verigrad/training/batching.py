@@ -11,7 +11,7 @@ from torch import Tensor
 from verigrad.models.base import Batch, View
 from verigrad.types import Rollout, Row, rows
 
-__all__ = ["make_batch", "rows_batch", "select_rollouts"]
+__all__ = ["make_batch", "rows_batch", "score_parts", "select_rollouts", "terminal_rewards"]
 
 
 def make_batch(groups: Iterable[Sequence[Rollout]]) -> Batch | None:
@@ -26,7 +26,7 @@ def make_batch(groups: Iterable[Sequence[Rollout]]) -> Batch | None:
     rewards: list[float] = []
     for group_id, group in enumerate(groups):
         for rollout in group:
-            own_rows = rows(rollout) if rollout.status != "error" and rollout.trainable else []
+            own_rows = _trainable_rows(rollout)
             if not own_rows:
                 continue
             parts += own_rows
@@ -34,6 +34,37 @@ def make_batch(groups: Iterable[Sequence[Rollout]]) -> Batch | None:
             group_ids.append(group_id)
             rewards.append(float("nan") if rollout.score.value is None else rollout.score.value)
     return rows_batch(parts, rollout_index, group_ids, rewards) if parts else None
+
+
+def _trainable_rows(rollout: Rollout) -> list[Row]:
+    return rows(rollout) if rollout.status != "error" and rollout.trainable else []
+
+
+def score_parts(groups: Iterable[Sequence[Rollout]]) -> dict[str, Tensor]:
+    """The named parts of scores, (N,) each, for the rollouts `make_batch` keeps; NaN where a score lacks a part.
+
+    The part `cost` is called `costs`, as functions of several rollouts call it.
+    """
+    kept = [rollout for group in groups for rollout in group if _trainable_rows(rollout)]
+    names = sorted({name for rollout in kept for name in rollout.score.parts})
+    return {
+        "costs" if name == "cost" else name: torch.tensor(
+            [float(rollout.score.parts.get(name, float("nan"))) for rollout in kept]
+        )
+        for name in names
+    }
+
+
+def terminal_rewards(batch: Batch) -> Tensor:
+    """Rewards per token (B, T): a rollout's reward at its last token, 0 elsewhere and where it is left out."""
+    token_rewards = torch.zeros(batch.mask.shape)
+    last: dict[int, tuple[int, int]] = {}
+    for row, tokens in enumerate(batch.mask):
+        if bool(tokens.any()):
+            last[int(batch.rollout_index[row])] = (row, int(tokens.nonzero()[-1]))
+    for rollout, place in last.items():
+        token_rewards[place] = batch.rewards[rollout].nan_to_num()
+    return token_rewards
 
 
 def rows_batch(

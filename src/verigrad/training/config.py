@@ -11,6 +11,8 @@ from typing import Literal
 from verigrad.errors import ConfigError
 
 __all__ = [
+    "CostConfig",
+    "CriticConfig",
     "Dtype",
     "LoraConfig",
     "OptimConfig",
@@ -107,6 +109,42 @@ class ReportConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CriticConfig:
+    """The model some algorithms train beside the policy: a critic, or an implicit process reward model.
+
+    Attributes:
+        model: it starts from; empty for the policy's.
+        learning_rate: of its own optimizer; the schedule is the policy's.
+        clip: how far a value may move from its old one in a step; 0 for no bound.
+        gamma: discount per token.
+        gae_lambda: 1 waits for the whole return, 0 trusts the next value.
+        warmup_steps: first steps in which only the critic learns.
+    """
+
+    model: str = ""
+    learning_rate: float = 1e-5
+    clip: float = 0.2
+    gamma: float = 1.0
+    gae_lambda: float = 1.0
+    warmup_steps: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostConfig:
+    """A constraint on costs (Safe RLHF): the mean of `Score.parts["cost"]` is to stay below a limit.
+
+    Attributes:
+        limit: mean cost allowed.
+        multiplier: price of a unit of cost at the start.
+        learning_rate: of the logarithm of the price.
+    """
+
+    limit: float = 0.0
+    multiplier: float = 1.0
+    learning_rate: float = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
 class StageConfig:
     """What every training loop is told.
 
@@ -164,15 +202,25 @@ class RLConfig(StageConfig):
         steps: of sampling and updating.
         tasks_per_step: groups sampled in a step.
         group_size: completions of one task that are compared.
+        resample: rounds of further tasks in place of groups whose scores are all alike; not set: the algorithm's own.
         minibatches: optimizer steps made of one step's rollouts.
-        kl_coef: weight of the KL penalty (k3) against the starting model.
+        passes: times each of them is taken.
+        kl_coef: weight of the KL penalty against the starting model: k3 in the loss, or k1 in the reward where the
+            algorithm has it there.
+        nll_coef: weight of the likelihood of rollouts with full reward; not set: the algorithm's own.
+        overlong: last share of the token budget over which the reward falls by 1; not set: the algorithm's own.
         clip_low: lower bound of the ratio is 1 - clip_low; the algorithm's own where not set.
         clip_high: upper bound of the ratio is 1 + clip_high; the algorithm's own where not set.
-        importance_cap: truncation of the importance weight between trainer and sampler; 0 for none.
+        importance: correction of tokens that sampler and trainer disagree on: `truncate` their weight at
+            importance_cap, `mask` those above it, or `none`.
+        importance_cap: see there.
+        ewma_decay: of the averaged policy, where the algorithm has one.
         engine: that samples.
         share_prompts: run the prompt of a group once.
         allow_scripts: train on tasks whose tests share the program's process.
         rollouts_kept: steps between saved rollouts; 0 for none.
+        critic: see the section.
+        cost: see the section.
     """
 
     run: str = "runs/rl"
@@ -182,16 +230,24 @@ class RLConfig(StageConfig):
     steps: int = 50
     tasks_per_step: int = 8
     group_size: int = 8
+    resample: int | None = None
     minibatches: int = 1
+    passes: int = 1
     kl_coef: float = 0.0
+    nll_coef: float | None = None
+    overlong: float | None = None
     clip_low: float | None = None
     clip_high: float | None = None
+    importance: Literal["truncate", "mask", "none"] = "truncate"
     importance_cap: float = 2.0
+    ewma_decay: float = 0.9
     engine: str = "local"
     share_prompts: bool = True
     checkpoint_every: int = 25
     allow_scripts: bool = False
     rollouts_kept: int = 1
+    critic: CriticConfig = CriticConfig()
+    cost: CostConfig = CostConfig()
 
     def __post_init__(self) -> None:
         truncated = self.sampling.top_p < 1 or self.sampling.top_k > 0

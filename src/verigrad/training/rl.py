@@ -1,19 +1,20 @@
 """Reinforcement learning from verified rewards: sample, judge, compare, update.
 
 The loop is synchronous and reads in order; what waits (engine, sandbox) is inside one `collect`. Nothing
-measured by the clock enters the trajectory: tasks are scheduled by step, draws are keyed by (seed, step, task,
-rollout), so a killed run resumes to the same weights.
+measured by the clock enters the trajectory: tasks are scheduled by a cursor that checkpoints hold, draws are keyed by
+(seed, step, task, rollout), so a killed run resumes to the same weights.
 
-Left out on purpose, each another file or a setting: critics, asynchronous sampling, several policies.
+The update itself is in `verigrad.training.policy`, what some algorithms learn beside the policy in
+`verigrad.training.companions`. Left out on purpose, each another file: asynchronous sampling, several policies.
 """
 
 from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -21,33 +22,33 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from verigrad.algorithms.diagnostics import entropy_summary, policy_change, sampler_drift
-from verigrad.algorithms.penalties import kl_k3, truncated_importance
+from verigrad.algorithms.penalties import kl_k1, overlong
 from verigrad.algorithms.presets import PRESETS, Algorithm, call
 from verigrad.algorithms.selection import has_signal
 from verigrad.errors import ConfigError, RunError
 from verigrad.evaluation.benchmark import sample_rows
 from verigrad.evaluation.sources import load_source
 from verigrad.models.base import Batch
-from verigrad.models.causal import score_pack, token_logprobs
-from verigrad.models.lora import base_weights, is_lora
-from verigrad.models.packing import pack_views
+from verigrad.models.causal import token_logprobs
+from verigrad.models.lora import is_lora
 from verigrad.registry import resolve
 from verigrad.rewards import REWARDS
 from verigrad.rewards.base import Reward
 from verigrad.rollout import Group, collect
 from verigrad.seeds import derive_seed
 from verigrad.tasks.base import TaskSet
-from verigrad.training.batching import make_batch, select_rollouts
+from verigrad.training.batching import make_batch, score_parts, select_rollouts, terminal_rewards
+from verigrad.training.companions import Companion, open_companions
 from verigrad.training.config import RLConfig
 from verigrad.training.memory import give_back_freed_memory
-from verigrad.training.optim import clip_gradients, learning_rate, make_optimizer, set_learning_rate
+from verigrad.training.optim import make_optimizer
+from verigrad.training.policy import reference_logprobs, update_policy
 from verigrad.training.reporter import Reporter, Silent
-from verigrad.training.run import Run, TrainState, load_state, save_state
+from verigrad.training.run import Learner, Run, TrainState, load_state, save_state
 from verigrad.training.stage import Stage, open_run, open_stage, sampling_params
 from verigrad.types import Task
 
-__all__ = ["scheduled_tasks", "train", "update"]
+__all__ = ["Loop", "advantages_of", "scheduled_tasks", "train", "with_loop_settings"]
 
 
 def train(config: RLConfig, *, resume: bool = False, reporter: Reporter | None = None) -> Path:
@@ -60,43 +61,46 @@ def train(config: RLConfig, *, resume: bool = False, reporter: Reporter | None =
     reporter = reporter or Silent()
     algorithm: Algorithm = resolve(config.algorithm, PRESETS, what="algorithm")
     reward: Reward = resolve(config.reward, REWARDS, what="reward")
+    config = with_loop_settings(config, algorithm)
     tasks = load_source(config.tasks)
-    _check(config, algorithm, tasks)
+    _check(config, tasks)
     with ExitStack() as opened:
         # The stage first: it finds what is wrong with the settings before a run folder exists.
         stage = open_stage(config, reporter, (task.id for task in tasks.tasks))
         opened.callback(stage.close)
         run, checkpoint = open_run(config, resume=resume)
         opened.callback(run.close)
-        optimizer = make_optimizer(stage.model, config.optim)
-        reference = _reference(stage.model, config)
-        notes: dict[str, Any] = {"tokens": 0}
+        loop = Loop.open(config, stage, algorithm, reward, tasks)
         if checkpoint is None:
             stage.evaluate_splits(run, "before")
         else:
-            notes = dict(load_state(checkpoint, stage.model, optimizer).notes)
+            loop.load(checkpoint)
             stage.refresh_engine(run.start_step)
             reporter.message(f"resumed after step {run.start_step}")
         reporter.begin("training", config.steps)
         reporter.advance(run.start_step)
         for step in range(run.start_step, config.steps):
-            row = _step(step, config, stage, run, tasks, reward, algorithm, optimizer, reference)
-            notes["tokens"] += row["completion_tokens_total"]
+            row = loop.step(step, run)
             run.log(row)
             reporter.step(row)
-            _after_step(step + 1, config, stage, run, optimizer, notes)
+            _after_step(step + 1, loop, run)
             reporter.advance()
         reporter.end()
-        if config.report.keep_best and "best_step" in notes:
-            load_state(run.checkpoint_folder(notes["best_step"]), stage.model, optimizer)
+        if config.report.keep_best and "best_step" in loop.notes:
+            loop.load(run.checkpoint_folder(loop.notes["best_step"]))
             stage.refresh_engine(config.steps + 1)
-        stage.finish(run, {"steps": config.steps, **notes})
+        stage.finish(run, {"steps": config.steps, **loop.notes})
     return run.folder
 
 
-def _check(config: RLConfig, algorithm: Algorithm, tasks: TaskSet) -> None:
-    if algorithm.needs and tuple(algorithm.needs) != ("reference",):
-        raise ConfigError(f"algorithm {algorithm.name!r} needs {', '.join(algorithm.needs)}, which rl does not train")
+def with_loop_settings(config: RLConfig, algorithm: Algorithm) -> RLConfig:
+    """The settings with those left open filled in: by the algorithm where it has them, else switched off."""
+    off: dict[str, Any] = {"resample": 0, "nll_coef": 0.0, "overlong": 0.0}
+    chosen = {**off, **algorithm.loop}
+    return replace(config, **{name: value for name, value in chosen.items() if getattr(config, name) is None})
+
+
+def _check(config: RLConfig, tasks: TaskSet) -> None:
     scripts = [task.id for task in tasks.tasks if tasks.oracle(task).trust == "script"]
     if scripts and not config.allow_scripts:
         raise ConfigError(
@@ -107,17 +111,10 @@ def _check(config: RLConfig, algorithm: Algorithm, tasks: TaskSet) -> None:
         raise ConfigError(f"task source {config.tasks!r} has no tasks")
 
 
-def _reference(model: Any, config: RLConfig) -> Any:
-    """The frozen starting model, where a KL penalty needs it; with LoRA it is the model itself, adapters off."""
-    if config.kl_coef == 0 or is_lora(model):
-        return model
-    return copy.deepcopy(model).requires_grad_(False)
-
-
-def scheduled_tasks(tasks: Sequence[Task], step: int, count: int, seed: int) -> list[Task]:
-    """Tasks of a step: each epoch visits every task once, in an order drawn from (seed, epoch)."""
+def scheduled_tasks(tasks: Sequence[Task], start: int, count: int, seed: int) -> list[Task]:
+    """`count` tasks from position `start` on: each epoch visits every task once, ordered by (seed, epoch)."""
     chosen = []
-    for position in range(step * count, (step + 1) * count):
+    for position in range(start, start + count):
         epoch, index = divmod(position, len(tasks))
         order = list(range(len(tasks)))
         Random(derive_seed(seed, "order", epoch)).shuffle(order)
@@ -125,185 +122,233 @@ def scheduled_tasks(tasks: Sequence[Task], step: int, count: int, seed: int) -> 
     return chosen
 
 
-def _step(
-    step: int,
-    config: RLConfig,
-    stage: Stage,
-    run: Run,
-    tasks: TaskSet,
-    reward: Reward,
-    algorithm: Algorithm,
-    optimizer: torch.optim.Optimizer,
-    reference: Any,
-) -> dict[str, Any]:
-    """One round of sampling and updating; returns its row for `metrics.jsonl`."""
-    started = time.perf_counter()
-    chosen = scheduled_tasks(tasks.tasks, step, config.tasks_per_step, config.seed)
-    groups = stage.wait(
-        collect(
-            chosen,
-            [tasks.oracle(task) for task in chosen],
-            agent=stage.agent(sampling_params(config.sampling)),
-            engine=stage.engine,
-            judge=stage.judge,
-            reward=reward,
-            group_size=config.group_size,
-            seed=derive_seed(config.seed, "step", step),
-        )
-    )
-    sampled = time.perf_counter()
-    if config.rollouts_kept and step % config.rollouts_kept == 0:
-        run.write_rows(f"rollouts/step-{step + 1:06d}.jsonl", sample_rows(groups))
-    row = {"step": step + 1, "kind": "train", **_rollout_metrics(groups)}
-    batch = make_batch(group.rollouts for group in groups)
-    if batch is None:
-        raise RunError(f"step {step + 1}: every rollout failed; the first says: {_first_error(groups)}")
-    row.update(
-        update(stage.model, optimizer, batch, config, algorithm, step=step, reference=reference, dtype=stage.dtype)
-    )
-    stage.refresh_engine(step + 1)
-    give_back_freed_memory()
-    ended = time.perf_counter()
-    row["seconds"] = ended - started
-    row["seconds_sampling"] = sampled - started
-    row["tokens_per_second"] = row["completion_tokens_total"] / (ended - started)
-    return row
+@dataclass
+class Loop:
+    """Everything a step of reinforcement learning reads and changes."""
 
-
-def update(
-    model: Any,
-    optimizer: torch.optim.Optimizer,
-    batch: Batch,
-    config: RLConfig,
-    algorithm: Algorithm,
-    *,
-    step: int,
-    reference: Any,
-    dtype: torch.dtype,
-) -> dict[str, float]:
-    """Train on one step's batch; returns metrics.
-
-    Rollouts with advantage 0 are not run where nothing else would train on them; the weights are computed
-    before they are dropped, so leaving them out changes no gradient.
-    """
-    advantages = algorithm.advantage(batch.rewards, batch.group_ids)
-    parts = _minibatches(batch, advantages, config.minibatches)
-    old = None
-    if len(parts) > 1:
-        # The anchor of the ratio is the policy before the first of several updates.
-        old = [token_logprobs(model, part, token_budget=config.token_budget, dtype=dtype).values for part, _ in parts]
-    rows: list[dict[str, float]] = []
-    for number, (part, own) in enumerate(parts):
-        anchor = old[number] if old is not None else None
-        loss = _accumulate(model, part, own, anchor, config, algorithm, reference, dtype)
-        if loss is None:
-            continue
-        index = step * len(parts) + number
-        set_learning_rate(optimizer, learning_rate(config.optim, index, config.steps * len(parts)))
-        loss["grad_norm"] = clip_gradients(
-            (p for p in model.parameters() if p.requires_grad), config.optim.max_grad_norm
-        )
-        loss["learning_rate"] = optimizer.param_groups[0]["lr"]
-        optimizer.step()
-        optimizer.zero_grad()
-        rows.append(loss)
-    signal = has_signal(batch.rewards, batch.group_ids)
-    metrics = {key: sum(row[key] for row in rows) / len(rows) for key in (rows[0] if rows else ())}
-    num_groups = len(set(batch.group_ids.tolist()))
-    return {**metrics, "signal_groups": len(set(batch.group_ids[signal].tolist())) / num_groups}
-
-
-def _minibatches(batch: Batch, advantages: Tensor, count: int) -> list[tuple[Batch, Tensor]]:
-    """Split a step by groups into `count` optimizer steps."""
-    if count == 1:
-        return [(batch, advantages)]
-    chosen = [batch.group_ids % count == number for number in range(count)]
-    return [(select_rollouts(batch, keep), advantages[keep]) for keep in chosen if bool(keep.any())]
-
-
-def _accumulate(
-    model: Any,
-    batch: Batch,
-    advantages: Tensor,
-    old: Tensor | None,
-    config: RLConfig,
-    algorithm: Algorithm,
-    reference: Any,
-    dtype: torch.dtype,
-) -> dict[str, float] | None:
-    """Add the gradient of one optimizer step, pack by pack; None where nothing has a gradient."""
-    weights = algorithm.reduction(batch.mask, batch.rollout_index, batch.group_ids, horizon=config.sampling.max_tokens)
-    trains = advantages != 0
-    if algorithm.keep is not None:
-        trains &= algorithm.keep(batch.rewards, batch.group_ids)
-    keep_rows = (
-        torch.ones_like(batch.rollout_index, dtype=torch.bool) if config.kl_coef else trains[batch.rollout_index]
-    )
-    if not bool(keep_rows.any()):
-        return None
-    part, weights = batch.select_rows(keep_rows), weights[keep_rows]
-    old = old[keep_rows] if old is not None else None
-    row_advantages = (advantages * trains)[part.rollout_index][:, None]
-    settings = {key: value for key in ("clip_low", "clip_high") if (value := getattr(config, key)) is not None}
-    seen = _Seen.empty(part)
-    total = 0.0
-    model.train()
-    for pack in pack_views(part.views, token_budget=config.token_budget, share_prompts=config.share_prompts):
-        rows = sorted(set(pack.rows))
-        scores = score_pack(model, pack, part, dtype=dtype)
-        logprobs, mask = scores.values[rows].cpu(), part.mask[rows]
-        anchor = logprobs.detach() if old is None else old[rows]
-        per_token = call(
-            algorithm.objective,
-            logprobs=logprobs,
-            old_logprobs=anchor,
-            advantages=row_advantages[rows],
-            mask=mask,
-            sampler_logprobs=part.sampler_logprobs[rows],
-            rollout_index=part.rollout_index[rows],
-            **settings,
-        )
-        if config.importance_cap:
-            per_token = per_token * truncated_importance(
-                anchor, part.sampler_logprobs[rows], mask, cap=config.importance_cap
-            )
-        if config.kl_coef:
-            with torch.no_grad(), base_weights(reference):
-                ref = score_pack(reference, pack, part, dtype=dtype).values[rows].cpu()
-            per_token = per_token + config.kl_coef * kl_k3(logprobs, ref, mask)
-            seen.kl[rows] = kl_k3(logprobs.detach(), ref, mask)
-        loss = (per_token * weights[rows]).sum()
-        loss.backward()
-        total += float(loss.detach())
-        assert scores.entropy is not None
-        seen.logprobs[rows], seen.anchor[rows] = logprobs.detach(), anchor
-        seen.entropy[rows] = scores.entropy[rows].cpu()
-    model.eval()
-    return {"loss": total, **seen.metrics(part, row_advantages, settings, with_kl=bool(config.kl_coef))}
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """Per-token values gathered while packs went by, (B, T) each; they only feed metrics."""
-
-    logprobs: Tensor
-    anchor: Tensor
-    entropy: Tensor
-    kl: Tensor
+    config: RLConfig
+    stage: Stage
+    algorithm: Algorithm
+    reward: Reward
+    tasks: TaskSet
+    policy: Learner
+    reference: Any
+    companions: Mapping[str, Companion]
+    notes: dict[str, Any] = field(default_factory=lambda: {"tokens": 0, "cursor": 0})
 
     @classmethod
-    def empty(cls, batch: Batch) -> _Seen:
-        return cls(*(torch.zeros(batch.mask.shape) for _ in range(4)))
+    def open(cls, config: RLConfig, stage: Stage, algorithm: Algorithm, reward: Reward, tasks: TaskSet) -> Loop:
+        return cls(
+            config=config,
+            stage=stage,
+            algorithm=algorithm,
+            reward=reward,
+            tasks=tasks,
+            policy=Learner(stage.model, make_optimizer(stage.model, config.optim)),
+            reference=_reference(stage.model, config),
+            companions=open_companions(algorithm.needs, config, stage),
+        )
 
-    def metrics(self, batch: Batch, advantages: Tensor, settings: dict[str, float], with_kl: bool) -> dict[str, float]:
-        found = {
-            **policy_change(self.logprobs, self.anchor, advantages, batch.mask, **settings),
-            **sampler_drift(self.anchor, batch.sampler_logprobs, batch.mask),
-            **entropy_summary(self.entropy, batch.mask),
-        }
-        if with_kl:
-            found["kl"] = float(self.kl[batch.mask].mean())
-        return found
+    @property
+    def learners(self) -> dict[str, Learner]:
+        others = {name: companion.learner for name, companion in self.companions.items()}
+        return {"policy": self.policy, **{name: learner for name, learner in others.items() if learner is not None}}
+
+    def load(self, checkpoint: Path) -> None:
+        self.notes = dict(load_state(checkpoint, self.learners).notes)
+        for name, companion in self.companions.items():
+            companion.restore(self.notes[name])
+
+    def save(self, folder: Path, step: int) -> None:
+        own = {name: companion.notes() for name, companion in self.companions.items()}
+        save_state(folder, self.learners, TrainState(step, {**self.notes, **own}))
+
+    def step(self, step: int, run: Run) -> dict[str, Any]:
+        """One round of sampling and updating; returns its row for `metrics.jsonl`."""
+        started = time.perf_counter()
+        groups, sampled_groups = self._sample(step)
+        greedy = self._greedy_rewards(groups, step)
+        sampled = time.perf_counter()
+        if self.config.rollouts_kept and step % self.config.rollouts_kept == 0:
+            run.write_rows(f"rollouts/step-{step + 1:06d}.jsonl", sample_rows(groups))
+        row = {"step": step + 1, "kind": "train", **_rollout_metrics(sampled_groups)}
+        self.notes["tokens"] += row["completion_tokens_total"]
+        batch = make_batch(group.rollouts for group in groups)
+        if batch is None:
+            raise RunError(f"step {step + 1}: every rollout failed; the first says: {_first_error(groups)}")
+        row.update(self._learn(batch, score_parts(group.rollouts for group in groups), greedy, step))
+        self.stage.refresh_engine(step + 1)
+        give_back_freed_memory()
+        ended = time.perf_counter()
+        row["seconds"] = ended - started
+        row["seconds_sampling"] = sampled - started
+        row["tokens_per_second"] = row["completion_tokens_total"] / (ended - started)
+        return row
+
+    def _sample(self, step: int) -> tuple[list[Group], list[Group]]:
+        """The groups of a step, and all that were sampled for it.
+
+        They differ with `resample`: groups whose scores are all alike make way for those of further tasks, in up
+        to so many rounds (DAPO's dynamic sampling).
+        """
+        wanted, everything = self.config.tasks_per_step, list[Group]()
+        for attempt in range((self.config.resample or 0) + 1):
+            chosen = scheduled_tasks(self.tasks.tasks, self.notes["cursor"], wanted, self.config.seed)
+            self.notes["cursor"] += wanted
+            everything += self._collect(chosen, step, attempt)
+            telling = [group for group in everything if _tells(group)]
+            if len(telling) >= wanted:
+                break
+        others = [group for group in everything if not _tells(group)]
+        return (telling + others)[:wanted] if self.config.resample else everything, everything
+
+    def _greedy_rewards(self, groups: Sequence[Group], step: int) -> Tensor | None:
+        """The score of one greedy completion per group, where the algorithm asks for it."""
+        if "greedy" not in self.algorithm.needs:
+            return None
+        single = self._collect([group.task for group in groups], step, -1, greedy=True)
+        values = (group.rollouts[0].score.value for group in single)
+        return torch.tensor([float("nan") if value is None else value for value in values])
+
+    def _collect(self, chosen: Sequence[Task], step: int, attempt: int, *, greedy: bool = False) -> list[Group]:
+        params = sampling_params(self.config.sampling, temperature=0.0 if greedy else None)
+        return self.stage.wait(
+            collect(
+                chosen,
+                [self.tasks.oracle(task) for task in chosen],
+                agent=self.stage.agent(params),
+                engine=self.stage.engine,
+                judge=self.stage.judge,
+                reward=self.reward,
+                group_size=1 if greedy else self.config.group_size,
+                seed=derive_seed(self.config.seed, "step", step, *([attempt] if attempt else [])),
+            )
+        )
+
+    def _learn(self, batch: Batch, parts: Mapping[str, Tensor], greedy: Tensor | None, step: int) -> dict[str, float]:
+        """Advantages, the policy's update, then the companions'."""
+        raw = batch.rewards
+        signal = has_signal(raw, batch.group_ids)
+        row = {"signal_groups": _share_of_groups(signal, batch.group_ids)}
+        known: dict[str, Tensor] = {**parts, **_parts_as_columns(parts)}
+        if greedy is not None:
+            known["greedy_rewards"] = greedy[batch.group_ids]
+        batch, known = self._select(batch, known, step)
+        batch, known, found = self._shape_rewards(batch, known)
+        row.update(found)
+        for companion in self.companions.values():
+            known.update(companion.signals(batch, known))
+        advantages, returns = advantages_of(self.algorithm, batch, known, self.config)
+        if returns is not None:
+            known["returns"] = returns
+        frozen = step < self.config.critic.warmup_steps and "critic" in self.companions
+        if not frozen:
+            row.update(
+                update_policy(
+                    self.policy,
+                    batch,
+                    advantages,
+                    self.config,
+                    self.algorithm,
+                    step=step,
+                    reference=self.reference,
+                    dtype=self.stage.dtype,
+                    old_logprobs=known.get("old_logprobs"),
+                )
+            )
+        for companion in self.companions.values():
+            row.update(companion.learn(batch, known, step))
+        return row
+
+    def _select(self, batch: Batch, known: dict[str, Tensor], step: int) -> tuple[Batch, dict[str, Tensor]]:
+        """Leave out the rollouts that the algorithm does not train on, before anything is averaged over them."""
+        if self.algorithm.keep is None:
+            return batch, known
+        seed = derive_seed(self.config.seed, "keep", step)
+        keep = call(
+            self.algorithm.keep, **{**known, "rewards": batch.rewards, "group_ids": batch.group_ids, "seed": seed}
+        )
+        if keep.dtype != torch.bool:
+            return batch, {**known, "counts": keep}
+        if not bool(keep.any()):
+            return batch, known
+        return select_rollouts(batch, keep), {name: values[keep] for name, values in known.items()}
+
+    def _shape_rewards(
+        self, batch: Batch, known: dict[str, Tensor]
+    ) -> tuple[Batch, dict[str, Tensor], dict[str, float]]:
+        """Penalties that belong to the reward: over-long completions, and the KL where the algorithm wants it there."""
+        config, rewards = self.config, batch.rewards
+        lengths = torch.zeros(batch.num_rollouts).index_add(0, batch.rollout_index, batch.mask.sum(1).float())
+        known = {**known, "lengths": lengths}
+        if config.overlong:
+            budget = config.sampling.max_tokens
+            rewards = rewards + overlong(lengths, max_length=budget, buffer=max(1, round(config.overlong * budget)))
+        batch = replace(batch, rewards=rewards)
+        token_rewards = terminal_rewards(batch)
+        found: dict[str, float] = {}
+        if self.algorithm.kl_in_reward and config.kl_coef:
+            old = token_logprobs(
+                self.policy.model, batch, token_budget=config.token_budget, dtype=self.stage.dtype
+            ).values
+            kl = kl_k1(old, reference_logprobs(self.reference, batch, config, self.stage.dtype), batch.mask)
+            token_rewards = token_rewards - config.kl_coef * kl
+            per_rollout = torch.zeros(batch.num_rollouts).index_add(0, batch.rollout_index, kl.sum(1))
+            batch = replace(batch, rewards=rewards - config.kl_coef * per_rollout)
+            known["old_logprobs"] = old
+            found["kl"] = float(kl[batch.mask].mean())
+        return batch, {**known, "token_rewards": token_rewards}, found
+
+
+def advantages_of(
+    algorithm: Algorithm, batch: Batch, known: Mapping[str, Tensor], config: RLConfig
+) -> tuple[Tensor, Tensor | None]:
+    """Advantages (N,) or (B, T), and returns (B, T) where the estimator gives them too.
+
+    Left-out rollouts (a reward of NaN) get advantage 0 under every estimator.
+    """
+    offered: dict[str, Any] = {
+        **known,
+        "rewards": batch.rewards,
+        "group_ids": batch.group_ids,
+        "mask": batch.mask,
+        "rollout_index": batch.rollout_index,
+        "gamma": config.critic.gamma,
+        "gae_lambda": config.critic.gae_lambda,
+    }
+    try:
+        result = call(algorithm.advantage, **offered)
+    except TypeError as error:
+        raise ConfigError(
+            f"algorithm {algorithm.name!r}: {error}; parts of a reward's Score are offered too"
+        ) from error
+    advantages, returns = result if isinstance(result, tuple) else (result, None)
+    counts = known.get("counts", torch.ones(batch.num_rollouts)).masked_fill(batch.rewards.isnan(), 0.0)
+    # Every objective is proportional to a positive factor on its advantage, so this counts a rollout several times.
+    return advantages * (counts[batch.rollout_index][:, None] if advantages.ndim == 2 else counts), returns
+
+
+def _reference(model: Any, config: RLConfig) -> Any:
+    """The frozen starting model, where a KL penalty needs it; with LoRA it is the model itself, adapters off."""
+    if config.kl_coef == 0 or is_lora(model):
+        return model
+    return copy.deepcopy(model).requires_grad_(False)
+
+
+def _tells(group: Group) -> bool:
+    """Whether the scores of a group differ, so that it has something to learn from."""
+    values = {rollout.score.value for rollout in group.rollouts if rollout.score.value is not None}
+    return len(values) > 1
+
+
+def _parts_as_columns(parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The parts of scores, costs apart, as one matrix (N, K) for algorithms that weigh them one by one."""
+    columns = [values for name, values in sorted(parts.items()) if name != "costs"]
+    return {"part_rewards": torch.stack(columns, dim=1)} if columns else {}
+
+
+def _share_of_groups(chosen: Tensor, group_ids: Tensor) -> float:
+    return len(set(group_ids[chosen].tolist())) / len(set(group_ids.tolist()))
 
 
 def _rollout_metrics(groups: Sequence[Group]) -> dict[str, Any]:
@@ -334,19 +379,18 @@ def _first_error(groups: Sequence[Group]) -> str:
     return next(errors, "nothing (no completion had a sampled token)")
 
 
-def _after_step(
-    step: int, config: RLConfig, stage: Stage, run: Run, optimizer: torch.optim.Optimizer, notes: dict[str, Any]
-) -> None:
+def _after_step(step: int, loop: Loop, run: Run) -> None:
     """Validation and checkpoint, where they are due."""
+    config, notes = loop.config, loop.notes
     every = config.report.validate_every
     best = False
     if every and (step % every == 0 or step == config.steps):
-        value = stage.validate(run, step)
+        value = loop.stage.validate(run, step)
         if value is not None and value > notes.get("best_value", -1.0):
             notes.update(best_value=value, best_step=step)
             best = config.report.keep_best
     due = step == config.steps or (config.checkpoint_every and step % config.checkpoint_every == 0)
     if due or best:
-        save_state(run.checkpoint_folder(step), stage.model, optimizer, TrainState(step, notes))
+        loop.save(run.checkpoint_folder(step), step)
         protect = [notes["best_step"]] if config.report.keep_best and "best_step" in notes else []
         run.forget_old_checkpoints(config.keep_checkpoints, protect)

@@ -4,7 +4,7 @@
     metrics.jsonl        one JSON object a line, flushed as written
     rollouts/            step-000012.jsonl: prompts, completions, verdicts, scores
     evaluations/         <split>-<before|after>.jsonl: one row a sample
-    checkpoints/         step-000025/: weights, optimizer, manifest; each complete or absent
+    checkpoints/         step-000025/: weights and optimizer of each learner, manifest; complete or absent
     model/               the result, as any tool can load it
     events.*             TensorBoard, where it is installed
     summary.json         the final figures
@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from verigrad.errors import CheckpointError, RunError
 from verigrad.models.checkpoint import new_folder
 
-__all__ = ["Run", "TrainState", "load_state", "save_state"]
+__all__ = ["Learner", "Run", "TrainState", "load_state", "save_state"]
 
 
 @dataclass(frozen=True)
@@ -146,40 +146,56 @@ class Run:
             self._tensorboard.close()
 
 
-def save_state(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: TrainState) -> None:
-    """Write a checkpoint: trainable weights, optimizer, notes, and a manifest with each file's digest.
+@dataclass(frozen=True)
+class Learner:
+    """A model and the optimizer that trains it."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+
+
+def save_state(folder: Path, learners: Mapping[str, Learner], state: TrainState) -> None:
+    """Write a checkpoint: every learner's trainable weights and optimizer, notes, and each file's digest.
 
     Raises:
         CheckpointError: the disk is full or not writable; older checkpoints are untouched.
     """
     with new_folder(folder) as building:
-        save_file(_trainable(model), building / "weights.safetensors")
-        torch.save(optimizer.state_dict(), building / "optimizer.pt")
+        for name, learner in learners.items():
+            save_file(_trainable(learner.model), building / f"{name}.safetensors")
+            torch.save(learner.optimizer.state_dict(), building / f"{name}.optimizer.pt")
         (building / "state.json").write_text(json.dumps({"step": state.step, "notes": dict(state.notes)}))
         digests = {file.name: _digest(file) for file in sorted(building.iterdir())}
         (building / "manifest.json").write_text(json.dumps(digests, indent=2))
 
 
-def load_state(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> TrainState:
-    """Put a checkpoint's weights and optimizer state in place; returns the rest.
+def load_state(folder: Path, learners: Mapping[str, Learner]) -> TrainState:
+    """Put a checkpoint's weights and optimizer states in place; returns the rest.
 
     Raises:
-        CheckpointError: it does not fit this model or optimizer.
+        CheckpointError: it does not fit these models or optimizers.
     """
-    saved = load_file(folder / "weights.safetensors")
+    for name, learner in learners.items():
+        if not (folder / f"{name}.safetensors").exists():
+            raise CheckpointError(f"{folder} holds no weights of the {name}; it is of another kind of run")
+        _load_weights(folder / f"{name}.safetensors", learner.model)
+        learner.optimizer.load_state_dict(
+            torch.load(folder / f"{name}.optimizer.pt", weights_only=True, map_location="cpu")
+        )
+    state = json.loads((folder / "state.json").read_text())
+    return TrainState(state["step"], state["notes"])
+
+
+def _load_weights(file: Path, model: nn.Module) -> None:
+    saved = load_file(file)
     current = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     wrong = list(current.keys() ^ saved.keys())
     wrong += [name for name in current.keys() & saved.keys() if current[name].shape != saved[name].shape]
     if wrong:
-        raise CheckpointError(
-            f"{folder} is of another model: {len(wrong)} weights differ, such as {sorted(wrong)[0]!r}"
-        )
+        raise CheckpointError(f"{file} is of another model: {len(wrong)} weights differ, such as {sorted(wrong)[0]!r}")
     with torch.no_grad():
         for name, parameter in current.items():
             parameter.copy_(saved[name])
-    optimizer.load_state_dict(torch.load(folder / "optimizer.pt", weights_only=True, map_location="cpu"))
-    state = json.loads((folder / "state.json").read_text())
-    return TrainState(state["step"], state["notes"])
 
 
 def _trainable(model: nn.Module) -> dict[str, Tensor]:

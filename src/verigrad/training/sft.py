@@ -28,7 +28,7 @@ from verigrad.training.config import SFTConfig
 from verigrad.training.memory import give_back_freed_memory
 from verigrad.training.optim import clip_gradients, learning_rate, make_optimizer, set_learning_rate
 from verigrad.training.reporter import Reporter, Silent
-from verigrad.training.run import Run, TrainState, load_state, save_state
+from verigrad.training.run import Learner, Run, TrainState, load_state, save_state
 from verigrad.training.stage import Stage, open_run, open_stage
 from verigrad.types import Message, Row
 
@@ -70,7 +70,7 @@ def train(config: SFTConfig, *, resume: bool = False, reporter: Reporter | None 
         if checkpoint is None:
             stage.evaluate_splits(run, "before")
         else:
-            load_state(checkpoint, stage.model, optimizer)
+            load_state(checkpoint, {"policy": Learner(stage.model, optimizer)})
             reporter.message(f"resumed after step {run.start_step}")
         reporter.begin("training", steps)
         reporter.advance(run.start_step)
@@ -200,5 +200,6 @@ def _after_step(
         stage.refresh_engine(step)
         stage.validate(run, step)
     if step == steps or (config.checkpoint_every and step % config.checkpoint_every == 0):
-        save_state(run.checkpoint_folder(step), stage.model, optimizer, TrainState(step, {}))
+        learners = {"policy": Learner(stage.model, optimizer)}
+        save_state(run.checkpoint_folder(step), learners, TrainState(step, {}))
         run.forget_old_checkpoints(config.keep_checkpoints)

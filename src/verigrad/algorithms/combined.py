@@ -1,0 +1,86 @@
+"""Advantages out of more than the step's rewards: process rewards, costs, several rewards, past rewards."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from verigrad.algorithms.advantages import group_centered, leave_one_out, running_baseline, separately_normalized
+from verigrad.algorithms.gae import gae
+from verigrad.algorithms.reward_model import cost_lagrangian
+from verigrad.algorithms.shapes import check_shapes, masked
+
+__all__ = ["against_past_mean", "constrained", "outcome_and_process", "parts_normalized"]
+
+
+def outcome_and_process(
+    rewards: Tensor, group_ids: Tensor, process_rewards: Tensor, mask: Tensor, rollout_index: Tensor
+) -> Tensor:
+    """A_t = RLOO(outcome) + sum_{s >= t} (p_s - baseline), baseline the mean process reward of the group's others.
+
+    Cui et al. 2025, PRIME, arXiv:2502.01456, eq. 5, with gamma = 1. A rollout's own process reward is the mean over its
+    tokens, so that long rollouts do not set the baseline.
+
+    Args:
+        rewards: (N,) float outcomes, NaN where left out.
+        group_ids: (N,) int.
+        process_rewards: (B, T) of every token, see `reward_model.implicit_prm`; no gradient flows.
+        mask: (B, T) bool.
+        rollout_index: (B,) int in 0..N-1.
+
+    Returns:
+        (B, T), zero outside the mask and for rollouts left out.
+
+    >>> outcomes, groups, both = torch.tensor([1.0, 0.0]), torch.tensor([0, 0]), torch.ones(2, 2).bool()
+    >>> process = torch.tensor([[0.5, 0.25], [0.0, 0.0]])
+    >>> outcome_and_process(outcomes, groups, process, both, torch.tensor([0, 1]))
+    tensor([[ 1.7500,  1.2500],
+            [-1.7500, -1.3750]])
+    """
+    check_shapes("B T", mask=mask, process_rewards=process_rewards)
+    process = masked(process_rewards.detach(), mask)
+    sums, tokens = (
+        torch.zeros(len(rewards), dtype=process.dtype).index_add(0, rollout_index, x.sum(1).to(process.dtype))
+        for x in (process, mask)
+    )
+    own = torch.where(rewards.isnan(), torch.nan, sums / tokens.clamp(min=1))
+    baseline = own - leave_one_out(own, group_ids)
+    relative = masked(process - baseline.nan_to_num()[rollout_index][:, None], mask)
+    ahead, _ = gae(relative, torch.zeros_like(relative), mask, rollout_index=rollout_index)
+    outcome = leave_one_out(rewards, group_ids).to(process.dtype)[rollout_index][:, None]
+    left_out = rewards.isnan()[rollout_index][:, None]
+    return masked(outcome + ahead, mask).masked_fill(left_out, 0.0)
+
+
+def constrained(rewards: Tensor, group_ids: Tensor, costs: Tensor, multiplier: Tensor) -> Tensor:
+    """`reward_model.cost_lagrangian` of group-centred rewards and costs. Dai et al. 2023, Safe RLHF, arXiv:2310.12773.
+
+    Args:
+        rewards: (N,) float, NaN where left out.
+        group_ids: (N,) int.
+        costs: (N,) float; a rollout without one is left out.
+        multiplier: () the price of a unit of cost.
+
+    Returns:
+        (N,).
+
+    >>> one_group, price = torch.tensor([0, 0]), torch.tensor(1.0)
+    >>> constrained(torch.tensor([1.0, 0.0]), one_group, torch.tensor([2.0, 0.0]), price)
+    tensor([-0.2500,  0.2500])
+    """
+    check_shapes("N", rewards=rewards, group_ids=group_ids, costs=costs)
+    missing = rewards.isnan() | costs.isnan()
+    rewards, costs = (x.masked_fill(missing, torch.nan) for x in (rewards, costs))
+    return cost_lagrangian(
+        group_centered(rewards, group_ids), group_centered(costs, group_ids), multiplier=float(multiplier)
+    )
+
+
+def parts_normalized(part_rewards: Tensor, group_ids: Tensor) -> Tensor:
+    """`advantages.separately_normalized` of a score's named parts (N, K), all of weight 1 (GDPO)."""
+    return separately_normalized(part_rewards, group_ids)
+
+
+def against_past_mean(rewards: Tensor, baseline: Tensor) -> Tensor:
+    """`advantages.running_baseline` with one average (1,) for all tasks."""
+    return running_baseline(rewards, torch.zeros_like(rewards, dtype=torch.long), baseline)[0]

@@ -1,0 +1,271 @@
+"""What some algorithms learn beside the policy: a critic, a process reward model, a price of costs, averaged weights.
+
+A companion gives tensors by name, which advantages and objectives ask for by the names of their parameters, and
+learns from the same rollouts after the policy did. The loop knows no more about it than `Companion` says.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from verigrad.algorithms.advantages import running_baseline
+from verigrad.algorithms.objectives import value_clip
+from verigrad.algorithms.presets import Need
+from verigrad.algorithms.reductions import token_mean
+from verigrad.algorithms.reward_model import implicit_prm, implicit_prm_loss, update_multiplier
+from verigrad.models.base import Batch
+from verigrad.models.causal import load_causal, score_pack, token_logprobs
+from verigrad.models.packing import pack_views
+from verigrad.models.scalar import load_scalar, pack_values, token_values
+from verigrad.training.config import RLConfig
+from verigrad.training.optim import clip_gradients, learning_rate, make_optimizer, set_learning_rate
+from verigrad.training.run import Learner
+from verigrad.training.stage import Stage
+
+__all__ = [
+    "AveragedPolicy",
+    "Companion",
+    "CostMultiplier",
+    "Critic",
+    "ProcessModel",
+    "RunningBaseline",
+    "open_companions",
+]
+
+_Signals = Mapping[str, Tensor]
+
+
+class Companion(Protocol):
+    """One model or number that an algorithm needs beside the policy."""
+
+    @property
+    def learner(self) -> Learner | None:
+        """What checkpoints must hold of it; None where `notes` say it all."""
+        ...
+
+    def signals(self, batch: Batch, known: _Signals) -> dict[str, Tensor]:
+        """Tensors it adds to those known: (N,) per rollout or (B, T) per token, without gradient."""
+        ...
+
+    def learn(self, batch: Batch, known: _Signals, step: int) -> dict[str, float]:
+        """Train on the step's rollouts, after the policy did; returns metrics."""
+        ...
+
+    def notes(self) -> dict[str, Any]:
+        """State beside weights, as JSON."""
+        ...
+
+    def restore(self, notes: Mapping[str, Any]) -> None: ...
+
+
+class _Stateless:
+    def notes(self) -> dict[str, Any]:
+        return {}
+
+    def restore(self, notes: Mapping[str, Any]) -> None:
+        pass
+
+
+class Critic(_Stateless):
+    """Predicts the return from each token on: `values` (B, T). Schulman et al. 2017, arXiv:1707.06347.
+
+    A model of its own, with a scalar head that starts at zero.
+    """
+
+    def __init__(self, config: RLConfig, stage: Stage) -> None:
+        self._config, self._dtype = config, stage.dtype
+        model, _ = load_scalar(config.critic.model or config.model, device=stage.device)
+        self._optim = replace(config.optim, learning_rate=config.critic.learning_rate)
+        self._learner = Learner(model, make_optimizer(model, self._optim))
+
+    @property
+    def learner(self) -> Learner:
+        return self._learner
+
+    def signals(self, batch: Batch, known: _Signals) -> dict[str, Tensor]:
+        budget = self._config.token_budget
+        return {"values": token_values(self._learner.model, batch, token_budget=budget, dtype=self._dtype)}
+
+    def learn(self, batch: Batch, known: _Signals, step: int) -> dict[str, float]:
+        weights = token_mean(batch.mask, batch.rollout_index, batch.group_ids)
+        returns, old = known["returns"], known["values"]
+        model, total, new = self._learner.model, 0.0, torch.zeros_like(returns)
+        for pack in pack_views(batch.views, token_budget=self._config.token_budget):
+            rows = sorted(set(pack.rows))
+            values = pack_values(model, pack, batch, dtype=self._dtype)[rows].cpu()
+            clip = self._config.critic.clip or None
+            per_token = value_clip(values, old[rows], returns[rows], batch.mask[rows], clip=clip)
+            loss = (per_token * weights[rows]).sum()
+            loss.backward()
+            total += float(loss.detach())
+            new[rows] = values.detach()
+        norm = _optimizer_step(self._learner, self._config, self._optim.learning_rate, step)
+        spread = returns[batch.mask].var(unbiased=False)
+        unexplained = (returns - old)[batch.mask].var(unbiased=False)
+        explained = float(1 - unexplained / spread) if float(spread) > 0 else 0.0
+        return {"critic_loss": total, "critic_grad_norm": norm, "critic_explained_variance": explained}
+
+
+class ProcessModel(_Stateless):
+    """PRIME's implicit process rewards: `process_rewards` (B, T) = beta (log prm - log ref) of each token.
+
+    Cui et al. 2025, arXiv:2502.01456. A language model that starts as the policy does and learns from the outcome
+    of whole rollouts alone.
+    """
+
+    def __init__(self, config: RLConfig, stage: Stage) -> None:
+        self._config, self._dtype = config, stage.dtype
+        model, _ = load_causal(config.critic.model or config.model, device=stage.device)
+        self._reference = copy.deepcopy(model).requires_grad_(False)
+        self._optim = replace(config.optim, learning_rate=config.critic.learning_rate)
+        self._learner = Learner(model, make_optimizer(model, self._optim))
+        self._beta = 0.05  # section 4 of the paper
+
+    @property
+    def learner(self) -> Learner:
+        return self._learner
+
+    def signals(self, batch: Batch, known: _Signals) -> dict[str, Tensor]:
+        budget = self._config.token_budget
+        reference = token_logprobs(self._reference, batch, token_budget=budget, dtype=self._dtype).values
+        own = token_logprobs(self._learner.model, batch, token_budget=budget, dtype=self._dtype).values
+        process = implicit_prm(own, reference, batch.mask, beta=self._beta)
+        return {"process_rewards": process, "process_reference": reference}
+
+    def learn(self, batch: Batch, known: _Signals, step: int) -> dict[str, float]:
+        scored = ~batch.rewards.isnan()
+        share = scored.float() / scored.sum().clamp(min=1)
+        total = 0.0
+        for pack in pack_views(batch.views, token_budget=self._config.token_budget):
+            rows = sorted(set(pack.rows))
+            own = score_pack(self._learner.model, pack, batch, dtype=self._dtype).values[rows].cpu()
+            rollouts = batch.rollout_index[rows]
+            outcome = batch.rewards[rollouts].nan_to_num()
+            reference = known["process_reference"][rows]
+            losses = implicit_prm_loss(own, reference, batch.mask[rows], outcome, beta=self._beta)
+            loss = (losses * share[rollouts]).sum()
+            loss.backward()
+            total += float(loss.detach())
+        return {
+            "process_loss": total,
+            "process_grad_norm": _optimizer_step(self._learner, self._config, self._optim.learning_rate, step),
+        }
+
+
+class CostMultiplier:
+    """Safe RLHF's price of cost: `multiplier`, a number that rises while the mean cost is above its limit.
+
+    Dai et al. 2023, arXiv:2310.12773, section 3.3. The costs themselves are `Score.parts["cost"]`.
+    """
+
+    learner: Learner | None = None
+
+    def __init__(self, config: RLConfig, stage: Stage) -> None:
+        self._config = config
+        self._multiplier = config.cost.multiplier
+
+    def signals(self, batch: Batch, known: _Signals) -> dict[str, Tensor]:
+        return {"multiplier": torch.tensor(self._multiplier)}
+
+    def learn(self, batch: Batch, known: _Signals, step: int) -> dict[str, float]:
+        mean = float(known["costs"].nanmean())
+        cost = self._config.cost
+        self._multiplier = update_multiplier(self._multiplier, mean, limit=cost.limit, learning_rate=cost.learning_rate)
+        return {"cost": mean, "multiplier": self._multiplier}
+
+    def notes(self) -> dict[str, Any]:
+        return {"multiplier": self._multiplier}
+
+    def restore(self, notes: Mapping[str, Any]) -> None:
+        self._multiplier = float(notes["multiplier"])
+
+
+class AveragedPolicy(_Stateless):
+    """The proximal policy of PPO-EWMA: `old_logprobs` (B, T) are those of exponentially averaged weights.
+
+    Hilton, Cobbe and Schulman 2021, "Batch size-invariance for policy optimization", arXiv:2110.00641.
+    """
+
+    def __init__(self, config: RLConfig, stage: Stage) -> None:
+        self._config, self._stage = config, stage
+        self._average = copy.deepcopy(stage.model).requires_grad_(False)
+        self._weight = 1.0
+        # An optimizer without parameters to move: checkpoints hold the averaged weights like any learner's.
+        self._average.requires_grad_(True)
+        self._learner = Learner(self._average, torch.optim.SGD(self._average.parameters(), lr=0.0))
+
+    @property
+    def learner(self) -> Learner:
+        return self._learner
+
+    def signals(self, batch: Batch, known: _Signals) -> dict[str, Tensor]:
+        budget = self._config.token_budget
+        scores = token_logprobs(self._average, batch, token_budget=budget, dtype=self._stage.dtype)
+        return {"old_logprobs": scores.values}
+
+    def learn(self, batch: Batch, known: _Signals, step: int) -> dict[str, float]:
+        """avg <- avg + (new - avg) / w with w the running weight 1 + decay w, so that early steps are not biased."""
+        decay = self._config.ewma_decay
+        self._weight = 1.0 + decay * self._weight
+        with torch.no_grad():
+            for average, new in zip(self._average.parameters(), self._stage.model.parameters(), strict=True):
+                average.lerp_(new, 1.0 / self._weight)
+        return {}
+
+    def notes(self) -> dict[str, Any]:
+        return {"weight": self._weight}
+
+    def restore(self, notes: Mapping[str, Any]) -> None:
+        self._weight = float(notes["weight"])
+
+
+class RunningBaseline:
+    """The mean reward of past steps: `baseline` (1,), moved on after the step it was used in."""
+
+    learner: Learner | None = None
+
+    def __init__(self, config: RLConfig, stage: Stage) -> None:
+        self._baseline = torch.zeros(1)
+
+    def signals(self, batch: Batch, known: _Signals) -> dict[str, Tensor]:
+        return {"baseline": self._baseline}
+
+    def learn(self, batch: Batch, known: _Signals, step: int) -> dict[str, float]:
+        everywhere = torch.zeros(batch.num_rollouts, dtype=torch.long)
+        self._baseline = running_baseline(batch.rewards, everywhere, self._baseline)[1]
+        return {"baseline": float(self._baseline)}
+
+    def notes(self) -> dict[str, Any]:
+        return {"mean": float(self._baseline)}
+
+    def restore(self, notes: Mapping[str, Any]) -> None:
+        self._baseline = torch.tensor([notes["mean"]])
+
+
+_COMPANIONS: dict[Need, Callable[[RLConfig, Stage], Companion]] = {
+    "critic": Critic,
+    "prm": ProcessModel,
+    "cost": CostMultiplier,
+    "average": AveragedPolicy,
+    "baseline": RunningBaseline,
+}
+
+
+def open_companions(needs: tuple[Need, ...], config: RLConfig, stage: Stage) -> dict[str, Companion]:
+    """The companions an algorithm names in `needs`."""
+    return {need: _COMPANIONS[need](config, stage) for need in needs if need in _COMPANIONS}
+
+
+def _optimizer_step(learner: Learner, config: RLConfig, rate: float, step: int) -> float:
+    optim = replace(config.optim, learning_rate=rate)
+    set_learning_rate(learner.optimizer, learning_rate(optim, step, config.steps))
+    norm = clip_gradients((p for p in learner.model.parameters() if p.requires_grad), config.optim.max_grad_norm)
+    learner.optimizer.step()
+    learner.optimizer.zero_grad()
+    return norm

@@ -1,0 +1,230 @@
+"""One step's update of the policy: advantages in, optimizer steps done, metrics out.
+
+Packs are run one after another and their gradients added; the weights of the reduction are computed over the whole
+optimizer step before anything is cut up or dropped, so neither packs nor skipped rollouts change the gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from verigrad.algorithms.diagnostics import entropy_summary, policy_change, sampler_drift
+from verigrad.algorithms.penalties import kl_k3, masked_importance, truncated_importance
+from verigrad.algorithms.presets import Algorithm, asks_for, call
+from verigrad.algorithms.reductions import token_mean
+from verigrad.models.base import Batch
+from verigrad.models.causal import score_pack, token_logprobs
+from verigrad.models.lora import base_weights
+from verigrad.models.packing import Pack, pack_views
+from verigrad.training.batching import select_rollouts
+from verigrad.training.config import RLConfig
+from verigrad.training.optim import clip_gradients, learning_rate, set_learning_rate
+from verigrad.training.run import Learner
+
+__all__ = ["reference_logprobs", "update_policy"]
+
+
+def update_policy(
+    learner: Learner,
+    batch: Batch,
+    advantages: Tensor,
+    config: RLConfig,
+    algorithm: Algorithm,
+    *,
+    step: int,
+    reference: Any,
+    dtype: torch.dtype,
+    old_logprobs: Tensor | None = None,
+) -> dict[str, float]:
+    """Train on one step's batch.
+
+    Args:
+        advantages: (N,) one per rollout, or (B, T) one per token.
+        step: number of the step, for the schedule.
+        reference: the frozen model of the KL penalty; the policy itself where it has adapters or there is none.
+        old_logprobs: (B, T) the anchor of the ratio, where it is not the policy as it is now.
+    """
+    parts = _parts(batch, advantages, old_logprobs, config.minibatches)
+    if len(parts) * config.passes > 1:
+        # The anchor of the ratio is the policy before the first of several updates.
+        parts = [part.anchored(learner.model, config.token_budget, dtype) for part in parts]
+    metrics: list[dict[str, float]] = []
+    total = config.steps * config.passes * len(parts)
+    for number, part in enumerate(parts * config.passes):
+        found = _accumulate(learner.model, part, config, algorithm, reference, dtype)
+        if found is None:
+            continue
+        rate = learning_rate(config.optim, step * config.passes * len(parts) + number, total)
+        set_learning_rate(learner.optimizer, rate)
+        trainable = (p for p in learner.model.parameters() if p.requires_grad)
+        found["grad_norm"] = clip_gradients(trainable, config.optim.max_grad_norm)
+        found["learning_rate"] = rate
+        learner.optimizer.step()
+        learner.optimizer.zero_grad()
+        metrics.append(found)
+    return {key: sum(row[key] for row in metrics) / len(metrics) for key in (metrics[0] if metrics else ())}
+
+
+def reference_logprobs(reference: Any, batch: Batch, config: RLConfig, dtype: torch.dtype) -> Tensor:
+    """Log-probabilities (B, T) of the frozen starting model."""
+    with base_weights(reference):
+        return token_logprobs(reference, batch, token_budget=config.token_budget, dtype=dtype).values
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The rollouts of one optimizer step; without `anchor` (B, T) the ratio is to the policy as it is."""
+
+    batch: Batch
+    advantages: Tensor
+    anchor: Tensor | None
+
+    def anchored(self, model: Any, token_budget: int, dtype: torch.dtype) -> _Part:
+        if self.anchor is not None:
+            return self
+        return replace(self, anchor=token_logprobs(model, self.batch, token_budget=token_budget, dtype=dtype).values)
+
+    def per_row(self) -> Tensor:
+        """Advantages (B, 1) or (B, T); those of rollouts left out are 0."""
+        if self.advantages.ndim == 2:
+            return self.advantages
+        return self.advantages[self.batch.rollout_index][:, None]
+
+    def select_rows(self, keep: Tensor) -> _Part:
+        per_token = self.advantages.ndim == 2
+        return _Part(
+            self.batch.select_rows(keep),
+            self.advantages[keep] if per_token else self.advantages,
+            None if self.anchor is None else self.anchor[keep],
+        )
+
+
+def _parts(batch: Batch, advantages: Tensor, anchor: Tensor | None, count: int) -> list[_Part]:
+    """Split a step by groups into `count` optimizer steps."""
+    if count == 1:
+        return [_Part(batch, advantages, anchor)]
+    parts = []
+    for number in range(count):
+        keep = batch.group_ids % count == number
+        if not bool(keep.any()):
+            continue
+        rows = keep[batch.rollout_index]
+        own = advantages[rows] if advantages.ndim == 2 else advantages[keep]
+        parts.append(_Part(select_rollouts(batch, keep), own, None if anchor is None else anchor[rows]))
+    return parts
+
+
+def _accumulate(
+    model: Any, part: _Part, config: RLConfig, algorithm: Algorithm, reference: Any, dtype: torch.dtype
+) -> dict[str, float] | None:
+    """Add the gradient of one optimizer step, pack by pack; None where nothing has a gradient.
+
+    Rows whose advantage is 0 are not run where nothing else would train on them.
+    """
+    batch = part.batch
+    weights = algorithm.reduction(batch.mask, batch.rollout_index, batch.group_ids, horizon=config.sampling.max_tokens)
+    correct = _correct(batch) if config.nll_coef else torch.zeros(batch.num_rows, dtype=torch.bool)
+    nll_weights = token_mean(batch.mask & correct[:, None], batch.rollout_index, batch.group_ids)
+    nll_weights = nll_weights * (config.nll_coef or 0.0)
+    kl_coef = 0.0 if algorithm.kl_in_reward else config.kl_coef
+    keep = (part.per_row() != 0).any(dim=1) | correct
+    if kl_coef:
+        keep = torch.ones_like(keep)
+    if not bool(keep.any()):
+        return None
+    part, weights, nll_weights = part.select_rows(keep), weights[keep], nll_weights[keep]
+    settings = {key: value for key in ("clip_low", "clip_high") if (value := getattr(config, key)) is not None}
+    seen = _Seen.empty(part.batch)
+    total = 0.0
+    model.train()
+    for pack in pack_views(part.batch.views, token_budget=config.token_budget, share_prompts=config.share_prompts):
+        rows = sorted(set(pack.rows))
+        scores = score_pack(model, pack, part.batch, dtype=dtype)
+        logprobs, mask = scores.values[rows].cpu(), part.batch.mask[rows]
+        per_token = _policy_loss(logprobs, part, rows, algorithm, config, settings)
+        if kl_coef:
+            ref = _reference_of(pack, part.batch, reference, dtype)[rows]
+            per_token = per_token + kl_coef * kl_k3(logprobs, ref, mask)
+            seen.kl[rows] = kl_k3(logprobs.detach(), ref, mask)
+        loss = (per_token * weights[rows] - logprobs * nll_weights[rows]).sum()
+        loss.backward()
+        total += float(loss.detach())
+        assert scores.entropy is not None
+        seen.logprobs[rows], seen.anchor[rows] = logprobs.detach(), _anchor(part, rows, logprobs)
+        seen.entropy[rows] = scores.entropy[rows].cpu()
+    model.eval()
+    return {"loss": total, **seen.metrics(part, settings, with_kl=bool(kl_coef))}
+
+
+def _policy_loss(
+    logprobs: Tensor,
+    part: _Part,
+    rows: list[int],
+    algorithm: Algorithm,
+    config: RLConfig,
+    settings: Mapping[str, float],
+) -> Tensor:
+    batch, mask = part.batch, part.batch.mask[rows]
+    anchor = _anchor(part, rows, logprobs)
+    per_token: Tensor = call(
+        algorithm.objective,
+        logprobs=logprobs,
+        old_logprobs=anchor,
+        advantages=part.per_row()[rows],
+        mask=mask,
+        sampler_logprobs=batch.sampler_logprobs[rows],
+        rollout_index=batch.rollout_index[rows],
+        **settings,
+    )
+    if config.importance == "none" or asks_for(algorithm.objective, "sampler_logprobs"):
+        return per_token
+    if config.importance == "mask":
+        correction = masked_importance(anchor, batch.sampler_logprobs[rows], mask, high=config.importance_cap)
+    else:
+        correction = truncated_importance(anchor, batch.sampler_logprobs[rows], mask, cap=config.importance_cap)
+    return per_token * correction
+
+
+def _anchor(part: _Part, rows: list[int], logprobs: Tensor) -> Tensor:
+    """Log-probabilities the ratio is taken against: the policy's own before the update, unless another is given."""
+    return logprobs.detach() if part.anchor is None else part.anchor[rows]
+
+
+def _reference_of(pack: Pack, batch: Batch, reference: Any, dtype: torch.dtype) -> Tensor:
+    with torch.no_grad(), base_weights(reference):
+        return score_pack(reference, pack, batch, dtype=dtype).values.cpu()
+
+
+def _correct(batch: Batch) -> Tensor:
+    """Rows (B,) of rollouts that reached the full reward."""
+    return (batch.rewards >= 1.0)[batch.rollout_index]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """Per-token values gathered while packs went by, (B, T) each; they only feed metrics."""
+
+    logprobs: Tensor
+    anchor: Tensor
+    entropy: Tensor
+    kl: Tensor
+
+    @classmethod
+    def empty(cls, batch: Batch) -> _Seen:
+        return cls(*(torch.zeros(batch.mask.shape) for _ in range(4)))
+
+    def metrics(self, part: _Part, settings: Mapping[str, float], with_kl: bool) -> dict[str, float]:
+        batch = part.batch
+        found = {
+            **policy_change(self.logprobs, self.anchor, part.per_row(), batch.mask, **settings),
+            **sampler_drift(self.anchor, batch.sampler_logprobs, batch.mask),
+            **entropy_summary(self.entropy, batch.mask),
+        }
+        if with_kl:
+            found["kl"] = float(self.kl[batch.mask].mean())
+        return found
