@@ -152,6 +152,8 @@ def pass_at_2(c, n):
     [
         ("group std", 2, lambda n, p: factor(n, p, by_std)),
         ("group std", 3, lambda n, p: factor(n, p, by_std)),
+        # The smallest size at which the deviation depends on the number of passes, and tasks weigh differently.
+        ("group std", 4, lambda n, p: factor(n, p, by_std)),
         # MaxRL: (1 - (1 - p)^(n - 1)) / p, on its way from the pass rate (n = 2) to its logarithm (1 / p).
         ("over the mean (MaxRL)", 2, lambda n, p: 1.0),
         ("over the mean (MaxRL)", 3, lambda n, p: (1 - (1 - p) ** 2) / p),

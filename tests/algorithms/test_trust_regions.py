@@ -192,8 +192,8 @@ def binary_kl(p, q):
 
 
 def slow_loss(name, a, new, r, w, s, whole, mu):
-    """Of one token: advantage, log-prob, ratios to the old policy and to the sampler, the rollout's s and its whole ratio
-    to the sampler, and the sampler's probability."""
+    """Of one token: advantage, log-prob, ratios to the old policy and to the sampler, the rollout's s and its ratio to
+    the sampler as a whole, and the sampler's probability."""
     pi = math.exp(new)
     stop = (a > 0 and w > 1) or (a < 0 and w < 1)
     tau = 1.0 if a > 0 else 1.05
@@ -296,7 +296,7 @@ def test_value_clip_gradcheck():
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_at_ratio_one_the_gradient_is_reinforces(name):
-    """With the three policies equal; GSPO's sequence form shares it out within the rollout, so weights must be equal."""
+    """With the three policies equal; GSPO's sequence form shares it out within the rollout, so weights are equal."""
     b = Batch(1)
     b.old = b.sampler = b.new
     weights = sequence_mean(b.mask, torch.tensor([0, 0, 1, 2]), torch.zeros(3).long())
@@ -498,6 +498,20 @@ def test_rollouts_without_a_token_are_harmless(name):
     loss.sum().backward()
     assert loss.isfinite().all() and loss[2].abs().max() == 0.0
     assert leaf.grad.isfinite().all() and leaf.grad[2].abs().max() == 0.0
+
+
+@pytest.mark.parametrize("name", [*OBJECTIVES, "ppo_clip"])
+@pytest.mark.parametrize("gap", [200.0, -200.0])
+def test_policies_far_apart_give_finite_gradients(name, gap):
+    """exp(200) is infinite in float32, and infinity times the zero of a clip, or of an advantage, is NaN."""
+    b = Batch(15)
+    b.old, b.sampler, b.new = (x.float() for x in (b.new - gap, b.new - gap, b.new))
+    objective = OBJECTIVES.get(name, lambda new, b, a, mask: ppo_clip(new, b.old, a, mask))
+    for sign in (1.0, 0.0, -1.0):
+        leaf = b.new.clone().requires_grad_()
+        loss = objective(leaf, b, torch.full((4,), sign), b.mask)
+        loss.sum().backward()
+        assert loss.isfinite().all() and leaf.grad.isfinite().all()
 
 
 def test_shapes_that_would_broadcast_are_refused():

@@ -10,7 +10,7 @@ from verigrad.algorithms.gae import gae
 from verigrad.algorithms.reward_model import cost_lagrangian
 from verigrad.algorithms.shapes import check_shapes, masked
 
-__all__ = ["against_past_mean", "constrained", "outcome_and_process", "parts_normalized"]
+__all__ = ["against_past_mean", "constrained", "outcome_and_process", "parts_normalized", "whitened_returns"]
 
 
 def outcome_and_process(
@@ -84,3 +84,25 @@ def parts_normalized(part_rewards: Tensor, group_ids: Tensor) -> Tensor:
 def against_past_mean(rewards: Tensor, baseline: Tensor) -> Tensor:
     """`advantages.running_baseline` with one average (1,) for all tasks."""
     return running_baseline(rewards, torch.zeros_like(rewards, dtype=torch.long), baseline)[0]
+
+
+def whitened_returns(token_rewards: Tensor, mask: Tensor, rollout_index: Tensor) -> Tensor:
+    """Rewards from each token on, whitened over all tokens of the batch: the advantage of REINFORCE++.
+
+    Hu et al. 2025, arXiv:2501.03262: the outcome lies on the last token and every token pays its own KL, so a token's
+    return holds the KL from itself on. Without a KL every token has its rollout's outcome.
+
+    Args:
+        token_rewards: (B, T).
+        mask: (B, T) bool.
+        rollout_index: (B,) int.
+
+    Returns:
+        (B, T), zero outside the mask.
+
+    >>> rewards = torch.tensor([[0.0, 1.0], [0.0, 0.0]])
+    >>> whitened_returns(rewards, torch.ones(2, 2).bool(), torch.tensor([0, 1])).round(decimals=4)
+    tensor([[ 0.8660,  0.8660],
+            [-0.8660, -0.8660]])
+    """
+    return gae(token_rewards, torch.zeros_like(token_rewards), mask, rollout_index=rollout_index, whiten=True)[0]

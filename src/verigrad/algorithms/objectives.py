@@ -77,7 +77,7 @@ def ppo_clip(
     if dual_clip is not None and dual_clip <= 1:
         raise ValueError(f"dual_clip is {dual_clip}, wanted more than 1 (3.0 in the paper) or None")
     weight = per_token(advantages.detach(), logprobs)
-    ratio = torch.exp(masked(logprobs - old_logprobs.detach(), mask))
+    ratio = _ratio(masked(logprobs - old_logprobs.detach(), mask))
     clipped = ratio.clamp(1 - clip_low, 1 + clip_high)
     loss = -torch.minimum(ratio * weight, clipped * weight)
     if dual_clip is not None:
@@ -124,7 +124,7 @@ def cispo(
     check_shapes("B T", logprobs=logprobs, old_logprobs=old_logprobs, mask=mask)
     highest = 1 + clip_high if cap is None else cap
     weight = per_token(advantages.detach(), logprobs)
-    ratio = torch.exp(masked(logprobs - old_logprobs.detach(), mask))
+    ratio = _ratio(masked(logprobs - old_logprobs.detach(), mask))
     clipped = ratio.clamp(None if clip_low is None else 1 - clip_low, highest)
     if gradient == "ratio":
         return masked(-clipped * weight, mask)
@@ -163,7 +163,7 @@ def sapo(
     if tau_pos <= 0 or tau_neg <= 0:
         raise ValueError(f"sapo got tau_pos={tau_pos} and tau_neg={tau_neg}, wanted both above 0")
     weight = per_token(advantages.detach(), logprobs)
-    ratio = torch.exp(masked(logprobs - old_logprobs.detach(), mask))
+    ratio = _ratio(masked(logprobs - old_logprobs.detach(), mask))
     positive = 4 / tau_pos * torch.sigmoid(tau_pos * (ratio - 1))
     negative = 4 / tau_neg * torch.sigmoid(tau_neg * (ratio - 1))
     return masked(-torch.where(weight > 0, positive, negative) * weight, mask)
@@ -212,7 +212,7 @@ def dppo(
     weight = per_token(advantages.detach(), logprobs)
     anchored = masked(sampler_logprobs if anchor == "sampler" else old_logprobs, mask).detach()
     new = masked(logprobs, mask)
-    ratio = torch.exp(new - anchored)
+    ratio = _ratio(new - anchored)
     with torch.no_grad():
         if divergence == "tv":
             moved = (new.exp() - anchored.exp()).abs()
@@ -263,7 +263,7 @@ def decoupled_ppo(
     """
     loss = ppo_clip(logprobs, old_logprobs, advantages, mask, clip_low=clip_low, clip_high=clip_high)
     check_shapes("B T", logprobs=logprobs, sampler_logprobs=sampler_logprobs)
-    behind = torch.exp(masked(old_logprobs - sampler_logprobs, mask)).detach()
+    behind = _ratio(masked(old_logprobs - sampler_logprobs, mask)).detach()
     if cap is not None:
         behind = behind.clamp(max=cap) if above_cap == "truncate" else torch.where(behind <= cap, behind, 0.0)
     return masked(loss * behind, mask)
@@ -300,6 +300,11 @@ def value_clip(
         held = old + (values - old).clamp(-clip, clip)
         loss = torch.maximum(loss, 0.5 * (held - target).square())
     return masked(loss, mask)
+
+
+def _ratio(log_ratio: Tensor) -> Tensor:
+    """exp, held at e^60: an infinite ratio times the zero gradient of a clip would be NaN."""
+    return torch.exp(log_ratio.clamp(max=60.0))
 
 
 def _binary_kl(first: Tensor, second: Tensor) -> Tensor:

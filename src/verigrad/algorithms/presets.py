@@ -23,7 +23,13 @@ from typing import Any, Literal
 from torch import Tensor
 
 from verigrad.algorithms import advantages as adv
-from verigrad.algorithms.combined import against_past_mean, constrained, outcome_and_process, parts_normalized
+from verigrad.algorithms.combined import (
+    against_past_mean,
+    constrained,
+    outcome_and_process,
+    parts_normalized,
+    whitened_returns,
+)
 from verigrad.algorithms.gae import gae
 from verigrad.algorithms.objectives import cispo, decoupled_ppo, dppo, ppo_clip, reinforce, sapo
 from verigrad.algorithms.reductions import fixed_length, sequence_mean, sequence_sum, token_mean
@@ -109,7 +115,7 @@ OPO = Algorithm(name="opo", paper="arXiv:2505.23585", advantage=adv.optimal_base
     objective=reinforce, reduction=sequence_sum)
 RUNNING = Algorithm(name="running_baseline", paper="Williams 1992", advantage=against_past_mean,
     objective=reinforce, reduction=sequence_sum, needs=("baseline",))
-REINFORCE_PP = Algorithm(name="reinforce++", paper="arXiv:2501.03262", advantage=adv.batch_whitened,
+REINFORCE_PP = Algorithm(name="reinforce++", paper="arXiv:2501.03262", advantage=whitened_returns,
     objective=ppo_clip, reduction=token_mean, kl_in_reward=True)
 REINFORCE_PP_BASELINE = Algorithm(name="reinforce++baseline", paper="arXiv:2501.03262",
     advantage=adv.group_centered_batch_whitened, objective=ppo_clip, reduction=token_mean)
@@ -141,7 +147,8 @@ GDPO = Algorithm(name="gdpo", paper="arXiv:2601.05242", advantage=parts_normaliz
 PODS = Algorithm(name="pods", paper="arXiv:2504.13818", advantage=adv.group_normalized,
     objective=ppo_clip, reduction=sequence_mean, keep=partial(max_variance, count=4))
 PF_PPO = Algorithm(name="pf_ppo", paper="arXiv:2409.06957", advantage=partial(gae, whiten=True),
-    objective=ppo_clip, reduction=token_mean, needs=("critic",), keep=filtration_weights, kl_in_reward=True)
+    objective=ppo_clip, reduction=token_mean, needs=("critic",), kl_in_reward=True,
+    keep=partial(filtration_weights, rule="max_min"))
 PRIME = Algorithm(name="prime", paper="arXiv:2502.01456", advantage=outcome_and_process,
     objective=ppo_clip, reduction=token_mean, needs=("prm",))
 SAFE_RLHF = Algorithm(name="safe_rlhf", paper="arXiv:2310.12773", advantage=constrained,

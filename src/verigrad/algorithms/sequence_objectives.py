@@ -92,7 +92,7 @@ def gspo(
     """
     # The ratio is shared by the row, so what lies under the mask must not reach it through the weight either.
     weight = masked(per_token(advantages.detach(), logprobs).expand_as(logprobs), mask)
-    ratio = rollout_log_ratio(logprobs, old_logprobs.detach(), mask, rollout_index).exp()
+    ratio = rollout_log_ratio(logprobs, old_logprobs.detach(), mask, rollout_index).clamp(max=60.0).exp()
     if level == "token":
         ratio = ratio.detach() * _one_with_gradient(logprobs, mask)
     clipped = ratio.clamp(1 - clip_low, 1 + clip_high)
@@ -138,7 +138,10 @@ def importance_reinforce(
         log_ratio = rollout_log_ratio(logprobs.detach(), sampler_logprobs.detach(), mask, rollout_index, how="sum")
     else:
         log_ratio = masked(logprobs.detach() - sampler_logprobs.detach(), mask)
-    ratio = log_ratio.exp() if cap is None else log_ratio.exp().clamp(max=cap)
+    # The sum over a long rollout overflows easily, and infinity times an advantage of 0 would be NaN.
+    ratio = log_ratio.clamp(max=60.0).exp()
+    if cap is not None:
+        ratio = ratio.clamp(max=cap)
     return masked(-ratio * weight * _one_with_gradient(logprobs, mask), mask)
 
 

@@ -1,4 +1,4 @@
-"""`verigrad rl`, `verigrad sft`, `verigrad quickstart`."""
+"""`verigrad rl`, `verigrad sft`, `verigrad preference`, `verigrad quickstart`: recipes and overrides."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 from verigrad.errors import ConfigError
 from verigrad.registry import did_you_mean
 from verigrad.settings import describe, load_config, to_toml
-from verigrad.training.config import RLConfig, SFTConfig
+from verigrad.training.config import PreferenceConfig, RLConfig, SFTConfig
 
-__all__ = ["quickstart", "recipe_path", "rl", "sft"]
+__all__ = ["preference", "quickstart", "recipe_path", "rl", "sft"]
 
 _SWITCHES = {
     "--resume": "go on from the run's last checkpoint",
@@ -27,6 +27,11 @@ def rl(argv: list[str]) -> int:
 def sft(argv: list[str]) -> int:
     """Supervised fine-tuning from a recipe and overrides."""
     return _train("sft", argv, SFTConfig, "verigrad.training.sft:train")
+
+
+def preference(argv: list[str]) -> int:
+    """Preference optimisation from a recipe and overrides."""
+    return _train("preference", argv, PreferenceConfig, "verigrad.training.preference:train")
 
 
 def quickstart(argv: list[str]) -> int:

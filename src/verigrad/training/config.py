@@ -16,8 +16,10 @@ __all__ = [
     "Dtype",
     "LoraConfig",
     "OptimConfig",
+    "PreferenceConfig",
     "RLConfig",
     "ReportConfig",
+    "RewardModelConfig",
     "SFTConfig",
     "SamplingConfig",
     "StageConfig",
@@ -285,3 +287,85 @@ class SFTConfig(StageConfig):
     def __post_init__(self) -> None:
         if bool(self.tasks) == bool(self.data):
             raise ConfigError("set exactly one of tasks (gold programs as demonstrations) and data (a JSONL file)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreferenceConfig(StageConfig):
+    """Preference optimisation: offline on a file, or round by round on pairs mined from the policy's own rollouts.
+
+    Attributes:
+        data: JSONL of preferences (docs/preferences.md); or use `tasks`.
+        tasks: task source to sample, judge and mine pairs from; one round is iterative DPO, many short ones online.
+        loss: name of a preference loss, or `file.py:attr`.
+        options: hyper-parameters of the loss by name, such as beta; its paper's where not set.
+        token_weights: of losses that weigh tokens: `diff` (what differs counts double), `length` (LD-DPO), `none`.
+        epochs: passes over the records (of each round).
+        batch_size: records per optimizer step.
+        reference: frozen policy that losses compare with: of the `start`, or of the start of each `round`.
+        rounds: of sampling and training, with `tasks`.
+        tasks_per_round: tasks sampled in a round.
+        group_size: completions sampled of each.
+        miner: of pairs from verdicts, or `file.py:function`.
+        records_per_task: at most; 0 for all.
+        records_per_round: at most; the schedule counts on as many.
+        allow_scripts: sample tasks whose tests share the program's process.
+    """
+
+    run: str = "runs/preference"
+    data: str = ""
+    tasks: str = ""
+    loss: str = "dpo"
+    options: dict[str, float] = field(default_factory=dict)
+    token_weights: Literal["none", "diff", "length"] = "none"
+    epochs: int = 1
+    batch_size: int = 16
+    reference: Literal["start", "round"] = "start"
+    rounds: int = 1
+    tasks_per_round: int = 64
+    group_size: int = 8
+    miner: str = "pass_fail"
+    records_per_task: int = 2
+    records_per_round: int = 64
+    allow_scripts: bool = False
+    optim: OptimConfig = OptimConfig(learning_rate=5e-6, schedule="linear")
+
+    def __post_init__(self) -> None:
+        if bool(self.tasks) == bool(self.data):
+            raise ConfigError("set exactly one of data (a file of preferences) and tasks (to sample and mine from)")
+        if self.data and self.rounds > 1:
+            raise ConfigError(f"rounds is {self.rounds}; a file is read in one round, epochs repeats it")
+        if self.tasks and self.sampling.temperature <= 0:
+            raise ConfigError("sampling.temperature is 0: greedy completions of a task are all alike; want > 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewardModelConfig(StageConfig):
+    """Training a reward model: one number for a prompt and an answer.
+
+    Attributes:
+        data: JSONL of preferences, rated answers or rankings (docs/preferences.md).
+        held_out: JSONL to measure on; empty to set part of the data's prompts aside.
+        held_out_share: of the prompts, where `held_out` is empty.
+        objective: `bradley_terry` on pairs, `verdict` (pass or fail), `regression` on rewards.
+        use_margin: let Bradley-Terry ask for the pairs' margins.
+        centering: weight of the squared sum of a pair's scores, which keeps scores around 0.
+        epochs: passes over the records.
+        batch_size: records per optimizer step.
+    """
+
+    run: str = "runs/reward-model"
+    data: str = ""
+    held_out: str = ""
+    held_out_share: float = 0.1
+    objective: Literal["bradley_terry", "verdict", "regression"] = "bradley_terry"
+    use_margin: bool = False
+    centering: float = 0.01
+    epochs: int = 1
+    batch_size: int = 32
+    optim: OptimConfig = OptimConfig(learning_rate=1e-5, schedule="linear")
+
+    def __post_init__(self) -> None:
+        if not self.data:
+            raise ConfigError("data is not set: wanted a JSONL file of preferences")
+        if not 0 < self.held_out_share < 1:
+            raise ConfigError(f"held_out_share is {self.held_out_share}, wanted between 0 and 1")

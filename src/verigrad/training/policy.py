@@ -39,6 +39,7 @@ def update_policy(
     step: int,
     reference: Any,
     dtype: torch.dtype,
+    succeeded: Tensor | None = None,
     old_logprobs: Tensor | None = None,
 ) -> dict[str, float]:
     """Train on one step's batch.
@@ -47,9 +48,10 @@ def update_policy(
         advantages: (N,) one per rollout, or (B, T) one per token.
         step: number of the step, for the schedule.
         reference: the frozen model of the KL penalty; the policy itself where it has adapters or there is none.
+        succeeded: (N,) bool, rollouts whose likelihood `nll_coef` raises.
         old_logprobs: (B, T) the anchor of the ratio, where it is not the policy as it is now.
     """
-    parts = _parts(batch, advantages, old_logprobs, config.minibatches)
+    parts = _parts(_whole(batch, advantages, succeeded, old_logprobs), config.minibatches)
     if len(parts) * config.passes > 1:
         # The anchor of the ratio is the policy before the first of several updates.
         parts = [part.anchored(learner.model, config.token_budget, dtype) for part in parts]
@@ -82,6 +84,7 @@ class _Part:
 
     batch: Batch
     advantages: Tensor
+    succeeded: Tensor
     anchor: Tensor | None
 
     def anchored(self, model: Any, token_budget: int, dtype: torch.dtype) -> _Part:
@@ -96,27 +99,34 @@ class _Part:
         return self.advantages[self.batch.rollout_index][:, None]
 
     def select_rows(self, keep: Tensor) -> _Part:
-        per_token = self.advantages.ndim == 2
+        return replace(
+            self,
+            batch=self.batch.select_rows(keep),
+            advantages=self.advantages[keep] if self.advantages.ndim == 2 else self.advantages,
+            anchor=None if self.anchor is None else self.anchor[keep],
+        )
+
+    def select_rollouts(self, keep: Tensor) -> _Part:
+        rows = keep[self.batch.rollout_index]
         return _Part(
-            self.batch.select_rows(keep),
-            self.advantages[keep] if per_token else self.advantages,
-            None if self.anchor is None else self.anchor[keep],
+            select_rollouts(self.batch, keep),
+            self.advantages[rows] if self.advantages.ndim == 2 else self.advantages[keep],
+            self.succeeded[keep],
+            None if self.anchor is None else self.anchor[rows],
         )
 
 
-def _parts(batch: Batch, advantages: Tensor, anchor: Tensor | None, count: int) -> list[_Part]:
+def _whole(batch: Batch, advantages: Tensor, succeeded: Tensor | None, anchor: Tensor | None) -> _Part:
+    nobody = torch.zeros(batch.num_rollouts, dtype=torch.bool)
+    return _Part(batch, advantages, nobody if succeeded is None else succeeded, anchor)
+
+
+def _parts(whole: _Part, count: int) -> list[_Part]:
     """Split a step by groups into `count` optimizer steps."""
     if count == 1:
-        return [_Part(batch, advantages, anchor)]
-    parts = []
-    for number in range(count):
-        keep = batch.group_ids % count == number
-        if not bool(keep.any()):
-            continue
-        rows = keep[batch.rollout_index]
-        own = advantages[rows] if advantages.ndim == 2 else advantages[keep]
-        parts.append(_Part(select_rollouts(batch, keep), own, None if anchor is None else anchor[rows]))
-    return parts
+        return [whole]
+    chosen = (whole.batch.group_ids % count == number for number in range(count))
+    return [whole.select_rollouts(keep) for keep in chosen if bool(keep.any())]
 
 
 def _accumulate(
@@ -128,11 +138,11 @@ def _accumulate(
     """
     batch = part.batch
     weights = algorithm.reduction(batch.mask, batch.rollout_index, batch.group_ids, horizon=config.sampling.max_tokens)
-    correct = _correct(batch) if config.nll_coef else torch.zeros(batch.num_rows, dtype=torch.bool)
-    nll_weights = token_mean(batch.mask & correct[:, None], batch.rollout_index, batch.group_ids)
+    copied = part.succeeded[batch.rollout_index] & bool(config.nll_coef)
+    nll_weights = token_mean(batch.mask & copied[:, None], batch.rollout_index, batch.group_ids)
     nll_weights = nll_weights * (config.nll_coef or 0.0)
     kl_coef = 0.0 if algorithm.kl_in_reward else config.kl_coef
-    keep = (part.per_row() != 0).any(dim=1) | correct
+    keep = (part.per_row() != 0).any(dim=1) | copied
     if kl_coef:
         keep = torch.ones_like(keep)
     if not bool(keep.any()):
@@ -198,11 +208,6 @@ def _anchor(part: _Part, rows: list[int], logprobs: Tensor) -> Tensor:
 def _reference_of(pack: Pack, batch: Batch, reference: Any, dtype: torch.dtype) -> Tensor:
     with torch.no_grad(), base_weights(reference):
         return score_pack(reference, pack, batch, dtype=dtype).values.cpu()
-
-
-def _correct(batch: Batch) -> Tensor:
-    """Rows (B,) of rollouts that reached the full reward."""
-    return (batch.rewards >= 1.0)[batch.rollout_index]
 
 
 @dataclass(frozen=True)

@@ -230,7 +230,8 @@ class Loop:
         raw = batch.rewards
         signal = has_signal(raw, batch.group_ids)
         row = {"signal_groups": _share_of_groups(signal, batch.group_ids)}
-        known: dict[str, Tensor] = {**parts, **_parts_as_columns(parts)}
+        # Penalties shape the rewards below; what counts as a success is decided by the reward itself.
+        known: dict[str, Tensor] = {**parts, **_parts_as_columns(parts), "succeeded": raw >= 1.0}
         if greedy is not None:
             known["greedy_rewards"] = greedy[batch.group_ids]
         batch, known = self._select(batch, known, step)
@@ -253,6 +254,7 @@ class Loop:
                     step=step,
                     reference=self.reference,
                     dtype=self.stage.dtype,
+                    succeeded=known["succeeded"],
                     old_logprobs=known.get("old_logprobs"),
                 )
             )
@@ -311,7 +313,8 @@ def advantages_of(
         **known,
         "rewards": batch.rewards,
         "group_ids": batch.group_ids,
-        "mask": batch.mask,
+        # Token statistics, as group statistics, are of rollouts that have a reward.
+        "mask": batch.mask & ~batch.rewards.isnan()[batch.rollout_index][:, None],
         "rollout_index": batch.rollout_index,
         "gamma": config.critic.gamma,
         "gae_lambda": config.critic.gae_lambda,

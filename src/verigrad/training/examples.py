@@ -1,0 +1,138 @@
+"""Records of preferences as rows a model can score, and the packs they are run in.
+
+An example is what one loss term is made of: the two rows of a pair, one rated answer, the candidates of a ranking.
+Its rows always share a pack, so a loss over them is exact however the step is cut up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from verigrad.models.base import Batch
+from verigrad.models.chat import answer_ids, prompt_ids
+from verigrad.models.packing import Pack, pack_views
+from verigrad.preferences.records import Pair, Ranking, Rated, Record
+from verigrad.training.batching import rows_batch
+from verigrad.types import Message, Row
+
+__all__ = ["Chunk", "Example", "chunks", "completion_row", "examples_of", "flat_rows", "token_sums"]
+
+
+@dataclass(frozen=True)
+class Example:
+    """The rows of one record: chosen and rejected, one answer, or candidates in the order of their rewards.
+
+    Attributes:
+        rows: prompt and answer each, the answer's tokens scored.
+        number: of the record, the same in every epoch.
+        facts: what the loss may want to know beside log-probs: `desirable`, `margin`, `candidate_rewards`, ...
+    """
+
+    rows: tuple[Row, ...]
+    number: int
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def positions(self) -> int:
+        """Positions one forward pass runs for it, the prompt once."""
+        start = self.rows[0].prompt_length
+        return start + sum(len(row.ids) - start for row in self.rows)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Examples that are run together.
+
+    Attributes:
+        examples: in order; their rows are those of `batch`, one example after the other.
+        batch: of all rows.
+        pack: the one forward pass they take.
+    """
+
+    examples: tuple[Example, ...]
+    batch: Batch
+    pack: Pack
+
+
+def completion_row(
+    tokenizer: Any,
+    prompt: Sequence[Message],
+    answer: str,
+    *,
+    system: str | None,
+    max_length: int,
+    closing: bool = False,
+) -> Row | None:
+    """A row of prompt and answer with the answer scored, end token included; None where it is too long.
+
+    With `closing` the end token is there twice, so that the value before the last token is that of the whole answer.
+    """
+    messages = ((Message("system", system),) if system else ()) + tuple(prompt)
+    start, own = prompt_ids(tokenizer, messages), answer_ids(tokenizer, answer)
+    ids = start + own + (own[-1:] if closing else ())
+    if len(ids) > max_length:
+        return None
+    mask = (False,) * len(start) + (True,) * (len(ids) - len(start))
+    return Row(ids, mask, (0.0,) * len(ids), (1.0,) * len(ids), {}, len(start))
+
+
+def examples_of(
+    tokenizer: Any, records: Sequence[Record], *, system: str | None, max_length: int, closing: bool = False
+) -> list[Example]:
+    """Examples of records; those with an answer longer than `max_length` are left out."""
+    found = []
+    for number, record in enumerate(records):
+        answers, facts = _answers(record)
+        built = [
+            completion_row(tokenizer, record.prompt, text, system=system, max_length=max_length, closing=closing)
+            for text in answers
+        ]
+        rows = tuple(row for row in built if row is not None)
+        if len(rows) == len(built):
+            found.append(Example(rows, number, facts))
+    return found
+
+
+def _answers(record: Record) -> tuple[tuple[str, ...], dict[str, Any]]:
+    if isinstance(record, Pair):
+        return (record.chosen, record.rejected), {"margin": record.margin}
+    if isinstance(record, Rated):
+        return (record.completion,), {"desirable": record.desirable}
+    assert isinstance(record, Ranking)
+    return record.completions, {"candidate_rewards": record.rewards}
+
+
+def chunks(examples: Sequence[Example], token_budget: int) -> Iterator[Chunk]:
+    """Cut examples into forward passes of about `token_budget` positions; one that is larger has a pass of its own."""
+    waiting: list[Example] = []
+    for example in examples:
+        if waiting and sum(other.positions for other in waiting) + example.positions > token_budget:
+            yield _chunk(waiting)
+            waiting = []
+        waiting.append(example)
+    if waiting:
+        yield _chunk(waiting)
+
+
+def _chunk(examples: Sequence[Example]) -> Chunk:
+    batch = flat_rows([row for example in examples for row in example.rows])
+    (pack,) = pack_views(batch.views, token_budget=1 << 60)
+    return Chunk(tuple(examples), batch, pack)
+
+
+def flat_rows(rows: Sequence[Row]) -> Batch:
+    """Rows as a batch in which each is a rollout and a group of its own."""
+    numbers = list(range(len(rows)))
+    return rows_batch(rows, numbers, numbers, [0.0] * len(rows))
+
+
+def token_sums(values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Sums (B,), means (B,) and counts (B,) of the scored entries of each row."""
+    counts = mask.sum(dim=1)
+    sums = torch.where(mask, values, 0.0).sum(dim=1)
+    return sums, sums / counts.clamp(min=1), counts

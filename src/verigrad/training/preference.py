@@ -1,0 +1,449 @@
+"""Preference optimisation: offline on a file, iterative or online on pairs mined from the policy's own rollouts.
+
+A round is: have records, score them once under the frozen reference, train on them. A file is one round; with a task
+source each round samples, judges and mines its own records first (DPO-VP, arXiv:2503.12854), and many rounds of one
+step each are online training. Everything a round trains on is written to `pairs/` before the first step, so a killed
+run goes on from the same records.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from verigrad.algorithms.preference import (
+    bco_delta,
+    implicit_rewards,
+    kto_kl,
+    ld_weights,
+    preference_summary,
+)
+from verigrad.algorithms.preference_presets import PREFERENCE_LOSSES, PreferenceLoss
+from verigrad.algorithms.presets import call
+from verigrad.algorithms.shaping import diff_span
+from verigrad.errors import ConfigError
+from verigrad.evaluation.sources import load_source
+from verigrad.models.causal import score_pack, token_logprobs
+from verigrad.models.checkpoint import new_folder
+from verigrad.models.lora import base_weights, is_lora
+from verigrad.preferences.mining import MINERS, from_groups, mine
+from verigrad.preferences.records import (
+    Record,
+    as_pairs,
+    as_rankings,
+    as_rated,
+    read_records,
+    write_records,
+)
+from verigrad.registry import resolve
+from verigrad.rewards.tests import all_pass
+from verigrad.rollout import collect
+from verigrad.seeds import derive_seed
+from verigrad.tasks.base import TaskSet
+from verigrad.training.config import PreferenceConfig
+from verigrad.training.examples import Chunk, Example, chunks, examples_of, flat_rows, token_sums
+from verigrad.training.memory import give_back_freed_memory
+from verigrad.training.optim import clip_gradients, learning_rate, make_optimizer, set_learning_rate
+from verigrad.training.reporter import Reporter, Silent
+from verigrad.training.rl import scheduled_tasks
+from verigrad.training.run import Learner, Run, TrainState, load_state, save_state
+from verigrad.training.stage import Stage, open_run, open_stage, sampling_params
+from verigrad.types import Row
+
+__all__ = ["train"]
+
+
+def train(config: PreferenceConfig, *, resume: bool = False, reporter: Reporter | None = None) -> Path:
+    """Run preference optimisation; returns the run folder.
+
+    Raises:
+        ConfigError: settings contradict each other or name something unknown.
+        DataError: the file of preferences is malformed.
+        RunError: the run folder cannot be used.
+    """
+    reporter = reporter or Silent()
+    row: PreferenceLoss = resolve(config.loss, PREFERENCE_LOSSES, what="preference loss")
+    _check_options(row, config)
+    tasks = load_source(config.tasks) if config.tasks else None
+    if tasks is not None:
+        _check_tasks(tasks, config)
+    records = _of_kind(read_records(Path(config.data)), row) if config.data else None
+    with ExitStack() as opened:
+        stage = open_stage(config, reporter, [task.id for task in tasks.tasks] if tasks else [])
+        opened.callback(stage.close)
+        run, checkpoint = open_run(config, resume=resume)
+        opened.callback(run.close)
+        loop = _Loop(config, stage, run, row, tasks, records)
+        if checkpoint is None:
+            stage.evaluate_splits(run, "before")
+        else:
+            loop.load(checkpoint)
+            stage.refresh_engine(run.start_step)
+            reporter.message(f"resumed after step {run.start_step}")
+        loop.run_rounds(run.start_step)
+        stage.refresh_engine(loop.steps)
+        stage.finish(run, {"steps": loop.steps, **loop.notes})
+    return run.folder
+
+
+def _check_options(row: PreferenceLoss, config: PreferenceConfig) -> None:
+    """Every option must be a parameter of the loss: `call` would drop another in silence."""
+    known = {p.name for p in inspect.signature(row.loss).parameters.values() if p.kind is p.KEYWORD_ONLY}
+    if unknown := sorted(set(config.options) - known):
+        raise ConfigError(
+            f"loss {row.name!r} has no option {', '.join(unknown)}; it has {', '.join(sorted(known)) or 'none'}"
+        )
+    if config.token_weights != "none" and row.form != "tokens":
+        raise ConfigError(f"token_weights is {config.token_weights!r}, but loss {row.name!r} does not weigh tokens")
+
+
+def _check_tasks(tasks: TaskSet, config: PreferenceConfig) -> None:
+    scripts = [task.id for task in tasks.tasks if tasks.oracle(task).trust == "script"]
+    if scripts and not config.allow_scripts:
+        raise ConfigError(
+            f"{len(scripts)} tasks (such as {scripts[0]}) are judged by scripts that share the program's process, "
+            "where a policy can forge a pass; leave them out, or set allow_scripts"
+        )
+
+
+def _of_kind(records: Sequence[Record], row: PreferenceLoss) -> list[Record]:
+    """Records in the form the loss takes."""
+    found: list[Record] = []
+    if row.data == "pairs":
+        found += as_pairs(records)
+    elif row.data == "unpaired":
+        found += as_rated(records)
+    else:
+        found += as_rankings(records)
+    if not found:
+        raise ConfigError(f"loss {row.name!r} takes {row.data}; none can be made of the {len(records)} records given")
+    return found
+
+
+@dataclass(frozen=True)
+class _Round:
+    """Examples of a round with what the frozen reference says of them.
+
+    `reference` has a tensor of scored tokens' log-probs for every row, in the order of the examples; `mismatched`
+    holds for each example its prompt with the next one's answer, and `mismatched_reference` the reference's sums.
+    """
+
+    examples: tuple[Example, ...]
+    reference: tuple[tuple[Tensor, ...], ...]
+    mismatched: tuple[Row, ...]
+    mismatched_reference: Tensor
+
+
+class _Loop:
+    def __init__(
+        self,
+        config: PreferenceConfig,
+        stage: Stage,
+        run: Run,
+        row: PreferenceLoss,
+        tasks: TaskSet | None,
+        records: Sequence[Record] | None,
+    ) -> None:
+        self.config, self.stage, self.run, self.row, self.tasks, self.records = config, stage, run, row, tasks, records
+        self.policy = Learner(stage.model, make_optimizer(stage.model, config.optim))
+        self.notes: dict[str, Any] = {"cursor": 0, "delta": 0.0, "delta_steps": 0}
+        many_rounds = config.rounds > 1 and config.reference == "start" and row.reference
+        # One round scores its records before the first update: then the policy itself is the reference.
+        self._frozen = (
+            copy.deepcopy(stage.model).requires_grad_(False) if many_rounds and not is_lora(stage.model) else None
+        )
+        planned = len(records) if records is not None else config.records_per_round
+        self.steps_per_round = config.epochs * -(-planned // config.batch_size)
+        self.steps = self.steps_per_round * config.rounds
+
+    def load(self, checkpoint: Path) -> None:
+        self.notes = dict(load_state(checkpoint, {"policy": self.policy}).notes)
+
+    def run_rounds(self, start_step: int) -> None:
+        reporter = self.stage.reporter
+        for number in range(start_step // max(1, self.steps_per_round), self.config.rounds):
+            first = number * self.steps_per_round
+            current = self._prepare(number)
+            if current is None:
+                reporter.message(
+                    f"round {number + 1}: no two answers of a task differ in verdict; nothing to learn from"
+                )
+                continue
+            per_epoch = -(-len(current.examples) // self.config.batch_size)
+            count = min(self.steps_per_round, self.config.epochs * per_epoch)
+            reporter.begin(f"training, round {number + 1} of {self.config.rounds}", count)
+            reporter.advance(max(0, start_step - first))
+            for index in range(max(0, start_step - first), count):
+                started = time.perf_counter()
+                row = self._step(current, number, index, first + index)
+                give_back_freed_memory()
+                row["seconds"] = time.perf_counter() - started
+                self.run.log(row)
+                reporter.step(row)
+                self._after_step(first + index + 1, last=number + 1 == self.config.rounds and index + 1 == count)
+                reporter.advance()
+            reporter.end()
+
+    # ------------------------------------------------------------------------------------------ records of a round
+
+    def _prepare(self, number: int) -> _Round | None:
+        records = self.records if self.records is not None else self._mined(number)
+        if not records:
+            return None
+        system = self.config.system or None
+        examples = examples_of(self.stage.tokenizer, records, system=system, max_length=self.config.max_length)
+        self.stage.reporter.message(
+            f"{len(examples)} records; {len(records) - len(examples)} longer than max_length left out"
+        )
+        if not examples:
+            raise ConfigError(f"none of {len(records)} records fits max_length = {self.config.max_length}")
+        mismatched = _mismatched(examples) if "kl" in self.row.extra else []
+        rows = [row for example in examples for row in example.rows] + mismatched
+        scored = self._reference_logprobs(rows, number) if self.row.reference else [torch.zeros(0)] * len(rows)
+        own = iter(scored)
+        reference = tuple(tuple(next(own) for _ in example.rows) for example in examples)
+        sums = torch.tensor([float(values.sum()) for values in own])
+        return _Round(tuple(examples), reference, tuple(mismatched), sums)
+
+    def _mined(self, number: int) -> list[Record]:
+        """Records of a round: those on disk where it was begun before, else sampled, judged and mined now."""
+        file = self.run.folder / "pairs" / f"round-{number + 1:04d}.jsonl"
+        if file.exists():
+            return read_records(file) if file.stat().st_size else []
+        assert self.tasks is not None
+        config, stage = self.config, self.stage
+        stage.refresh_engine(number)
+        chosen = scheduled_tasks(self.tasks.tasks, number * config.tasks_per_round, config.tasks_per_round, config.seed)
+        stage.reporter.begin(f"sampling, round {number + 1}", len(chosen) * config.group_size)
+        groups = stage.wait(
+            collect(
+                chosen,
+                [self.tasks.oracle(task) for task in chosen],
+                agent=stage.agent(sampling_params(config.sampling)),
+                engine=stage.engine,
+                judge=stage.judge,
+                reward=all_pass,
+                group_size=config.group_size,
+                seed=derive_seed(config.seed, "round", number),
+                on_rollout=lambda _: stage.reporter.advance(),
+            )
+        )
+        stage.reporter.end()
+        miner = resolve(config.miner, MINERS, what="miner")
+        seed = derive_seed(config.seed, "mine", number)
+        records: list[Record] = []
+        for task in from_groups(groups):
+            records += mine(task, miner, max_per_task=config.records_per_task, seed=seed)
+        records = _of_kind(records, self.row) if records else []
+        Random(seed).shuffle(records)
+        records = records[: config.records_per_round or None]
+        write_records(file, records)
+        return records
+
+    def _reference_logprobs(self, rows: Sequence[Row], number: int) -> list[Tensor]:
+        """The frozen reference's log-probs of each row's scored tokens, computed once and kept in the run folder."""
+        folder = self.run.folder / "reference" / f"round-{number + 1:04d}"
+        lengths = [sum(row.mask) for row in rows]
+        if folder.exists():
+            stored = load_file(folder / "logprobs.safetensors")["logprobs"]
+            if len(stored) == sum(lengths):
+                return list(stored.split(lengths))
+        model = self._frozen if self._frozen is not None else self.stage.model
+        adapters_off = self.config.reference == "start"
+        found: list[Tensor] = []
+        self.stage.reporter.begin("scoring under the reference", len(rows))
+        for start in range(0, len(rows), 64):
+            batch = flat_rows(rows[start : start + 64])
+            with base_weights(model) if adapters_off else nullcontext():
+                scores = token_logprobs(
+                    model, batch, token_budget=self.config.token_budget, dtype=self.stage.dtype
+                ).values
+            found += [values[mask] for values, mask in zip(scores, batch.mask, strict=True)]
+            self.stage.reporter.advance(batch.num_rows)
+        self.stage.reporter.end()
+        with new_folder(folder) as building:
+            save_file({"logprobs": torch.cat(found)}, building / "logprobs.safetensors")
+        return found
+
+    # ------------------------------------------------------------------------------------------------------ a step
+
+    def _step(self, current: _Round, number: int, index: int, step: int) -> dict[str, Any]:
+        chosen = _chosen(len(current.examples), self.config, number, index)
+        examples = [current.examples[i] for i in chosen]
+        known = {**self.config.options, **self._scalars(current, chosen)}
+        references = iter([current.reference[i] for i in chosen])
+        model, total = self.policy.model, 0.0
+        seen: list[tuple[Tensor, Tensor]] = []
+        model.train()
+        for chunk in chunks(examples, self.config.token_budget):
+            scores = score_pack(model, chunk.pack, chunk.batch, dtype=self.stage.dtype).values.cpu()
+            reference = [next(references) for _ in chunk.examples]
+            offered = _offered(chunk, scores, reference, self.row, self.config.token_weights)
+            loss = call(self.row.loss, **offered, **known).sum() / len(examples)
+            loss.backward()
+            total += float(loss.detach())
+            seen.append(_preferred(offered, self.row))
+        model.eval()
+        rate = learning_rate(self.config.optim, step, self.steps)
+        set_learning_rate(self.policy.optimizer, rate)
+        norm = clip_gradients((p for p in model.parameters() if p.requires_grad), self.config.optim.max_grad_norm)
+        self.policy.optimizer.step()
+        self.policy.optimizer.zero_grad()
+        good, bad = (torch.cat(values) for values in zip(*seen, strict=True))
+        if "delta" in self.row.extra:
+            self._move_delta(good, bad)
+        summary = preference_summary(good, bad) if len(good) == len(bad) else _unpaired_summary(good, bad)
+        return {
+            "step": step + 1,
+            "kind": "train",
+            "round": number + 1,
+            "loss": total,
+            **summary,
+            "grad_norm": norm,
+            "learning_rate": rate,
+            "records": len(examples),
+        }
+
+    def _scalars(self, current: _Round, chosen: Sequence[int]) -> dict[str, Any]:
+        """What some losses know of the step as a whole, without gradient."""
+        found: dict[str, Any] = {}
+        if "delta" in self.row.extra:
+            found["delta"] = self.notes["delta"]
+        if "kl" in self.row.extra:
+            batch = flat_rows([current.mismatched[i] for i in chosen])
+            scores = token_logprobs(
+                self.policy.model, batch, token_budget=self.config.token_budget, dtype=self.stage.dtype
+            ).values
+            found["kl"] = kto_kl(token_sums(scores, batch.mask)[0], current.mismatched_reference[list(chosen)])
+        return found
+
+    def _move_delta(self, good: Tensor, bad: Tensor) -> None:
+        """BCO's reward shift: the mean over all steps so far."""
+        beta = self.config.options.get("beta", inspect.signature(self.row.loss).parameters["beta"].default)
+        step_delta = float(bco_delta(beta * good, beta * bad))
+        self.notes["delta_steps"] += 1
+        self.notes["delta"] += (step_delta - self.notes["delta"]) / self.notes["delta_steps"]
+
+    def _after_step(self, step: int, *, last: bool) -> None:
+        config, every = self.config, self.config.report.validate_every
+        if every and (step % every == 0 or last):
+            self.stage.refresh_engine(step)
+            self.stage.validate(self.run, step)
+        if last or (config.checkpoint_every and step % config.checkpoint_every == 0):
+            save_state(self.run.checkpoint_folder(step), {"policy": self.policy}, TrainState(step, self.notes))
+            self.run.forget_old_checkpoints(config.keep_checkpoints)
+
+
+def _chosen(count: int, config: PreferenceConfig, number: int, index: int) -> list[int]:
+    """Examples of a step: each epoch in an order drawn from (seed, round, epoch)."""
+    per_epoch = -(-count // config.batch_size)
+    epoch, place = divmod(index, per_epoch)
+    order = list(range(count))
+    Random(derive_seed(config.seed, "order", number, epoch)).shuffle(order)
+    return order[place * config.batch_size : (place + 1) * config.batch_size]
+
+
+def _mismatched(examples: Sequence[Example]) -> list[Row]:
+    """Each example's prompt with the next example's answer: KTO's estimate of the KL wants unrelated answers."""
+    found = []
+    for example, other in zip(examples, [*examples[1:], examples[0]], strict=True):
+        start = example.rows[0].ids[: example.rows[0].prompt_length]
+        answer = other.rows[0].ids[other.rows[0].prompt_length :]
+        ids = start + answer
+        mask = (False,) * len(start) + (True,) * len(answer)
+        found.append(Row(ids, mask, (0.0,) * len(ids), (1.0,) * len(ids), {}, len(start)))
+    return found
+
+
+def _offered(
+    chunk: Chunk, scores: Tensor, reference: Sequence[Sequence[Tensor]], row: PreferenceLoss, token_weights: str
+) -> dict[str, Any]:
+    """Everything a loss may ask for, by name: sums, means and tokens under policy and reference."""
+    mask = chunk.batch.mask
+    ref = torch.zeros(scores.shape)
+    if row.reference:
+        ref[mask] = torch.cat([values for example in reference for values in example])
+    if row.data == "pairs":
+        return _pair_inputs(chunk, scores, ref, token_weights)
+    sums, means, _ = token_sums(scores, mask)
+    if row.data == "unpaired":
+        desirable = torch.tensor([example.facts["desirable"] for example in chunk.examples])
+        return {"policy": sums, "ref": token_sums(ref, mask)[0], "desirable": desirable}
+    sizes = [len(example.rows) for example in chunk.examples]
+    width = max(sizes)
+    present = torch.arange(width) < torch.tensor(sizes)[:, None]
+
+    def table(values: Tensor) -> Tensor:
+        return torch.zeros(len(sizes), width).masked_scatter(present, values)
+
+    rewards = torch.tensor([value for example in chunk.examples for value in example.facts["candidate_rewards"]])
+    return {
+        "policy_candidates": table(sums),
+        "policy_candidates_mean": table(means),
+        "candidate_rewards": table(rewards),
+        "candidate_mask": present,
+    }
+
+
+def _pair_inputs(chunk: Chunk, scores: Tensor, ref: Tensor, token_weights: str) -> dict[str, Any]:
+    mask = chunk.batch.mask
+    found: dict[str, Any] = {}
+    for name, rows in (("chosen", slice(0, None, 2)), ("rejected", slice(1, None, 2))):
+        for who, values in (("policy", scores), ("ref", ref)):
+            sums, means, counts = token_sums(values[rows], mask[rows])
+            found[f"{who}_{name}"] = sums
+            found[f"{who}_{name}_mean"] = means
+            found[f"{who}_{name}_tokens"] = values[rows]
+            found[f"{name}_lengths"] = counts
+        found[f"{name}_mask"] = mask[rows]
+    found["chosen_weights"], found["rejected_weights"] = _token_weights(chunk, found, token_weights)
+    return found
+
+
+def _token_weights(chunk: Chunk, found: Mapping[str, Any], how: str) -> tuple[Tensor, Tensor]:
+    chosen, rejected = found["chosen_mask"], found["rejected_mask"]
+    if how == "length":
+        return ld_weights(chosen, rejected)
+    if how == "diff":
+        ids = torch.zeros(chunk.batch.mask.shape, dtype=torch.long)
+        for view in chunk.batch.views:
+            ids[view.row, : len(view.input_ids)] = view.input_ids
+        return diff_span(ids[0::2], ids[1::2], chosen, rejected)
+    return chosen.float(), rejected.float()
+
+
+def _preferred(offered: Mapping[str, Any], row: PreferenceLoss) -> tuple[Tensor, Tensor]:
+    """How much policy (against the reference, where there is one) likes wanted and unwanted answers; detached."""
+    if row.data == "pairs":
+        suffix = "" if row.reference else "_mean"
+        policy = [offered[f"policy_{name}{suffix}"].detach() for name in ("chosen", "rejected")]
+        if not row.reference:
+            return policy[0], policy[1]
+        ref = [offered[f"ref_{name}"] for name in ("chosen", "rejected")]
+        return implicit_rewards(policy[0], ref[0], beta=1.0), implicit_rewards(policy[1], ref[1], beta=1.0)
+    if row.data == "unpaired":
+        values = offered["policy"].detach() - offered["ref"]
+        return values[offered["desirable"]], values[~offered["desirable"]]
+    rewards = offered["candidate_rewards"].masked_fill(~offered["candidate_mask"], float("-inf"))
+    means = offered["policy_candidates_mean"].detach()
+    best = rewards.argmax(1, keepdim=True)
+    worst = rewards.masked_fill(~offered["candidate_mask"], float("inf")).argmin(1, keepdim=True)
+    return means.gather(1, best)[:, 0], means.gather(1, worst)[:, 0]
+
+
+def _unpaired_summary(good: Tensor, bad: Tensor) -> dict[str, float]:
+    """Mean implicit rewards of wanted and unwanted answers, and the share on the right side of 0."""
+    right = float((good > 0).sum() + (bad < 0).sum()) / max(1, len(good) + len(bad))
+    means = [float(values.mean()) if len(values) else 0.0 for values in (good, bad)]
+    return {"accuracy": right, "margin": means[0] - means[1], "chosen_reward": means[0], "rejected_reward": means[1]}

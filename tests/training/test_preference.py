@@ -1,0 +1,220 @@
+"""The preference loop: every loss learns, a step equals the slow way, a stopped run goes on as if it had not."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny import tiny_model
+
+from verigrad.algorithms.preference_presets import PREFERENCE_LOSSES
+from verigrad.errors import ConfigError, DataError
+from verigrad.models.chat import answer_ids, prompt_ids
+from verigrad.preferences.records import Pair, Rated, read_records, write_records
+from verigrad.training.config import LoraConfig, OptimConfig, PreferenceConfig, SamplingConfig
+from verigrad.training.preference import train
+from verigrad.training.reporter import Silent
+from verigrad.types import Message
+
+FAST = OptimConfig(learning_rate=3e-3, warmup_steps=1)
+CLOCK = {"seconds"}
+
+MINER = """
+from verigrad.preferences.records import Pair
+
+
+def ascii_share(text):
+    return sum(ord(letter) < 128 for letter in text) / max(1, len(text))
+
+
+def by_ascii(answers, *, max_records=0, seed=0):
+    '''The answer with the largest share of ASCII characters against the one with the smallest.'''
+    ordered = sorted((answer for answer in answers if answer.text.strip()), key=lambda answer: ascii_share(answer.text))
+    if len(ordered) < 2 or ascii_share(ordered[0].text) == ascii_share(ordered[-1].text):
+        return []
+    return [Pair(prompt=ordered[0].prompt, chosen=ordered[-1].text, rejected=ordered[0].text)]
+"""
+
+
+def pairs(count=12):
+    """Chosen answers are of one letter, rejected ones of another; lengths differ either way."""
+    return [
+        Pair(
+            prompt=(Message("user", f"Say {n}."),),
+            chosen="a" * (3 + n % 4) + str(n),
+            rejected="b" * (3 + (n + 2) % 4) + str(n),
+        )
+        for n in range(count)
+    ]
+
+
+@pytest.fixture
+def settings(workshop):
+    write_records(workshop / "pairs.jsonl", pairs())
+    return {
+        "run": str(workshop / "run"),
+        "model": str(workshop / "model"),
+        "data": str(workshop / "pairs.jsonl"),
+        "dtype": "float32",
+        "device": "cpu",
+        "batch_size": 6,
+        "max_length": 128,
+        "optim": FAST,
+    }
+
+
+def metrics(folder):
+    rows = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()]
+    rows = [row for row in rows if row["kind"] == "train"]
+    return [{key: value for key, value in row.items() if key not in CLOCK} for row in rows]
+
+
+@pytest.mark.parametrize("name", PREFERENCE_LOSSES)
+def test_every_loss_learns(settings, name):
+    """Six epochs over twelve pairs: the preferred answers end up likelier, all of them."""
+    weights = "diff" if name == "weighted_dpo" else "none"
+    rows = metrics(train(PreferenceConfig(**settings, loss=name, epochs=8, token_weights=weights)))
+    assert len(rows) == (32 if name == "kto" else 16)
+    assert rows[-1]["accuracy"] == 1.0
+    assert rows[-1]["margin"] > rows[0]["margin"] + 0.5
+
+
+def slow_log_probs(model, tokenizer, record):
+    """Sums of an answer's token log-probs, a row at a time."""
+    start = prompt_ids(tokenizer, record.prompt)
+    found = []
+    for answer in (record.chosen, record.rejected):
+        ids = start + answer_ids(tokenizer, answer)
+        logits = model(torch.tensor([ids])).logits[0].log_softmax(-1)
+        found.append(sum(logits[t - 1, ids[t]] for t in range(len(start), len(ids))))
+    return found
+
+
+@pytest.mark.parametrize("token_budget", [40, 4096])
+def test_one_step_of_dpo_is_the_slow_one(settings, token_budget):
+    """loss = mean of -log sigmoid(beta (dchosen - drejected)); two steps of AdamW on it."""
+    model, tokenizer = tiny_model("llama")
+    config = PreferenceConfig(
+        **{**settings, "batch_size": 12, "optim": OptimConfig(learning_rate=1e-3, warmup_steps=0, max_grad_norm=1e9)},
+        options={"beta": 0.5},
+        epochs=2,
+        token_budget=token_budget,
+    )
+    folder = train(config)
+    reference = [[float(x.detach()) for x in slow_log_probs(model, tokenizer, record)] for record in pairs()]
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": [p for p in model.parameters() if p.ndim >= 2]},
+            {"params": [p for p in model.parameters() if p.ndim < 2]},
+        ],
+        lr=1e-3,
+        betas=(config.optim.beta1, config.optim.beta2),
+        weight_decay=0.0,
+    )
+    losses = []
+    for _ in range(2):
+        total = 0.0
+        for record, (ref_chosen, ref_rejected) in zip(pairs(), reference, strict=True):
+            chosen, rejected = slow_log_probs(model, tokenizer, record)
+            logit = 0.5 * ((chosen - ref_chosen) - (rejected - ref_rejected))
+            loss = -torch.nn.functional.logsigmoid(logit) / 12
+            loss.backward()
+            total += float(loss.detach())
+        losses.append(total)
+        for group in optimizer.param_groups:
+            group["lr"] = config.optim.learning_rate
+        optimizer.step()
+        optimizer.zero_grad()
+    seen = metrics(folder)
+    assert seen[0]["loss"] == pytest.approx(math.log(2), abs=1e-5)
+    assert [row["loss"] for row in seen] == pytest.approx(losses, rel=1e-4)
+    saved = load_file(folder / "model" / "model.safetensors")
+    for name, weight in model.state_dict().items():
+        if name in saved:
+            torch.testing.assert_close(saved[name], weight, rtol=1e-3, atol=2e-5, msg=name)
+
+
+class Stopping(Silent):
+    """Raises after so many steps, as a kill would."""
+
+    def __init__(self, after):
+        self.left = after
+
+    def step(self, row):
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("name", ["dpo", "kto", "bco"])
+def test_a_stopped_run_goes_on_to_the_same_weights(settings, name):
+    common = {**settings, "loss": name, "epochs": 3, "checkpoint_every": 2}
+    whole = train(PreferenceConfig(**{**common, "run": settings["run"] + "-whole"}))
+    config = PreferenceConfig(**common)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, reporter=Stopping(3))
+    resumed = train(config, resume=True)
+    assert metrics(resumed) == metrics(whole)
+    one, other = (load_file(folder / "model" / "model.safetensors") for folder in (whole, resumed))
+    for weight in one:
+        assert torch.equal(one[weight], other[weight])
+
+
+def test_with_adapters_the_reference_is_the_base(settings):
+    """Before the first step every implicit reward is 0, so the loss is log 2; it falls from there."""
+    rows = metrics(train(PreferenceConfig(**settings, epochs=6, lora=LoraConfig(rank=4, alpha=8.0))))
+    assert rows[0]["loss"] == pytest.approx(math.log(2), abs=1e-5)
+    assert rows[-1]["loss"] < 0.6
+
+
+def test_online_pairs_teach_the_policy(settings, workshop):
+    """Rounds of one step each on pairs mined from its own samples: the share of ASCII characters rises."""
+    (workshop / "miner.py").write_text(MINER)
+    own = {key: value for key, value in settings.items() if key != "data"}
+    config = PreferenceConfig(
+        **{**own, "optim": OptimConfig(learning_rate=1e-2, warmup_steps=1)},
+        tasks=f"{workshop}/my.py:load",
+        miner=f"{workshop}/miner.py:by_ascii",
+        rounds=40,
+        tasks_per_round=6,
+        records_per_round=6,
+        group_size=8,
+        sampling=SamplingConfig(max_tokens=8),
+    )
+    folder = train(config)
+    files = sorted((folder / "pairs").glob("*.jsonl"))
+    assert len(files) == 40
+
+    def share(files):
+        texts = [text for file in files for record in read_records(file) for text in (record.chosen, record.rejected)]
+        return sum(ord(letter) < 128 for text in texts for letter in text) / sum(map(len, texts))
+
+    # Pairs are of a group's two extremes, so even a good policy's hold bad answers.
+    assert share(files[:3]) < 0.6 and share(files[-3:]) > 0.68
+
+
+def test_unpaired_and_ranking_losses_take_any_file(settings, workshop):
+    rated = [
+        Rated(prompt=pair.prompt, completion=text, desirable=good)
+        for pair in pairs(4)
+        for text, good in ((pair.chosen, True), (pair.rejected, False))
+    ]
+    write_records(workshop / "rated.jsonl", rated)
+    for name in ("dpo", "kto", "rrhf"):
+        config = {**settings, "run": f"{settings['run']}-{name}", "data": str(workshop / "rated.jsonl")}
+        rows = metrics(train(PreferenceConfig(**config, loss=name)))
+        assert sum(row["records"] for row in rows) == (8 if name == "kto" else 4)
+
+
+def test_clear_errors(settings, workshop):
+    with pytest.raises(ConfigError, match="has no option betta; it has beta, label_smoothing"):
+        train(PreferenceConfig(**settings, options={"betta": 0.2}))
+    with pytest.raises(ConfigError, match="does not weigh tokens"):
+        train(PreferenceConfig(**settings, token_weights="diff"))
+    (workshop / "bad.jsonl").write_text('{"prompt": "p", "chosen": "a", "rejected": "a"}\n')
+    with pytest.raises(DataError, match=r"bad\.jsonl:1: chosen and rejected are the same text"):
+        train(PreferenceConfig(**{**settings, "data": str(workshop / "bad.jsonl")}))
+    with pytest.raises(ConfigError, match="exactly one of data"):
+        PreferenceConfig(**settings, tasks="builtin")
