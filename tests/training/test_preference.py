@@ -1,25 +1,21 @@
 """The preference loop: every loss learns, a step equals the slow way, a stopped run goes on as if it had not."""
 
-import json
 import math
-from pathlib import Path
 
 import pytest
 import torch
+from loops import Stopping, pairs, train_metrics
 from safetensors.torch import load_file
 from tiny import tiny_model
 
 from verigrad.algorithms.preference_presets import PREFERENCE_LOSSES
 from verigrad.errors import ConfigError, DataError
 from verigrad.models.chat import answer_ids, prompt_ids
-from verigrad.preferences.records import Pair, Rated, read_records, write_records
+from verigrad.preferences.records import Rated, read_records, write_records
 from verigrad.training.config import LoraConfig, OptimConfig, PreferenceConfig, SamplingConfig
 from verigrad.training.preference import train
-from verigrad.training.reporter import Silent
-from verigrad.types import Message
 
 FAST = OptimConfig(learning_rate=3e-3, warmup_steps=1)
-CLOCK = {"seconds"}
 
 MINER = """
 from verigrad.preferences.records import Pair
@@ -38,18 +34,6 @@ def by_ascii(answers, *, max_records=0, seed=0):
 """
 
 
-def pairs(count=12):
-    """Chosen answers are of one letter, rejected ones of another; lengths differ either way."""
-    return [
-        Pair(
-            prompt=(Message("user", f"Say {n}."),),
-            chosen="a" * (3 + n % 4) + str(n),
-            rejected="b" * (3 + (n + 2) % 4) + str(n),
-        )
-        for n in range(count)
-    ]
-
-
 @pytest.fixture
 def settings(workshop):
     write_records(workshop / "pairs.jsonl", pairs())
@@ -65,17 +49,11 @@ def settings(workshop):
     }
 
 
-def metrics(folder):
-    rows = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()]
-    rows = [row for row in rows if row["kind"] == "train"]
-    return [{key: value for key, value in row.items() if key not in CLOCK} for row in rows]
-
-
 @pytest.mark.parametrize("name", PREFERENCE_LOSSES)
 def test_every_loss_learns(settings, name):
     """Six epochs over twelve pairs: the preferred answers end up likelier, all of them."""
     weights = "diff" if name == "weighted_dpo" else "none"
-    rows = metrics(train(PreferenceConfig(**settings, loss=name, epochs=8, token_weights=weights)))
+    rows = train_metrics(train(PreferenceConfig(**settings, loss=name, epochs=8, token_weights=weights)))
     assert len(rows) == (32 if name == "kto" else 16)
     assert rows[-1]["accuracy"] == 1.0
     assert rows[-1]["margin"] > rows[0]["margin"] + 0.5
@@ -127,25 +105,13 @@ def test_one_step_of_dpo_is_the_slow_one(settings, token_budget):
             group["lr"] = config.optim.learning_rate
         optimizer.step()
         optimizer.zero_grad()
-    seen = metrics(folder)
+    seen = train_metrics(folder)
     assert seen[0]["loss"] == pytest.approx(math.log(2), abs=1e-5)
     assert [row["loss"] for row in seen] == pytest.approx(losses, rel=1e-4)
     saved = load_file(folder / "model" / "model.safetensors")
     for name, weight in model.state_dict().items():
         if name in saved:
             torch.testing.assert_close(saved[name], weight, rtol=1e-3, atol=2e-5, msg=name)
-
-
-class Stopping(Silent):
-    """Raises after so many steps, as a kill would."""
-
-    def __init__(self, after):
-        self.left = after
-
-    def step(self, row):
-        self.left -= 1
-        if self.left < 0:
-            raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("name", ["dpo", "kto", "bco"])
@@ -156,7 +122,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights(settings, name):
     with pytest.raises(KeyboardInterrupt):
         train(config, reporter=Stopping(3))
     resumed = train(config, resume=True)
-    assert metrics(resumed) == metrics(whole)
+    assert train_metrics(resumed) == train_metrics(whole)
     one, other = (load_file(folder / "model" / "model.safetensors") for folder in (whole, resumed))
     for weight in one:
         assert torch.equal(one[weight], other[weight])
@@ -164,7 +130,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights(settings, name):
 
 def test_with_adapters_the_reference_is_the_base(settings):
     """Before the first step every implicit reward is 0, so the loss is log 2; it falls from there."""
-    rows = metrics(train(PreferenceConfig(**settings, epochs=6, lora=LoraConfig(rank=4, alpha=8.0))))
+    rows = train_metrics(train(PreferenceConfig(**settings, epochs=6, lora=LoraConfig(rank=4, alpha=8.0))))
     assert rows[0]["loss"] == pytest.approx(math.log(2), abs=1e-5)
     assert rows[-1]["loss"] < 0.6
 
@@ -204,7 +170,7 @@ def test_unpaired_and_ranking_losses_take_any_file(settings, workshop):
     write_records(workshop / "rated.jsonl", rated)
     for name in ("dpo", "kto", "rrhf"):
         config = {**settings, "run": f"{settings['run']}-{name}", "data": str(workshop / "rated.jsonl")}
-        rows = metrics(train(PreferenceConfig(**config, loss=name)))
+        rows = train_metrics(train(PreferenceConfig(**config, loss=name)))
         assert sum(row["records"] for row in rows) == (8 if name == "kto" else 4)
 
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "sft": ("verigrad.cli.train:sft", "supervised fine-tuning on demonstrations or gold programs"),
     "rl": ("verigrad.cli.train:rl", "reinforcement learning from verified rewards"),
     "preference": ("verigrad.cli.train:preference", "DPO and its kin: on a file, or round by round on mined pairs"),
+    "reward-model": ("verigrad.cli.train:reward_model", "a reward model from preferences, verdicts or rewards"),
     "eval": ("verigrad.cli.evaluate:evaluate", "pass@k of a model on a task source"),
     "sample": ("verigrad.cli.evaluate:sample", "try a model on a prompt or a task"),
     "judge": ("verigrad.cli.judge:judge", "judge a file of programs by the hidden tests"),

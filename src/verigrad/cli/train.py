@@ -9,9 +9,9 @@ from typing import Any
 from verigrad.errors import ConfigError
 from verigrad.registry import did_you_mean
 from verigrad.settings import describe, load_config, to_toml
-from verigrad.training.config import PreferenceConfig, RLConfig, SFTConfig
+from verigrad.training.config import PreferenceConfig, RewardModelConfig, RLConfig, SFTConfig
 
-__all__ = ["preference", "quickstart", "recipe_path", "rl", "sft"]
+__all__ = ["preference", "quickstart", "recipe_path", "reward_model", "rl", "sft"]
 
 _SWITCHES = {
     "--resume": "go on from the run's last checkpoint",
@@ -32,6 +32,11 @@ def sft(argv: list[str]) -> int:
 def preference(argv: list[str]) -> int:
     """Preference optimisation from a recipe and overrides."""
     return _train("preference", argv, PreferenceConfig, "verigrad.training.preference:train")
+
+
+def reward_model(argv: list[str]) -> int:
+    """Reward model training from a recipe and overrides."""
+    return _train("reward-model", argv, RewardModelConfig, "verigrad.training.reward_model:train")
 
 
 def quickstart(argv: list[str]) -> int:

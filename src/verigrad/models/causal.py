@@ -29,6 +29,7 @@ __all__ = [
     "load_causal",
     "model_source",
     "pick_device",
+    "plain_model",
     "predictor_states",
     "score_pack",
     "token_logprobs",
@@ -102,7 +103,7 @@ def score_pack(model: nn.Module, pack: Pack, batch: Batch, *, dtype: torch.dtype
     from, so the values are under the distribution actually sampled from.
     """
     device = next(model.parameters()).device
-    head = _plain(model).get_output_embeddings()
+    head = plain_model(model).get_output_embeddings()
     picked = predictor_states(body_of(model), pack, device, dtype)
     rows, tokens = pack.target_row.to(device), pack.target_token.to(device)
     logprobs, entropy = selected_logprobs(
@@ -158,9 +159,10 @@ def token_logprobs(
 
 def body_of(model: Any) -> Any:
     """The transformer without its head; adapters stay in place inside it."""
-    plain = _plain(model)
+    plain = plain_model(model)
     return getattr(plain, plain.base_model_prefix)
 
 
-def _plain(model: Any) -> Any:
+def plain_model(model: Any) -> Any:
+    """The model inside its adapters, or itself."""
     return model.get_base_model() if is_lora(model) else model

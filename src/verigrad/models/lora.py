@@ -14,12 +14,20 @@ __all__ = ["add_lora", "base_weights", "full_tensors", "is_lora"]
 
 
 def add_lora(
-    model: Any, *, rank: int, alpha: float, dropout: float = 0.0, targets: tuple[str, ...] = (), seed: int = 0
+    model: Any,
+    *,
+    rank: int,
+    alpha: float,
+    dropout: float = 0.0,
+    targets: tuple[str, ...] = (),
+    seed: int = 0,
+    whole: tuple[str, ...] = (),
 ) -> Any:
     """Wrap a model so that only low-rank adapters train.
 
     Hu et al. 2021, "LoRA", arXiv:2106.09685: W + (alpha / rank) B A, with B zero at the start, so the wrapped
     model begins as the one it wraps. `targets` are module names; empty means every linear layer but the head.
+    Modules named in `whole` (a new scalar head, say) get no adapter and train all their weights.
     """
     from peft import LoraConfig, get_peft_model
 
@@ -28,12 +36,16 @@ def add_lora(
         lora_alpha=alpha,  # type: ignore[arg-type]  # peft divides by it; whole numbers are its habit only
         lora_dropout=dropout,
         target_modules=list(targets) or "all-linear",
-        task_type="CAUSAL_LM",
+        exclude_modules=list(whole) or None,
+        task_type=None if whole else "CAUSAL_LM",
     )
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by names that are on their way out
         torch.manual_seed(seed)
-        return get_peft_model(model, config)
+        adapted = get_peft_model(model, config)
+    for name in whole:
+        adapted.get_base_model().get_submodule(name).requires_grad_(True)
+    return adapted
 
 
 def is_lora(model: nn.Module) -> bool:

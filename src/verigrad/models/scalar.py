@@ -13,12 +13,14 @@ from torch import Tensor
 
 from verigrad.errors import ConfigError
 from verigrad.models.base import Batch
-from verigrad.models.causal import body_of, model_source, pick_device, predictor_states
+from verigrad.models.causal import body_of, model_source, pick_device, plain_model, predictor_states
 from verigrad.models.gguf import DEFAULT_MODEL
 from verigrad.models.packing import Pack, pack_views
 from verigrad.models.quiet import quiet_transformers
 
-__all__ = ["load_scalar", "pack_values", "token_values"]
+__all__ = ["HEAD", "last_values", "load_scalar", "pack_values", "token_values"]
+
+HEAD = "score"  # transformers' name of a sequence classifier's head
 
 
 def load_scalar(
@@ -78,5 +80,11 @@ def token_values(model: Any, batch: Batch, *, token_budget: int = 2048, dtype: t
     return values
 
 
+def last_values(values: Tensor, mask: Tensor) -> Tensor:
+    """Of values (B, T) each row's at its last scored token: (B,)."""
+    steps = torch.arange(mask.shape[1], device=mask.device)
+    return values.gather(1, torch.where(mask, steps, 0).amax(dim=1, keepdim=True))[:, 0]
+
+
 def _head(model: Any) -> Any:
-    return model.score
+    return plain_model(model).get_submodule(HEAD)

@@ -201,6 +201,7 @@ class RLConfig(StageConfig):
         tasks: task source to train on.
         algorithm: preset name, or `file.py:attr`.
         reward: reward name, or `file.py:function`.
+        reward_model: folder of a reward model to train against; `reward` is then only measured, as the gold standard.
         steps: of sampling and updating.
         tasks_per_step: groups sampled in a step.
         group_size: completions of one task that are compared.
@@ -229,6 +230,7 @@ class RLConfig(StageConfig):
     tasks: str = "builtin-easy@1?split=train"
     algorithm: str = "grpo"
     reward: str = "tests"
+    reward_model: str = ""
     steps: int = 50
     tasks_per_step: int = 8
     group_size: int = 8

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from verigrad.models.gguf import DEFAULT_MODEL, default_model_dir
-from verigrad.training.config import RLConfig, SFTConfig
+from verigrad.training.config import RLConfig, StageConfig
 
 __all__ = ["estimate", "parameter_count"]
 
@@ -17,7 +17,7 @@ __all__ = ["estimate", "parameter_count"]
 _RATE = {"bfloat16": 200e9, "float32": 70e9}
 
 
-def estimate(config: RLConfig | SFTConfig) -> str:
+def estimate(config: StageConfig) -> str:
     """Lines that say how much memory a run takes and about how long, for a machine like the one measured."""
     parameters = parameter_count(config.model)
     if parameters is None:

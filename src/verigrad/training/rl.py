@@ -31,6 +31,7 @@ from verigrad.evaluation.sources import load_source
 from verigrad.models.base import Batch
 from verigrad.models.causal import token_logprobs
 from verigrad.models.lora import is_lora
+from verigrad.models.scalar import load_scalar
 from verigrad.registry import resolve
 from verigrad.rewards import REWARDS
 from verigrad.rewards.base import Reward
@@ -44,6 +45,7 @@ from verigrad.training.memory import give_back_freed_memory
 from verigrad.training.optim import make_optimizer
 from verigrad.training.policy import reference_logprobs, update_policy
 from verigrad.training.reporter import Reporter, Silent
+from verigrad.training.reward_model import score_batch
 from verigrad.training.run import Learner, Run, TrainState, load_state, save_state
 from verigrad.training.stage import Stage, open_run, open_stage, sampling_params
 from verigrad.types import Task
@@ -134,6 +136,7 @@ class Loop:
     policy: Learner
     reference: Any
     companions: Mapping[str, Companion]
+    reward_model: Any = None
     notes: dict[str, Any] = field(default_factory=lambda: {"tokens": 0, "cursor": 0})
 
     @classmethod
@@ -147,6 +150,7 @@ class Loop:
             policy=Learner(stage.model, make_optimizer(stage.model, config.optim)),
             reference=_reference(stage.model, config),
             companions=open_companions(algorithm.needs, config, stage),
+            reward_model=load_scalar(config.reward_model, device=stage.device)[0] if config.reward_model else None,
         )
 
     @property
@@ -227,9 +231,10 @@ class Loop:
 
     def _learn(self, batch: Batch, parts: Mapping[str, Tensor], greedy: Tensor | None, step: int) -> dict[str, float]:
         """Advantages, the policy's update, then the companions'."""
+        batch, row = self._by_reward_model(batch)
         raw = batch.rewards
         signal = has_signal(raw, batch.group_ids)
-        row = {"signal_groups": _share_of_groups(signal, batch.group_ids)}
+        row["signal_groups"] = _share_of_groups(signal, batch.group_ids)
         # Penalties shape the rewards below; what counts as a success is decided by the reward itself.
         known: dict[str, Tensor] = {**parts, **_parts_as_columns(parts), "succeeded": raw >= 1.0}
         if greedy is not None:
@@ -261,6 +266,13 @@ class Loop:
         for companion in self.companions.values():
             row.update(companion.learn(batch, known, step))
         return row
+
+    def _by_reward_model(self, batch: Batch) -> tuple[Batch, dict[str, float]]:
+        """The batch with the reward model's scores for rewards, where there is one; verdicts stay in the metrics."""
+        if self.reward_model is None:
+            return batch, {}
+        scores = score_batch(self.reward_model, batch, token_budget=self.config.token_budget, dtype=self.stage.dtype)
+        return replace(batch, rewards=scores), {"proxy_reward": float(scores.mean())}
 
     def _select(self, batch: Batch, known: dict[str, Tensor], step: int) -> tuple[Batch, dict[str, Tensor]]:
         """Leave out the rollouts that the algorithm does not train on, before anything is averaged over them."""

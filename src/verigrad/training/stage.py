@@ -38,7 +38,7 @@ from verigrad.training.reporter import Reporter
 from verigrad.training.run import Run
 from verigrad.types import Rollout
 
-__all__ = ["TORCH_DTYPES", "Stage", "check_disjoint", "open_run", "open_stage", "sampling_params"]
+__all__ = ["TORCH_DTYPES", "Stage", "check_disjoint", "open_run", "open_stage", "prepare_torch", "sampling_params"]
 
 _Result = TypeVar("_Result")
 TORCH_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -194,12 +194,7 @@ def open_stage(config: StageConfig, reporter: Reporter, training_ids: Iterable[s
     splits = {name: load_source(source) for name, source in report.splits.items()}
     validation = load_source(report.validation) if report.validation else None
     check_disjoint(training_ids, splits, validation)
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    torch.manual_seed(config.seed)
-    device, dtype = pick_device(config.device), TORCH_DTYPES[config.dtype]
-    if device.type == "cpu":
-        keep_freed_memory()
+    device, dtype = prepare_torch(config)
     reporter.message(f"loading {config.model} (the first time, its weights are converted: half a minute)")
     model, tokenizer = load_causal(config.model, device=device)
     # The sampler copies the weights, so it is made before adapters change the model's names.
@@ -222,6 +217,17 @@ def open_stage(config: StageConfig, reporter: Reporter, training_ids: Iterable[s
         device=device,
         runner=asyncio.Runner(),
     )
+
+
+def prepare_torch(config: StageConfig) -> tuple[torch.device, torch.dtype]:
+    """Threads, seed and memory as the settings say; returns where and in what to compute."""
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    device = pick_device(config.device)
+    if device.type == "cpu":
+        keep_freed_memory()
+    return device, TORCH_DTYPES[config.dtype]
 
 
 def _prepare(model: Any, lora: LoraConfig, gradient_checkpointing: bool, seed: int) -> Any:

@@ -1,0 +1,289 @@
+"""Reward models: a number for a prompt and an answer, learned from preferences, verdicts or rewards.
+
+The score is the scalar head's value at the answer's end token, so a saved model is an ordinary sequence classifier:
+`AutoModelForSequenceClassification.from_pretrained(folder)` gives the same number.
+"""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from verigrad.algorithms.reward_model import bradley_terry, centering, regression, verdict_cross_entropy
+from verigrad.algorithms.score_metrics import auc, expected_calibration_error, length_bias, pair_accuracy
+from verigrad.errors import ConfigError
+from verigrad.models.base import Batch
+from verigrad.models.checkpoint import save_model
+from verigrad.models.lora import add_lora
+from verigrad.models.packing import pack_views
+from verigrad.models.scalar import HEAD, last_values, load_scalar, pack_values
+from verigrad.preferences.records import Record, as_pairs, as_rankings, as_rated, read_records
+from verigrad.seeds import derive_seed
+from verigrad.training.config import RewardModelConfig
+from verigrad.training.examples import Example, chunks, examples_of
+from verigrad.training.memory import give_back_freed_memory
+from verigrad.training.optim import clip_gradients, learning_rate, make_optimizer, set_learning_rate
+from verigrad.training.reporter import Reporter, Silent
+from verigrad.training.run import Learner, Run, TrainState, load_state, save_state
+from verigrad.training.stage import open_run, prepare_torch
+
+__all__ = ["held_out_metrics", "score_batch", "score_examples", "train"]
+
+
+def train(config: RewardModelConfig, *, resume: bool = False, reporter: Reporter | None = None) -> Path:
+    """Train a reward model; returns the run folder, with `model/`, `held_out.jsonl` and `summary.json`.
+
+    Raises:
+        ConfigError: settings contradict each other, or no record is of the kind the objective takes.
+        DataError: a file is malformed.
+        RunError: the run folder cannot be used.
+    """
+    reporter = reporter or Silent()
+    records, held_out = _split(config)
+    device, dtype = prepare_torch(config)
+    reporter.message(f"loading {config.model} with a scalar head")
+    model, tokenizer = load_scalar(config.model, device=device)
+    if config.lora.rank:
+        lora = config.lora
+        model = add_lora(model, rank=lora.rank, alpha=lora.alpha, targets=lora.targets, seed=config.seed, whole=(HEAD,))
+    examples, measured = (_examples(tokenizer, part, config, reporter) for part in (records, held_out))
+    with ExitStack() as opened:
+        run, checkpoint = open_run(config, resume=resume)
+        opened.callback(run.close)
+        learner = Learner(model, make_optimizer(model, config.optim))
+        steps = config.epochs * -(-len(examples) // config.batch_size)
+        if checkpoint is not None:
+            load_state(checkpoint, {"policy": learner})
+            reporter.message(f"resumed after step {run.start_step}")
+        started = time.perf_counter()
+        reporter.begin("training", steps)
+        reporter.advance(run.start_step)
+        for step in range(run.start_step, steps):
+            begun = time.perf_counter()
+            row = _step(learner, _chosen(examples, step, config), config, step, steps, dtype)
+            give_back_freed_memory()
+            row["seconds"] = time.perf_counter() - begun
+            run.log(row)
+            reporter.step(row)
+            _after_step(step + 1, steps, config, run, learner, measured, dtype)
+            reporter.advance()
+        reporter.end()
+        found, rows = held_out_metrics(model, measured, config, dtype)
+        run.write_rows("held_out.jsonl", rows)
+        save_model(model, tokenizer, run.folder / "model")
+        run.write_summary(
+            {
+                "held_out": found,
+                "steps": steps,
+                "records": len(examples),
+                "seconds": time.perf_counter() - started,
+                "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            }
+        )
+        reporter.message("held out: " + ", ".join(f"{key} {value:.3g}" for key, value in found.items()))
+    return run.folder
+
+
+def _split(config: RewardModelConfig) -> tuple[list[Record], list[Record]]:
+    """Records to train on and to measure on; no prompt is in both."""
+    records = read_records(Path(config.data))
+    if config.held_out:
+        held_out = read_records(Path(config.held_out))
+        shared = {record.prompt for record in records} & {record.prompt for record in held_out}
+        if shared:
+            raise ConfigError(
+                f"{len(shared)} prompts are in both {config.data} and {config.held_out}; a reward model must be "
+                "measured on prompts it has not seen"
+            )
+        return records, held_out
+    prompts = sorted({record.prompt for record in records}, key=repr)
+    if len(prompts) < 2:
+        raise ConfigError(f"{config.data} holds one prompt; wanted at least two, or a file held_out to measure on")
+    Random(derive_seed(config.seed, "held out")).shuffle(prompts)
+    aside = set(prompts[: max(1, round(config.held_out_share * len(prompts)))])
+    return [r for r in records if r.prompt not in aside], [r for r in records if r.prompt in aside]
+
+
+def _examples(
+    tokenizer: Any, records: Sequence[Record], config: RewardModelConfig, reporter: Reporter
+) -> list[Example]:
+    wanted: list[Record] = []
+    if config.objective == "bradley_terry":
+        wanted += as_pairs(records)
+    elif config.objective == "verdict":
+        wanted += as_rated(records)
+    else:
+        wanted += as_rankings(records)
+    system = config.system or None
+    found = examples_of(tokenizer, wanted, system=system, max_length=config.max_length, closing=True)
+    reporter.message(f"{len(found)} records; {len(wanted) - len(found)} longer than max_length left out")
+    if not found:
+        raise ConfigError(
+            f"objective {config.objective!r} finds nothing to learn from in {len(records)} records "
+            f"(max_length = {config.max_length})"
+        )
+    return found
+
+
+def _chosen(examples: Sequence[Example], step: int, config: RewardModelConfig) -> list[Example]:
+    per_epoch = -(-len(examples) // config.batch_size)
+    epoch, index = divmod(step, per_epoch)
+    order = list(range(len(examples)))
+    Random(derive_seed(config.seed, "order", epoch)).shuffle(order)
+    return [examples[i] for i in order[index * config.batch_size : (index + 1) * config.batch_size]]
+
+
+def _step(
+    learner: Learner,
+    chosen: Sequence[Example],
+    config: RewardModelConfig,
+    step: int,
+    steps: int,
+    dtype: torch.dtype,
+) -> dict[str, Any]:
+    model, total, right = learner.model, 0.0, 0.0
+    model.train()
+    for chunk in chunks(chosen, config.token_budget):
+        scores = last_values(pack_values(model, chunk.pack, chunk.batch, dtype=dtype).cpu(), chunk.batch.mask)
+        losses, correct = _losses(scores, chunk.examples, config)
+        loss = losses.sum() / len(chosen)
+        loss.backward()
+        total += float(loss.detach())
+        right += correct
+    model.eval()
+    rate = learning_rate(config.optim, step, steps)
+    set_learning_rate(learner.optimizer, rate)
+    norm = clip_gradients((p for p in model.parameters() if p.requires_grad), config.optim.max_grad_norm)
+    learner.optimizer.step()
+    learner.optimizer.zero_grad()
+    return {
+        "step": step + 1,
+        "kind": "train",
+        "loss": total,
+        "accuracy": right / len(chosen),
+        "grad_norm": norm,
+        "learning_rate": rate,
+        "records": len(chosen),
+    }
+
+
+def _losses(scores: Tensor, examples: Sequence[Example], config: RewardModelConfig) -> tuple[Tensor, float]:
+    """Losses of the examples of a chunk, and how many of them the model gets right."""
+    if config.objective == "bradley_terry":
+        good, bad = scores[0::2], scores[1::2]
+        margins = torch.tensor([example.facts["margin"] or 0.0 for example in examples])
+        losses = bradley_terry(good, bad, margin=margins if config.use_margin else None)
+        return losses + config.centering * centering(good, bad), float((good > bad).sum())
+    if config.objective == "verdict":
+        passed = torch.tensor([example.facts["desirable"] for example in examples])
+        return verdict_cross_entropy(scores, passed), float(((scores > 0) == passed).sum())
+    parts = scores.split([len(example.rows) for example in examples])
+    targets = [torch.tensor(example.facts["candidate_rewards"]) for example in examples]
+    losses = torch.stack([regression(own, wanted).mean() for own, wanted in zip(parts, targets, strict=True)])
+    best = (own[wanted.argmax()] == own.max() for own, wanted in zip(parts, targets, strict=True))
+    return losses, float(sum(map(bool, best)))
+
+
+def _after_step(
+    step: int,
+    steps: int,
+    config: RewardModelConfig,
+    run: Run,
+    learner: Learner,
+    measured: Sequence[Example],
+    dtype: torch.dtype,
+) -> None:
+    every = config.report.validate_every
+    if every and step % every == 0 and step != steps:
+        found, _ = held_out_metrics(learner.model, measured, config, dtype)
+        run.log({"step": step, "kind": "validation", **found})
+    if step == steps or (config.checkpoint_every and step % config.checkpoint_every == 0):
+        save_state(run.checkpoint_folder(step), {"policy": learner}, TrainState(step, {}))
+        run.forget_old_checkpoints(config.keep_checkpoints)
+
+
+def score_examples(model: Any, examples: Sequence[Example], config: RewardModelConfig, dtype: torch.dtype) -> Tensor:
+    """Scores of all rows of all examples, in order, without gradient."""
+    found = []
+    with torch.no_grad():
+        for chunk in chunks(examples, config.token_budget):
+            values = pack_values(model, chunk.pack, chunk.batch, dtype=dtype).cpu()
+            found.append(last_values(values, chunk.batch.mask))
+    return torch.cat(found)
+
+
+def score_batch(model: Any, batch: Batch, *, token_budget: int, dtype: torch.dtype) -> Tensor:
+    """Scores (N,) of a step's rollouts, each at the end of its last row."""
+    closed = _closed(batch)
+    values = torch.zeros(closed.mask.shape)
+    with torch.no_grad():
+        for pack in pack_views(closed.views, token_budget=token_budget):
+            values += pack_values(model, pack, closed, dtype=dtype).cpu()
+    scores = torch.full((batch.num_rollouts,), float("nan"))
+    scores[batch.rollout_index] = last_values(values, closed.mask)  # later rows of a rollout write last
+    return scores
+
+
+def _closed(batch: Batch) -> Batch:
+    """The batch with every row's last token twice: the value before the second is that of the whole text."""
+    one = torch.ones(1, dtype=torch.bool)
+    views = tuple(
+        replace(view, input_ids=torch.cat([view.input_ids, view.input_ids[-1:]]), scored=torch.cat([view.scored, one]))
+        for view in batch.views
+    )
+    mask = torch.zeros(batch.num_rows, batch.mask.shape[1] + 1, dtype=torch.bool)
+    for view in views:
+        mask[view.row, : len(view.scored)] = view.scored
+    return replace(batch, views=views, mask=mask)
+
+
+def held_out_metrics(
+    model: Any, examples: Sequence[Example], config: RewardModelConfig, dtype: torch.dtype
+) -> tuple[dict[str, float], list[dict[str, Any]]]:
+    """Figures on prompts not trained on, and a row per example with its scores.
+
+    `pair_accuracy` (ties half), `auc` of wanted against unwanted answers, `calibration_error` of the probability the
+    model gives its own choice, `length_bias` (rank correlation of score and length), each where the data determine it.
+    """
+    scores = score_examples(model, examples, config, dtype)
+    parts = scores.split([len(example.rows) for example in examples])
+    rows = [
+        {"record": example.number, "scores": own.tolist(), **_plain(example.facts)}
+        for example, own in zip(examples, parts, strict=True)
+    ]
+    lengths = torch.tensor([float(sum(row.mask) - 1) for example in examples for row in example.rows])
+    found: dict[str, float | None] = {"length_bias": length_bias(scores, lengths)}
+    if config.objective == "verdict":
+        passed = torch.tensor([example.facts["desirable"] for example in examples])
+        found["auc"] = auc(scores, passed)
+        found["calibration_error"] = expected_calibration_error(scores.sigmoid(), passed)
+    else:
+        pairs = [(own[a], own[b]) for own, example in zip(parts, examples, strict=True) for a, b in _ordered(example)]
+        good, bad = (torch.stack(side) for side in zip(*pairs, strict=True))
+        found["pair_accuracy"] = pair_accuracy(good, bad)
+        both = torch.cat([good, bad])
+        found["auc"] = auc(both, torch.arange(len(both)) < len(good))
+        found["calibration_error"] = expected_calibration_error((good - bad).abs().sigmoid(), good > bad)
+    return {key: value for key, value in found.items() if value is not None}, rows
+
+
+def _ordered(example: Example) -> list[tuple[int, int]]:
+    """Pairs of rows of which the first is the better."""
+    rewards = example.facts.get("candidate_rewards")
+    if rewards is None:
+        return [(0, 1)]
+    numbers = range(len(rewards))
+    return [(a, b) for a in numbers for b in numbers if rewards[a] > rewards[b]]
+
+
+def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in facts.items()}

@@ -1,0 +1,42 @@
+"""Made-up preferences, a reporter that stops a run, and what a run logged: for the tests of training loops."""
+
+import json
+from pathlib import Path
+
+from verigrad.preferences.records import Pair
+from verigrad.training.reporter import Silent
+from verigrad.types import Message
+
+__all__ = ["Stopping", "pairs", "train_metrics"]
+
+CLOCK = {"seconds"}
+
+
+def pairs(count=12):
+    """Chosen answers are of one letter, rejected ones of another; lengths differ either way."""
+    return [
+        Pair(
+            prompt=(Message("user", f"Say {n}."),),
+            chosen="a" * (3 + n % 4) + str(n),
+            rejected="b" * (3 + (n + 2) % 4) + str(n),
+        )
+        for n in range(count)
+    ]
+
+
+def train_metrics(folder):
+    rows = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()]
+    rows = [row for row in rows if row["kind"] == "train"]
+    return [{key: value for key, value in row.items() if key not in CLOCK} for row in rows]
+
+
+class Stopping(Silent):
+    """Raises after so many steps, as a kill would."""
+
+    def __init__(self, after):
+        self.left = after
+
+    def step(self, row):
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt

@@ -1,0 +1,198 @@
+"""Reward models: they learn, score as transformers' own classifier does, resume, and can be trained against."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from loops import Stopping, pairs, train_metrics
+from safetensors.torch import load_file
+from tiny import tiny_tokenizer
+from transformers import AutoModelForSequenceClassification
+
+from verigrad.errors import ConfigError
+from verigrad.models.chat import answer_ids, prompt_ids
+from verigrad.models.scalar import load_scalar
+from verigrad.preferences.records import Ranking, as_rated, write_records
+from verigrad.training.batching import make_batch
+from verigrad.training.config import LoraConfig, OptimConfig, RewardModelConfig, RLConfig, SamplingConfig
+from verigrad.training.reward_model import score_batch, train
+from verigrad.training.rl import train as train_policy
+from verigrad.types import Rollout, Score, Turn
+
+
+@pytest.fixture
+def settings(workshop):
+    records = pairs(20)
+    write_records(workshop / "pairs.jsonl", records)
+    write_records(workshop / "rated.jsonl", as_rated(records))
+    rankings = [
+        Ranking(prompt=r.prompt, completions=(r.rejected, r.chosen + "!", r.chosen), rewards=(0.0, 0.5, 1.0))
+        for r in records
+    ]
+    write_records(workshop / "rankings.jsonl", rankings)
+    return {
+        "run": str(workshop / "rm"),
+        "model": str(workshop / "model"),
+        "data": str(workshop / "pairs.jsonl"),
+        "dtype": "float32",
+        "device": "cpu",
+        "batch_size": 6,
+        "max_length": 128,
+        "held_out_share": 0.25,
+        "optim": OptimConfig(learning_rate=3e-3, warmup_steps=1),
+    }
+
+
+def held_out(folder):
+    return json.loads((Path(folder) / "summary.json").read_text())["held_out"]
+
+
+def classifier_score(model, prompt, answer):
+    tokenizer = tiny_tokenizer()
+    ids = prompt_ids(tokenizer, prompt) + answer_ids(tokenizer, answer)
+    return float(model(torch.tensor([ids])).logits[0, 0].detach())
+
+
+@pytest.mark.parametrize(
+    ("objective", "file"),
+    [("bradley_terry", "pairs"), ("bradley_terry", "rankings"), ("verdict", "rated"), ("regression", "rankings")],
+)
+def test_it_learns_and_is_measured_on_prompts_it_has_not_seen(settings, workshop, objective, file):
+    config = {**settings, "data": f"{workshop}/{file}.jsonl"}
+    folder = train(RewardModelConfig(**config, objective=objective, epochs=10))
+    rows = train_metrics(folder)
+    first = math.log(2) if objective != "regression" else (0.0 + 0.25 + 1.0) / 3
+    assert rows[0]["loss"] == pytest.approx(first, abs=1e-5)  # the head starts at zero
+    found = held_out(folder)
+    assert found["auc"] > 0.9
+    assert found.get("pair_accuracy", 1.0) > 0.95
+    assert abs(found["length_bias"]) <= 1
+
+
+def test_scores_are_the_classifiers(settings):
+    """What `held_out.jsonl` says is what transformers' classifier says of prompt, answer and end token."""
+    folder = train(RewardModelConfig(**settings, epochs=2))
+    model = AutoModelForSequenceClassification.from_pretrained(folder / "model")
+    rows = [json.loads(line) for line in (folder / "held_out.jsonl").read_text().splitlines()]
+    assert len(rows) == 5
+    measured = {tuple(round(score, 4) for score in row["scores"]) for row in rows}
+    everything = {
+        tuple(round(classifier_score(model, pair.prompt, text), 4) for text in (pair.chosen, pair.rejected))
+        for pair in pairs(20)
+    }
+    assert measured <= everything
+
+
+def test_the_second_loss_is_the_slow_one(settings):
+    """One epoch in one batch, twice: AdamW on -log sigmoid(chosen - rejected) + 0.01 (chosen + rejected)^2."""
+    optim = OptimConfig(learning_rate=1e-3, warmup_steps=0, max_grad_norm=1e9)
+    config = RewardModelConfig(**{**settings, "batch_size": 100, "optim": optim}, epochs=2)
+    folder = train(config)
+    numbers = {json.loads(line)["record"] for line in (folder / "held_out.jsonl").read_text().splitlines()}
+    assert len(numbers) == 5
+    unseen = {tuple(row["scores"]) for row in map(json.loads, (folder / "held_out.jsonl").read_text().splitlines())}
+    final = AutoModelForSequenceClassification.from_pretrained(folder / "model")
+
+    def is_unseen(pair):
+        own = [classifier_score(final, pair.prompt, text) for text in (pair.chosen, pair.rejected)]
+        return any(all(abs(a - b) < 1e-4 for a, b in zip(own, other, strict=True)) for other in unseen)
+
+    train_pairs = [pair for pair in pairs(20) if not is_unseen(pair)]
+    assert len(train_pairs) == 15
+    model, tokenizer = load_scalar(settings["model"])
+    groups = [[p for p in model.parameters() if p.ndim >= 2], [p for p in model.parameters() if p.ndim < 2]]
+    optimizer = torch.optim.AdamW(
+        [{"params": group} for group in groups], lr=1e-3, betas=(optim.beta1, optim.beta2), weight_decay=0.0
+    )
+    losses = []
+    for _ in range(2):
+        total = 0.0
+        for pair in train_pairs:
+            good, bad = (
+                model(torch.tensor([prompt_ids(tokenizer, pair.prompt) + answer_ids(tokenizer, text)])).logits[0, 0]
+                for text in (pair.chosen, pair.rejected)
+            )
+            loss = (-torch.nn.functional.logsigmoid(good - bad) + 0.01 * (good + bad) ** 2) / 15
+            loss.backward()
+            total += float(loss.detach())
+        losses.append(total)
+        optimizer.step()
+        optimizer.zero_grad()
+    assert [row["loss"] for row in train_metrics(folder)] == pytest.approx(losses, rel=1e-4)
+
+
+def test_a_stopped_run_goes_on_to_the_same_weights(settings):
+    common = {**settings, "epochs": 3, "checkpoint_every": 2}
+    whole = train(RewardModelConfig(**{**common, "run": settings["run"] + "-whole"}))
+    config = RewardModelConfig(**common)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, reporter=Stopping(3))
+    resumed = train(config, resume=True)
+    assert train_metrics(resumed) == train_metrics(whole)
+    one, other = (load_file(folder / "model" / "model.safetensors") for folder in (whole, resumed))
+    for name in one:
+        assert torch.equal(one[name], other[name])
+
+
+def test_adapters_and_head_train_and_are_saved_merged(settings):
+    config = {**settings, "optim": OptimConfig(learning_rate=2e-2, warmup_steps=1)}
+    folder = train(RewardModelConfig(**config, epochs=10, lora=LoraConfig(rank=4, alpha=8.0)))
+    assert held_out(folder)["pair_accuracy"] > 0.95
+    rows = [json.loads(line) for line in (folder / "held_out.jsonl").read_text().splitlines()]
+    model = AutoModelForSequenceClassification.from_pretrained(folder / "model")
+    everything = [
+        [classifier_score(model, pair.prompt, text) for text in (pair.chosen, pair.rejected)] for pair in pairs(20)
+    ]
+    for row in rows:
+        assert any(row["scores"] == pytest.approx(own, abs=1e-3) for own in everything)
+
+
+def test_rollouts_are_scored_at_the_end_of_their_last_row(settings):
+    folder = train(RewardModelConfig(**settings, epochs=2))
+    model, _ = load_scalar(str(folder / "model"))
+
+    def rollout(prompt, completion):
+        turn = Turn(prompt_ids=prompt, completion_ids=completion, sampler_logprobs=(-1.0,) * len(completion))
+        return Rollout(task_id="t", episode_id="e", group_id="g", turns=(turn,), status="finished", score=Score(0.0))
+
+    texts = [((5, 6, 7), (8, 9)), ((5, 6, 7), (10, 11, 12, 13)), ((20, 21), (22,))]
+    batch = make_batch([[rollout(*text)] for text in texts])
+    found = score_batch(model, batch, token_budget=16, dtype=torch.float32)
+    expected = [float(model(torch.tensor([prompt + completion])).logits[0, 0].detach()) for prompt, completion in texts]
+    assert found.tolist() == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_policy_trained_against_it_raises_its_score(settings, workshop):
+    """The reward model likes a's and not b's; so does the policy in the end. The verdicts are still measured."""
+    folder = train(RewardModelConfig(**settings, epochs=10))
+    config = RLConfig(
+        run=str(workshop / "run"),
+        model=settings["model"],
+        tasks=f"{workshop}/my.py:load",
+        reward=f"{workshop}/my.py:ascii_share",
+        reward_model=str(folder / "model"),
+        steps=25,
+        tasks_per_step=3,
+        group_size=6,
+        dtype="float32",
+        device="cpu",
+        max_length=128,
+        optim=OptimConfig(learning_rate=5e-3, warmup_steps=1),
+        sampling=SamplingConfig(max_tokens=8),
+    )
+    rows = train_metrics(train_policy(config))
+    start, end = (sum(row["proxy_reward"] for row in part) / 3 for part in (rows[:3], rows[-3:]))
+    assert end > start + 0.7
+    assert all(0 <= row["reward"] <= 1 for row in rows)
+
+
+def test_clear_errors(settings, workshop):
+    with pytest.raises(ConfigError, match="data is not set"):
+        RewardModelConfig(run="x")
+    with pytest.raises(ConfigError, match="prompts are in both"):
+        train(RewardModelConfig(**settings, held_out=str(workshop / "rated.jsonl")))
+    write_records(workshop / "one.jsonl", pairs(1))
+    with pytest.raises(ConfigError, match="holds one prompt"):
+        train(RewardModelConfig(**{**settings, "data": str(workshop / "one.jsonl")}))
