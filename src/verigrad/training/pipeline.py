@@ -1,0 +1,157 @@
+"""A pipeline: verigrad commands one after another, each in its own process, resumable at every one.
+
+    [[stage]]
+    name = "sft"
+    command = ["sft", "--tasks", "builtin-easy@1?split=train", "--run", "{run}/sft", "--seed", "{seed}"]
+    makes = "{run}/sft/summary.json"
+
+A stage is done when what it `makes` is there. One that was cut short is started again, with `--resume` where its run
+folder was begun. `{run}` and `{seed}` are the pipeline's; so are further names of its `[values]` table, which
+the command line may change. A process of its own gives every stage its memory back to the next.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from verigrad.errors import ConfigError, RunError
+from verigrad.registry import did_you_mean
+from verigrad.training.reporter import Reporter, Silent
+
+__all__ = ["Pipeline", "PipelineStage", "overview", "read_pipeline", "run_pipeline"]
+
+_RESUMABLE = {"sft", "rl", "preference", "reward-model"}
+
+
+@dataclass(frozen=True)
+class PipelineStage:
+    """One command of a pipeline.
+
+    Attributes:
+        name: for people and the log.
+        command: words after `verigrad`.
+        makes: the file whose presence says that the stage is done.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    makes: Path
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Stages in order, all names filled in, and the folder they share."""
+
+    folder: Path
+    stages: tuple[PipelineStage, ...]
+
+
+def read_pipeline(file: Path, values: Mapping[str, str]) -> Pipeline:
+    """Read a pipeline's TOML file and fill in names; `values` (which must hold `run`) win over the file's own.
+
+    Raises:
+        ConfigError: the file is malformed, a name is unknown, or two stages are called the same.
+    """
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"cannot read the pipeline {file}: {error}") from error
+    own = {key: str(value) for key, value in table.get("values", {}).items()}
+    if unknown := [key for key in values if key not in own and key not in ("run", "seed")]:
+        raise ConfigError(f"{file} has no value {unknown[0]!r}{did_you_mean(unknown[0], [*own, 'run', 'seed'])}")
+    filled = {"seed": "0", **own, **values}
+    rows = table.get("stage", [])
+    if not rows:
+        raise ConfigError(f"{file} has no [[stage]]")
+    stages = tuple(_stage(row, f"{file}, stage {number}", filled) for number, row in enumerate(rows, 1))
+    if len({stage.name for stage in stages}) < len(stages):
+        raise ConfigError(f"{file}: two stages have the same name")
+    return Pipeline(Path(filled["run"]), stages)
+
+
+def _stage(row: Mapping[str, Any], place: str, values: Mapping[str, str]) -> PipelineStage:
+    if set(row) != {"name", "command", "makes"} or not isinstance(row["command"], list):
+        raise ConfigError(f"{place}: wanted name, command (a list of words) and makes; got {', '.join(sorted(row))}")
+    try:
+        command = tuple(str(word).format(**values) for word in row["command"])
+        return PipelineStage(row["name"], command, Path(str(row["makes"]).format(**values)))
+    except (KeyError, IndexError, ValueError) as error:
+        raise ConfigError(f"{place}: cannot fill in {error}; known: {', '.join(values)}") from error
+
+
+def run_pipeline(pipeline: Pipeline, reporter: Reporter | None = None) -> Path:
+    """Run what is not done yet; returns `pipeline.json`, with every stage's time and summary.
+
+    Raises:
+        RunError: a stage failed, or ended without making its file; what is done stays done.
+    """
+    reporter = reporter or Silent()
+    pipeline.folder.mkdir(parents=True, exist_ok=True)
+    record = pipeline.folder / "pipeline.json"
+    known: dict[str, Any] = json.loads(record.read_text())["stages"] if record.exists() else {}
+    for number, stage in enumerate(pipeline.stages, 1):
+        title = f"stage {number} of {len(pipeline.stages)}, {stage.name}"
+        if stage.makes.exists():
+            reporter.message(f"{title}: done before")
+        else:
+            reporter.message(f"{title}: verigrad {' '.join(stage.command)}")
+            seconds = _run_stage(stage)
+            known[stage.name] = {"seconds": known.get(stage.name, {}).get("seconds", 0.0) + seconds}
+        known.setdefault(stage.name, {})["summary"] = _summary(stage)
+        _write(record, known)
+    return record
+
+
+def _run_stage(stage: PipelineStage) -> float:
+    started = time.perf_counter()
+    words = list(stage.command)
+    if words[0] in _RESUMABLE and (stage.makes.parent / "config.toml").exists():
+        words.append("--resume")
+    result = subprocess.run([sys.executable, "-m", "verigrad", *words], env=os.environ, check=False)
+    if result.returncode != 0:
+        raise RunError(
+            f"stage {stage.name!r} failed with exit status {result.returncode}; its own message is above. Mend it and "
+            "run the same command again: what is done is not done twice"
+        )
+    if not stage.makes.exists():
+        raise RunError(f"stage {stage.name!r} ended well but did not make {stage.makes}")
+    return time.perf_counter() - started
+
+
+def _summary(stage: PipelineStage) -> Any:
+    """A training stage's figures; for others the size of what they made."""
+    if stage.makes.name == "summary.json":
+        return json.loads(stage.makes.read_text())
+    if stage.makes.suffix == ".jsonl":
+        return {"rows": sum(1 for line in stage.makes.open(encoding="utf-8") if line.strip())}
+    return None
+
+
+def _write(record: Path, stages: Mapping[str, Any]) -> None:
+    building = record.with_name(f".{record.name}")
+    building.write_text(json.dumps({"stages": stages}, indent=2) + "\n")
+    building.replace(record)
+
+
+def overview(stages: Mapping[str, Any]) -> Sequence[str]:
+    """A line a stage: its time and its own metric."""
+    lines = []
+    for name, row in stages.items():
+        summary = row.get("summary") or {}
+        parts = [f"{row['seconds'] / 60:.1f} min"] if "seconds" in row else []
+        parts += [f"{key} {value:.3g}" for key, value in summary.get("held_out", {}).items()]
+        for split, figures in summary.get("splits", {}).items():
+            before, after = (figures[when]["pass@1"] for when in ("before", "after"))
+            parts.append(f"{split} {before:.1%} -> {after:.1%}")
+        parts += [f"{summary['rows']} rows"] if "rows" in summary else []
+        lines.append(f"{name}: {', '.join(parts)}")
+    return lines

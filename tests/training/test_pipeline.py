@@ -1,0 +1,95 @@
+"""A pipeline does each stage once, goes on after a kill, and says what is wrong with its file."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from verigrad.errors import ConfigError, RunError
+from verigrad.training.pipeline import overview, read_pipeline, run_pipeline
+
+FILE = """
+[values]
+steps = 3
+
+[[stage]]
+name = "rl"
+command = ["rl", "--run", "{{run}}/rl", "--model", "{model}", "--tasks", "{my}:load", "--reward", "{my}:ascii_share",
+    "--dtype", "float32", "--device", "cpu", "--tasks-per-step", "3", "--group-size", "4", "--max-length", "128",
+    "--sampling.max-tokens", "8", "--steps", "{{steps}}", "--checkpoint-every", "1", "--seed", "{{seed}}"]
+makes = "{{run}}/rl/summary.json"
+
+[[stage]]
+name = "again"
+command = ["rl", "--run", "{{run}}/again", "--model", "{{run}}/rl/model", "--tasks", "{my}:load",
+    "--reward", "{my}:ascii_share", "--dtype", "float32", "--device", "cpu", "--tasks-per-step", "3",
+    "--group-size", "4", "--max-length", "128", "--sampling.max-tokens", "8", "--steps", "2"]
+makes = "{{run}}/again/summary.json"
+"""
+
+
+@pytest.fixture
+def file(workshop):
+    path = workshop / "two.toml"
+    path.write_text(FILE.format(model=workshop / "model", my=workshop / "my.py"))
+    return path
+
+
+def test_stages_run_once_and_in_order(file, workshop):
+    stages = read_pipeline(file, {"run": str(workshop / "p"), "steps": "1"})
+    record = json.loads(run_pipeline(stages).read_text())["stages"]
+    assert list(record) == ["rl", "again"]
+    assert record["rl"]["summary"]["steps"] == 1 and record["again"]["summary"]["steps"] == 2
+    written = {stage.makes: stage.makes.stat().st_mtime_ns for stage in stages.stages}
+    run_pipeline(stages)
+    assert written == {path: path.stat().st_mtime_ns for path in written}
+    assert [line.split(":")[0] for line in overview(record)] == ["rl", "again"]
+
+
+def test_a_killed_pipeline_goes_on_inside_its_stage(file, workshop):
+    words = [sys.executable, "-m", "verigrad", "pipeline", str(file), "--run", str(workshop / "p"), "--steps", "40"]
+    checkpoints = workshop / "p" / "rl" / "checkpoints"
+    with subprocess.Popen(words, start_new_session=True, stdout=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 120
+        while not list(checkpoints.glob("step-000003")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGKILL)
+    assert not (workshop / "p" / "rl" / "summary.json").exists()
+    done = subprocess.run(words, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "resumed after step" in done.stdout + done.stderr
+    rows = [json.loads(line) for line in (workshop / "p" / "rl" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == list(range(1, 41))
+
+
+def test_a_stage_that_fails_stops_the_pipeline(workshop):
+    path = workshop / "bad.toml"
+    path.write_text('[[stage]]\nname = "x"\ncommand = ["eval", "--tasks", "nothing"]\nmakes = "{run}/x"\n')
+    with pytest.raises(RunError, match=r"stage 'x' failed with exit status 1"):
+        run_pipeline(read_pipeline(path, {"run": str(workshop / "p")}))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r"has no \[\[stage\]\]"),
+        ('[[stage]]\nname = "x"\nmakes = "y"\n', "wanted name, command"),
+        ('[[stage]]\nname = "x"\ncommand = ["sft", "{modle}"]\nmakes = "y"\n', "cannot fill in 'modle'"),
+        ('[[stage]]\nname = "x"\ncommand = ["sft"]\nmakes = "y"\n' * 2, "two stages have the same name"),
+        ("stage = [", "cannot read the pipeline"),
+    ],
+)
+def test_a_malformed_file_is_explained(workshop, text, message):
+    path = workshop / "bad.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        read_pipeline(path, {"run": "r"})
+
+
+def test_an_unknown_value_is_refused(file):
+    with pytest.raises(ConfigError, match="has no value 'stepps'"):
+        read_pipeline(file, {"run": "r", "stepps": "2"})
