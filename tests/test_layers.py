@@ -7,7 +7,8 @@ SOURCE = Path(__file__).parents[1] / "src" / "verigrad"
 
 # Highest first; parts on one line never import each other.
 LAYERS = [
-    {"cli", "__main__"},
+    {"__main__"},
+    {"cli"},
     {"training", "serving", "ui"},
     {"evaluation", "preferences"},
     {"rollout"},
@@ -16,12 +17,13 @@ LAYERS = [
     {"engines"},
     {"algorithms", "sandbox", "models", "tasks"},
     {"settings"},
-    {"types", "registry"},
+    {"types", "registry", "jsonl"},
     {"errors", "paths", "seeds", "values"},
 ]
 HEIGHT = {part: len(LAYERS) - depth for depth, layer in enumerate(LAYERS) for part in layer}
 HEIGHT["verigrad"] = HEIGHT["types"]  # the package itself names the types again
-NO_TORCH = {"paths", "preferences", "settings", "seeds", "sandbox", "tasks", "types", "errors", "registry", "values"}
+NO_TORCH = {"paths", "settings", "seeds", "sandbox", "tasks", "types", "errors", "registry", "values"}
+NO_TORCH |= {"jsonl", "preferences"}
 STANDALONE = {"algorithms": "torch", "values": None}
 
 

@@ -165,7 +165,7 @@ def test_what_is_wrong_is_named_with_file_line_and_field(tmp_path, row, says):
 def test_a_file_that_is_missing_empty_or_no_text(tmp_path):
     with pytest.raises(ConfigError, match=r"cannot read .*absent\.jsonl"):
         read_records(tmp_path / "absent.jsonl")
-    with pytest.raises(DataError, match="holds no record; wanted lines such as"):
+    with pytest.raises(DataError, match="holds no row; wanted a JSON object a line"):
         read_records(written(tmp_path, "", ""))
     (tmp_path / "bytes.jsonl").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DataError, match="is not UTF-8 text"):

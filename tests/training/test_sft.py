@@ -5,7 +5,7 @@ import json
 import pytest
 from tiny import tiny_tokenizer
 
-from verigrad.errors import ConfigError, TaskError
+from verigrad.errors import ConfigError, DataError
 from verigrad.training.config import OptimConfig, SamplingConfig, SFTConfig
 from verigrad.training.sft import Demonstration, demonstration_rows, read_demonstrations, train
 from verigrad.types import Message
@@ -59,11 +59,11 @@ def test_long_demonstrations_are_left_out(sft_settings, workshop):
     [
         ("not json", "data.jsonl:2"),
         ('{"prompt": "x"}', "completion"),
-        ('{"messages": [{"role": "user", "content": "x"}]}', "wanted 'assistant'"),
+        ('{"messages": [{"role": "user", "content": "x"}]}', "does not end with the assistant"),
     ],
 )
 def test_a_malformed_row_is_named(tmp_path, line, says):
     file = tmp_path / "data.jsonl"
     file.write_text('{"prompt": "a", "completion": "b"}\n' + line + "\n")
-    with pytest.raises(TaskError, match=says):
+    with pytest.raises(DataError, match=says):
         read_demonstrations(file)

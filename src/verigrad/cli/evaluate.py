@@ -160,9 +160,9 @@ def _print_result(rows: Sequence[Mapping[str, Any]], ks: Sequence[int], against:
     counts = Counter(row["status"] for row in rows)
     print("  ".join(f"{status} {count}" for status, count in counts.most_common()))
     if against is not None:
-        from verigrad.cli.judge import read_jsonl
+        from verigrad.jsonl import read_rows
 
-        change = paired_difference(results_by_task(read_jsonl(against)), results)
+        change = paired_difference(results_by_task(row for _, row in read_rows(against)), results)
         print(
             f"against {against}: {change.value:+.1%} [{change.low:+.1%}, {change.high:+.1%}] (paired bootstrap, 95 %)"
         )

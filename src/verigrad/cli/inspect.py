@@ -12,8 +12,8 @@ from rich.markup import escape
 from rich.syntax import Syntax
 from rich.table import Table
 
-from verigrad.cli.judge import read_jsonl
 from verigrad.errors import ConfigError
+from verigrad.jsonl import read_rows
 
 __all__ = ["inspect"]
 
@@ -44,7 +44,7 @@ def inspect(argv: list[str]) -> int:
 
 
 def _print_run(console: Console, run: Path) -> None:
-    rows = read_jsonl(run / "metrics.jsonl")
+    rows = [row for _, row in read_rows(run / "metrics.jsonl")]
     train = [row for row in rows if row.get("kind") == "train"]
     table = Table(title=f"{run}: {len(train)} steps")
     for name in _COLUMNS:
@@ -73,7 +73,7 @@ def _print_rollouts(console: Console, run: Path, step: int, status: str | None, 
     if not file.exists():
         kept = sorted(int(path.stem.removeprefix("step-")) for path in (run / "rollouts").glob("step-*.jsonl"))
         raise ConfigError(f"no rollouts of step {step} were kept; there are steps {kept[:3]} ... {kept[-3:]}")
-    rows = [row for row in read_jsonl(file) if status in (None, row["status"])]
+    rows = [row for _, row in read_rows(file) if status in (None, row["status"])]
     for row in rows[:most]:
         _print_rollout(console, row)
     console.print(f"{min(most, len(rows))} of {len(rows)} rollouts of step {step} shown")

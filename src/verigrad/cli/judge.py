@@ -10,11 +10,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from verigrad.errors import ConfigError
 from verigrad.evaluation.sources import load_source
+from verigrad.jsonl import read_rows
 from verigrad.tasks.base import TaskSet
 
-__all__ = ["judge", "read_jsonl"]
+__all__ = ["judge"]
 
 
 def judge(argv: list[str]) -> int:
@@ -26,7 +26,7 @@ def judge(argv: list[str]) -> int:
     parser.add_argument("--workers", type=int, default=2, help="programs at once")
     options = parser.parse_args(argv)
     tasks = load_source(options.tasks)
-    rows = _gold_rows(tasks) if str(options.input) == "-" else read_jsonl(options.input)
+    rows = _gold_rows(tasks) if str(options.input) == "-" else [row for _, row in read_rows(options.input)]
     verdicts = asyncio.run(_judge(tasks, rows, options.workers))
     _write_jsonl(options.output, verdicts)
     counts = Counter(row["status"] for row in verdicts)
@@ -58,29 +58,6 @@ async def _judge(tasks: TaskSet, rows: list[dict[str, Any]], workers: int) -> li
 
 def _gold_rows(tasks: TaskSet) -> list[dict[str, Any]]:
     return [{"task_id": task.id, "program": tasks.oracle(task).gold or ""} for task in tasks.tasks]
-
-
-def read_jsonl(file: Path) -> list[dict[str, Any]]:
-    """Rows of a JSONL file.
-
-    Raises:
-        ConfigError: the file cannot be read, or a line is not a JSON object; says which.
-    """
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise ConfigError(f"cannot read {file}: {error}") from error
-    rows = []
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise ConfigError(f"{file}:{number}: not JSON: {error}") from error
-            if not isinstance(row, dict):
-                raise ConfigError(f"{file}:{number}: wanted an object, got {type(row).__name__}")
-            rows.append(row)
-    return rows
 
 
 def _write_jsonl(file: Path, rows: list[dict[str, Any]]) -> None:

@@ -26,9 +26,10 @@ _SHOWN = 3
 
 def mine(argv: list[str]) -> int:
     """Make preference pairs or demonstrations from judged samples; exit status 1 where there are none to make."""
+    from verigrad.jsonl import read_rows
     from verigrad.preferences.mining import MINERS, from_rows
     from verigrad.preferences.mining import mine as mine_task
-    from verigrad.preferences.records import read_rows, write_records
+    from verigrad.preferences.records import write_records
 
     parser = argparse.ArgumentParser(prog="verigrad mine", description=mine.__doc__)
     parser.add_argument("samples", nargs="+", type=Path, help="files of eval --samples, or RUN/rollouts/*.jsonl")
@@ -144,8 +145,8 @@ def _lengths(records: Sequence[Record]) -> str:
 
 def convert(argv: list[str]) -> int:
     """Read preferences in any known format and write them in another."""
+    from verigrad.jsonl import read_rows, write_rows
     from verigrad.preferences.formats import FORMATS, detect, export_rows, import_rows
-    from verigrad.preferences.records import read_rows, write_rows
 
     formats = "\n".join(f"  {name:<14}{known.summary}" for name, known in FORMATS.items())
     parser = argparse.ArgumentParser(

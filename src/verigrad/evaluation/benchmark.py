@@ -67,6 +67,7 @@ def _row(task: Task, number: int, rollout: Rollout) -> dict[str, Any]:
         "passed": verdict.num_passed if verdict else 0,
         "total": len(verdict.results) if verdict else 0,
         "results": results,
+        "cpu_ms": verdict.cpu_ms if verdict else 0.0,
         "level": verdict.level if verdict else "none",
         "violations": list(verdict.violations) if verdict else [],
         "error": rollout.error or (verdict.error if verdict else ""),

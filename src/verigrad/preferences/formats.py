@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from verigrad.errors import DataError
+from verigrad.jsonl import read_rows, write_rows
 from verigrad.preferences.records import (
     Pair,
     Prompt,
@@ -20,9 +21,7 @@ from verigrad.preferences.records import (
     as_pairs,
     as_rated,
     parse_record,
-    read_rows,
     record_row,
-    write_rows,
 )
 from verigrad.registry import resolve
 from verigrad.types import Message

@@ -19,7 +19,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-from verigrad.errors import ConfigError, DataError
+from verigrad.errors import DataError
+from verigrad.jsonl import read_rows, write_rows
 from verigrad.types import Message
 
 __all__ = [
@@ -32,11 +33,10 @@ __all__ = [
     "as_rankings",
     "as_rated",
     "parse_record",
+    "prompt_and_answer",
     "read_records",
-    "read_rows",
     "record_row",
     "write_records",
-    "write_rows",
 ]
 
 Prompt = tuple[Message, ...]
@@ -100,36 +100,6 @@ def read_records(file: Path) -> list[Record]:
 _EXAMPLE = '{"prompt": "...", "chosen": "...", "rejected": "..."}'
 
 
-def read_rows(file: Path) -> list[tuple[str, dict[str, Any]]]:
-    """`(file:line, row)` for every line of a JSONL file that is not blank.
-
-    Raises:
-        ConfigError: the file cannot be read.
-        DataError: it is no UTF-8 text, a line is no JSON object, or there is none.
-    """
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ConfigError(f"cannot read {file}: {error}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{file} is not UTF-8 text: {error}") from error
-    # Only line feeds end a line: JSON strings may hold U+2028 and others that `splitlines` also splits at.
-    lines = [(f"{file}:{number}", line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
-    if not lines:
-        raise DataError(f"{file} holds no record; wanted lines such as {_EXAMPLE}")
-    return [(place, _object(line, place)) for place, line in lines]
-
-
-def _object(line: str, place: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{place}: not JSON ({error}); wanted a line such as {_EXAMPLE}") from error
-    if not isinstance(row, dict):
-        raise DataError(f"{place}: {_show(row)} is not an object; wanted a line such as {_EXAMPLE}")
-    return row
-
-
 def parse_record(row: Mapping[str, Any], place: str) -> Record:
     """The record that a JSON object says; `place` begins the messages.
 
@@ -145,7 +115,7 @@ def parse_record(row: Mapping[str, Any], place: str) -> Record:
     if "completions" in row:
         return _ranking(row, meta, place)
     if "completion" in row:
-        prompt, answer = _prompt_and_answer(row, "completion", row["completion"], place)
+        prompt, answer = prompt_and_answer(row, "completion", row["completion"], place)
         return Rated(prompt=prompt, completion=answer, desirable=_typed(row, "label", bool, place), meta=meta)
     raise DataError(
         f"{place}: has {', '.join(map(repr, row)) or 'no field'}; wanted chosen and rejected, or completion and label, "
@@ -157,8 +127,8 @@ def _pair(row: Mapping[str, Any], meta: Mapping[str, Any], place: str) -> Pair:
     for name in ("chosen", "rejected"):
         if name not in row:
             raise DataError(f"{place}: {name} is missing")
-    prompt, chosen = _prompt_and_answer(row, "chosen", row["chosen"], place)
-    other, rejected = _prompt_and_answer(row, "rejected", row["rejected"], place)
+    prompt, chosen = prompt_and_answer(row, "chosen", row["chosen"], place)
+    other, rejected = prompt_and_answer(row, "rejected", row["rejected"], place)
     if prompt != other:
         raise DataError(f"{place}: chosen and rejected do not continue the same prompt")
     if chosen == rejected:
@@ -175,13 +145,13 @@ def _ranking(row: Mapping[str, Any], meta: Mapping[str, Any], place: str) -> Ran
     if len(answers) != len(rewards) or len(answers) < 2:
         raise DataError(f"{place}: {len(answers)} completions and {len(rewards)} rewards; wanted as many, two or more")
     numbers = tuple(_number(reward, f"rewards[{number}]", place) for number, reward in enumerate(rewards))
-    parts = [_prompt_and_answer(row, f"completions[{number}]", answer, place) for number, answer in enumerate(answers)]
+    parts = [prompt_and_answer(row, f"completions[{number}]", answer, place) for number, answer in enumerate(answers)]
     if len({prompt for prompt, _ in parts}) > 1:
         raise DataError(f"{place}: completions do not all continue the same prompt")
     return Ranking(prompt=parts[0][0], completions=tuple(answer for _, answer in parts), rewards=numbers, meta=meta)
 
 
-def _prompt_and_answer(row: Mapping[str, Any], name: str, value: Any, place: str) -> tuple[Prompt, str]:
+def prompt_and_answer(row: Mapping[str, Any], name: str, value: Any, place: str) -> tuple[Prompt, str]:
     """The prompt and the answer `value` of field `name`, which may be a conversation that holds both."""
     before: Prompt = ()
     if isinstance(value, list):
@@ -281,30 +251,6 @@ def write_records(file: Path, records: Iterable[Record]) -> None:
     for number, row in enumerate(rows, 1):
         parse_record(row, f"record {number}")
     write_rows(file, rows)
-
-
-def write_rows(file: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write JSON objects, one a line, whole or not at all.
-
-    Raises:
-        ConfigError: the file cannot be written.
-        DataError: a row holds what JSON cannot say.
-    """
-    text = "".join(_line(row, f"row {number}") for number, row in enumerate(rows, 1))
-    building = file.with_name(f".{file.name}.part")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        building.write_text(text, encoding="utf-8")
-        building.replace(file)
-    except OSError as error:
-        raise ConfigError(f"cannot write {file}: {error}") from error
-
-
-def _line(row: Mapping[str, Any], place: str) -> str:
-    try:
-        return json.dumps(row, allow_nan=False) + "\n"
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{place} cannot be written as JSON: {error}") from error
 
 
 def as_pairs(records: Iterable[Record]) -> list[Pair]:

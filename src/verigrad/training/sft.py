@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -15,12 +14,14 @@ import torch
 
 from verigrad.algorithms.reductions import token_mean
 from verigrad.algorithms.supervised import cross_entropy
-from verigrad.errors import ConfigError, TaskError
+from verigrad.errors import ConfigError
 from verigrad.evaluation.sources import load_source
+from verigrad.jsonl import read_rows
 from verigrad.models.base import Batch
 from verigrad.models.causal import score_pack
 from verigrad.models.chat import answer_ids, prompt_ids
 from verigrad.models.packing import pack_views
+from verigrad.preferences.records import prompt_and_answer
 from verigrad.seeds import derive_seed
 from verigrad.tasks.base import TaskSet
 from verigrad.training.batching import rows_batch
@@ -49,7 +50,7 @@ def train(config: SFTConfig, *, resume: bool = False, reporter: Reporter | None 
     Raises:
         ConfigError: settings contradict each other, or no demonstration fits `max_length`.
         RunError: the run folder cannot be used.
-        TaskError: a demonstration file is malformed.
+        DataError: a demonstration file is malformed.
     """
     reporter = reporter or Silent()
     tasks = load_source(config.tasks) if config.tasks else None
@@ -110,31 +111,19 @@ def gold_demonstrations(tasks: TaskSet) -> list[Demonstration]:
 def read_demonstrations(file: Path) -> list[Demonstration]:
     """Read JSONL rows `{"prompt", "completion"}` or `{"messages": [{"role", "content"}, ...]}` (assistant last).
 
+    A prompt is text or a list of messages; an answer marked `"label": false` is left out.
+
     Raises:
         ConfigError: the file cannot be read.
-        TaskError: a row is malformed, with its line number.
+        DataError: a row is malformed; names file, line and field.
     """
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise ConfigError(f"cannot read demonstrations from {file}: {error}") from error
-    return [_demonstration(line, f"{file}:{number}") for number, line in enumerate(lines, 1) if line.strip()]
-
-
-def _demonstration(line: str, place: str) -> Demonstration:
-    try:
-        row: dict[str, Any] = json.loads(line)
-        if "messages" in row:
-            messages = tuple(Message(message["role"], message["content"]) for message in row["messages"])
-            if messages[-1].role != "assistant":
-                raise ValueError(f"the last message is of role {messages[-1].role!r}, wanted 'assistant'")
-            return Demonstration(messages[:-1], messages[-1].content)
-        return Demonstration((Message("user", row["prompt"]),), row["completion"])
-    except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise TaskError(
-            f"{place}: {error!r}; wanted an object with prompt and completion, or with messages that end in the "
-            "assistant's"
-        ) from error
+    found = []
+    for place, row in read_rows(file):
+        name = "messages" if "messages" in row else "completion"
+        prompt, answer = prompt_and_answer(row, name, row.get(name), place)
+        if row.get("label", True):
+            found.append(Demonstration(prompt, answer))
+    return found
 
 
 def demonstration_rows(
