@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -79,7 +80,8 @@ def _open_engine(options: argparse.Namespace) -> tuple[Any, Any]:
     if options.engine == "openai":
         if not options.base_url:
             raise ConfigError("--engine openai needs --base-url, such as http://localhost:8000/v1")
-        return make(base_url=options.base_url, model=options.model), None
+        key = os.environ.get("OPENAI_API_KEY") or None
+        return make(base_url=options.base_url, model=options.model, api_key=key), None
     if options.engine == "vllm":
         from transformers import AutoTokenizer
 

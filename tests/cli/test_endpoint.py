@@ -1,0 +1,40 @@
+"""`verigrad sample --engine openai` against a loopback endpoint."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+from verigrad.cli.main import main
+
+
+class Endpoint(BaseHTTPRequestHandler):
+    """Answers every chat request with one program and notes who asked."""
+
+    asked: list[str | None] = []
+
+    def do_POST(self):
+        self.asked.append(self.headers["Authorization"])
+        self.rfile.read(int(self.headers["Content-Length"]))
+        choice = {"message": {"content": "print(1)"}, "finish_reason": "stop"}
+        body = json.dumps({"choices": [choice], "usage": {"completion_tokens": 3}}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_the_key_of_the_environment_is_sent(monkeypatch, capsys):
+    """The help promises it."""
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    server = HTTPServer(("127.0.0.1", 0), Endpoint)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        address = f"http://127.0.0.1:{server.server_port}/v1"
+        assert main(["sample", "say one", "--engine", "openai", "--base-url", address, "--model", "m"]) == 0
+    finally:
+        server.shutdown()
+    assert Endpoint.asked == ["Bearer secret"]
+    assert "print(1)" in capsys.readouterr().out
