@@ -36,5 +36,6 @@ def test_the_key_of_the_environment_is_sent(monkeypatch, capsys):
         assert main(["sample", "say one", "--engine", "openai", "--base-url", address, "--model", "m"]) == 0
     finally:
         server.shutdown()
+        server.server_close()
     assert Endpoint.asked == ["Bearer secret"]
     assert "print(1)" in capsys.readouterr().out

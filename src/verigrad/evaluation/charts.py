@@ -14,10 +14,13 @@ from html import escape
 from verigrad.evaluation.pass_at_k import Estimate
 
 __all__ = [
+    "COLOURS",
     "NOISY",
+    "GainRow",
     "IntervalRow",
     "Series",
     "format_value",
+    "gain_chart",
     "interval_chart",
     "legend",
     "line_chart",
@@ -30,6 +33,7 @@ __all__ = [
 _WIDTH, _HEIGHT = 380, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 10, 40
 _MAX_HOVER_POINTS = 150
+COLOURS = tuple(f"c{number}" for number in range(1, 9))
 NOISY = 20  # points from which on a line is drawn with its running mean
 
 
@@ -40,7 +44,7 @@ class Series:
     Attributes:
         label: for the legend and the hover text.
         points: (x, y) in order of x.
-        colour: CSS class, `c1` to `c3`.
+        colour: CSS class, one of `COLOURS`.
         band: (x, low, high), drawn behind the line.
     """
 
@@ -57,6 +61,27 @@ class IntervalRow:
     label: str
     before: Estimate | None
     after: Estimate | None
+
+
+@dataclass(frozen=True)
+class GainRow:
+    """One line of a gain chart.
+
+    Attributes:
+        label: of the line.
+        value: the gain, a difference of shares.
+        inner: ends of its interval.
+        outer: ends of a wider one, drawn thin; None for none.
+        dots: single gains behind the value.
+        colour: CSS class, one of `COLOURS`.
+    """
+
+    label: str
+    value: float
+    inner: tuple[float, float]
+    outer: tuple[float, float] | None = None
+    dots: Sequence[float] = ()
+    colour: str = "c1"
 
 
 def percent(share: float, digits: int = 1) -> str:
@@ -250,6 +275,49 @@ def _interval_row(row: IntervalRow, top: float) -> str:
     return (
         f'<div class="ivrow"><span class="ivlabel">{label}</span><svg height="34">{grid}{marks}</svg>'
         f'<span class="ivnum">{numbers[0]} → <b>{numbers[1]}</b></span></div>'
+    )
+
+
+def gain_chart(rows: Sequence[GainRow]) -> str:
+    """Rows of dots with their intervals on one axis in percentage points, with a line at no gain."""
+    ends = [0.0, *(end for row in rows for end in (*row.inner, *(row.outer or ()), *row.dots))]
+    ticks = nice_ticks(min(ends), max(ends), 5)
+    places = {tick: 100 * (tick - ticks[0]) / (ticks[-1] - ticks[0]) for tick in ticks}
+    grid = "".join(
+        f'<line class="{"zero" if tick == 0 else "grid"}" x1="{x:.2f}%" x2="{x:.2f}%" y1="0" y2="34"/>'
+        for tick, x in places.items()
+    )
+    last = len(ticks) - 1
+    labels = "".join(
+        f'<text x="{x:.2f}%" y="12" class="{"start" if i == 0 else "end" if i == last else "mid"}">{points(tick)}</text>'
+        for i, (tick, x) in enumerate(places.items())
+    )
+    lines = "".join(_gain_row(row, grid, ticks[0], ticks[-1]) for row in rows)
+    axis = f'<div class="ivrow ivaxis"><span></span><svg height="16">{labels}</svg><span></span></div>'
+    return f'<div class="intervals">{lines}{axis}</div>'
+
+
+def _gain_row(row: GainRow, grid: str, low: float, high: float) -> str:
+    def x(value: float) -> str:
+        return f"{100 * (value - low) / (high - low):.2f}%"
+
+    def whisker(ends: tuple[float, float], css: str) -> str:
+        return f'<line class="{css}" x1="{x(ends[0])}" x2="{x(ends[1])}" y1="17" y2="17"/>'
+
+    inner = f"[{points(row.inner[0])}, {points(row.inner[1])}]"
+    text = f"{row.label}: {points(row.value)} points, 95 % over tasks {inner}"
+    outer = ""
+    if row.outer is not None:
+        outer = whisker(row.outer, "outer")
+        text += f", over tasks and seeds [{points(row.outer[0])}, {points(row.outer[1])}]"
+    dots = "".join(f'<circle class="single" cx="{x(dot)}" cy="28" r="2.5"/>' for dot in row.dots)
+    marks = (
+        f'<g class="gain {row.colour}"><title>{escape(text)}</title>{outer}{whisker(row.inner, "inner")}{dots}'
+        f'<circle cx="{x(row.value)}" cy="17" r="5"/></g>'
+    )
+    return (
+        f'<div class="ivrow"><span class="ivlabel">{escape(row.label)}</span><svg height="34">{grid}{marks}</svg>'
+        f'<span class="ivnum"><b>{points(row.value)}</b> {inner}</span></div>'
     )
 
 

@@ -8,20 +8,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from verigrad.evaluation.charts import COLOURS
+
 __all__ = ["STATUSES", "STYLE", "details", "page", "pre", "section", "table"]
 
 STYLE = """
 :root { color-scheme: light dark;
   --bg: #f6f7f9; --card: #ffffff; --ink: #1b2330; --muted: #5f6b7d; --line: #e3e7ed; --code: #f3f5f8;
   --before: #8b95a5; --after: #2563eb; --good: #15803d; --bad: #c2410c;
-  --c1: #2563eb; --c2: #d97706; --c3: #0d9488;
+  --c1: #2563eb; --c2: #d97706; --c3: #0d9488; --c4: #c026d3; --c5: #64748b; --c6: #65a30d; --c7: #e11d48; --c8: #7c3aed;
   --passed: #22a35a; --failed: #ee8a4a; --exception: #e0587a; --timeout: #9067d6; --memory: #5b6fd8;
   --output_limit: #38a3c4; --crashed: #8c5a3a; --violation: #b91c1c; --nondeterministic: #9a9a3d;
   --syntax_error: #d9b23c; --no_entry_point: #64809c; --no_code: #a3acb9; --error: #d4d8de; }
 @media (prefers-color-scheme: dark) { :root {
   --bg: #10141b; --card: #181e28; --ink: #e6eaf1; --muted: #98a4b6; --line: #2a3240; --code: #11161e;
   --before: #8b97a8; --after: #6ea2ff; --good: #4ade80; --bad: #fb923c;
-  --c1: #6ea2ff; --c2: #fbbf24; --c3: #2dd4bf; } }
+  --c1: #6ea2ff; --c2: #fbbf24; --c3: #2dd4bf; --c4: #e879f9; --c5: #a3b1c6; --c6: #a3e635; --c7: #fb7185; --c8: #a78bfa;
+  } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--bg); color: var(--ink); overflow-wrap: break-word;
   font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; }
@@ -47,11 +50,7 @@ svg text { font-size: 11px; fill: var(--muted); font-variant-numeric: tabular-nu
 .curve { fill: none; stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
 .curve.raw { stroke-width: 1; opacity: .35; }
 .hover { fill: transparent; } .hover:hover { fill: var(--ink); opacity: .35; }
-.curve.c1 { stroke: var(--c1); } .curve.c2 { stroke: var(--c2); } .curve.c3 { stroke: var(--c3); }
-.dot.c1, .key.c1 { fill: var(--c1); background: var(--c1); }
-.dot.c2, .key.c2 { fill: var(--c2); background: var(--c2); }
-.dot.c3, .key.c3 { fill: var(--c3); background: var(--c3); } .band { opacity: .15; stroke: none; }
-.band.c1 { fill: var(--c1); } .band.c2 { fill: var(--c2); } .band.c3 { fill: var(--c3); }
+.band { opacity: .15; stroke: none; }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 14px; font-size: 12.5px; color: var(--muted); margin: 4px 0; }
 .key { display: inline-block; width: 10px; height: 10px; border-radius: 3px; margin-right: 5px; vertical-align: -1px; }
 .key.before { background: var(--before); } .key.after { background: var(--after); }
@@ -62,7 +61,9 @@ svg text { font-size: 11px; fill: var(--muted); font-variant-numeric: tabular-nu
 .ivlabel small { display: block; }
 .ivnum { font-size: 13px; text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .before { stroke: var(--before); fill: var(--before); } .after { stroke: var(--after); fill: var(--after); }
-.whisker { stroke-width: 2; }
+.whisker { stroke-width: 2; } .zero { stroke: var(--muted); stroke-width: 1.5; }
+.inner { stroke-width: 4; stroke-linecap: round; } .outer { stroke-width: 1.25; }
+.single { fill: none; stroke-width: 1.25; }
 .plain .ivrow { display: block; border: 0; } .plain .ivrow span { display: none; }
 .stack { border-radius: 6px; overflow: hidden; } .bars { display: grid; grid-template-columns: 56px 1fr; gap: 8px 10px;
   align-items: center; font-size: 13px; margin: 8px 0; }
@@ -106,6 +107,13 @@ STATUSES = (
 )
 _STATUS_STYLE = "\n".join(f".s-{name} {{ fill: var(--{name}); background: var(--{name}); }}" for name in STATUSES)
 
+_COLOUR_STYLE = "\n".join(
+    f".curve.{name}, .gain.{name} {{ stroke: var(--{name}); }}\n"
+    f".dot.{name}, .key.{name}, .band.{name}, .gain.{name} {{ fill: var(--{name}); }}\n"
+    f".key.{name} {{ background: var(--{name}); }}"
+    for name in COLOURS
+)
+
 
 def page(title: str, body: str) -> str:
     """The whole document around `body`, which is HTML."""
@@ -113,7 +121,7 @@ def page(title: str, body: str) -> str:
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-        f"<title>{escape(title)}</title>\n<style>{STYLE}{_STATUS_STYLE}\n</style>\n</head>\n"
+        f"<title>{escape(title)}</title>\n<style>{STYLE}{_STATUS_STYLE}\n{_COLOUR_STYLE}\n</style>\n</head>\n"
         f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
     )
 
