@@ -13,7 +13,7 @@ __all__ = ["pipeline"]
 _USAGE = """usage: verigrad pipeline FILE [--run FOLDER] [--seed N] [--key value ...] [--dry-run]
 
 Runs the commands of a TOML file one after another; see docs/pipelines.md. The same command again goes on where
-it stopped: a stage is done when what it makes is there.
+it stopped; no stage is done twice.
 
   --run        the folder that the stages share (default: runs/ and the file's name)
   --seed       of every stage (default: 0)

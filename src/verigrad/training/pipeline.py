@@ -5,8 +5,8 @@
     command = ["sft", "--tasks", "builtin-easy@1?split=train", "--run", "{run}/sft", "--seed", "{seed}"]
     makes = "{run}/sft/summary.json"
 
-A stage is done when what it `makes` is there. One that was cut short is started again, with `--resume` where its run
-folder was begun. `{run}` and `{seed}` are the pipeline's; so are further names of its `[values]` table, which
+A stage is done when its command ended well and what it `makes` is there. One that was cut short is started again, with
+`--resume` where its run folder was begun. `{run}` and `{seed}` are the pipeline's; so are further names of its `[values]` table, which
 the command line may change. A process of its own gives every stage its memory back to the next.
 """
 
@@ -39,7 +39,7 @@ class PipelineStage:
     Attributes:
         name: for people and the log.
         command: words after `verigrad`.
-        makes: the file whose presence says that the stage is done.
+        makes: the file it leaves; without it the stage is not done.
     """
 
     name: str
@@ -100,13 +100,12 @@ def run_pipeline(pipeline: Pipeline, reporter: Reporter | None = None) -> Path:
     known: dict[str, Any] = json.loads(record.read_text())["stages"] if record.exists() else {}
     for number, stage in enumerate(pipeline.stages, 1):
         title = f"stage {number} of {len(pipeline.stages)}, {stage.name}"
-        if stage.makes.exists():
+        if stage.name in known and stage.makes.exists():
             reporter.message(f"{title}: done before")
-        else:
-            reporter.message(f"{title}: verigrad {' '.join(stage.command)}")
-            seconds = _run_stage(stage)
-            known[stage.name] = {"seconds": known.get(stage.name, {}).get("seconds", 0.0) + seconds}
-        known.setdefault(stage.name, {})["summary"] = _summary(stage)
+            continue
+        reporter.message(f"{title}: verigrad {' '.join(stage.command)}")
+        seconds = _run_stage(stage)
+        known[stage.name] = {"seconds": seconds, "summary": _summary(stage)}
         _write(record, known)
     return record
 
@@ -147,7 +146,7 @@ def overview(stages: Mapping[str, Any]) -> Sequence[str]:
     lines = []
     for name, row in stages.items():
         summary = row.get("summary") or {}
-        parts = [f"{row['seconds'] / 60:.1f} min"] if "seconds" in row else []
+        parts = [f"{row['seconds'] / 60:.1f} min"]
         parts += [f"{key} {value:.3g}" for key, value in summary.get("held_out", {}).items()]
         for split, figures in summary.get("splits", {}).items():
             before, after = (figures[when]["pass@1"] for when in ("before", "after"))
