@@ -289,7 +289,8 @@ def gain_chart(rows: Sequence[GainRow]) -> str:
     )
     last = len(ticks) - 1
     labels = "".join(
-        f'<text x="{x:.2f}%" y="12" class="{"start" if i == 0 else "end" if i == last else "mid"}">{points(tick)}</text>'
+        f'<text x="{x:.2f}%" y="12" class="{"start" if i == 0 else "end" if i == last else "mid"}">'
+        f"{points(tick)}</text>"
         for i, (tick, x) in enumerate(places.items())
     )
     lines = "".join(_gain_row(row, grid, ticks[0], ticks[-1]) for row in rows)

@@ -16,15 +16,16 @@ STYLE = """
 :root { color-scheme: light dark;
   --bg: #f6f7f9; --card: #ffffff; --ink: #1b2330; --muted: #5f6b7d; --line: #e3e7ed; --code: #f3f5f8;
   --before: #8b95a5; --after: #2563eb; --good: #15803d; --bad: #c2410c;
-  --c1: #2563eb; --c2: #d97706; --c3: #0d9488; --c4: #c026d3; --c5: #64748b; --c6: #65a30d; --c7: #e11d48; --c8: #7c3aed;
+  --c1: #2563eb; --c2: #d97706; --c3: #0d9488; --c4: #c026d3; --c5: #64748b;
+  --c6: #65a30d; --c7: #e11d48; --c8: #7c3aed;
   --passed: #22a35a; --failed: #ee8a4a; --exception: #e0587a; --timeout: #9067d6; --memory: #5b6fd8;
   --output_limit: #38a3c4; --crashed: #8c5a3a; --violation: #b91c1c; --nondeterministic: #9a9a3d;
   --syntax_error: #d9b23c; --no_entry_point: #64809c; --no_code: #a3acb9; --error: #d4d8de; }
 @media (prefers-color-scheme: dark) { :root {
   --bg: #10141b; --card: #181e28; --ink: #e6eaf1; --muted: #98a4b6; --line: #2a3240; --code: #11161e;
   --before: #8b97a8; --after: #6ea2ff; --good: #4ade80; --bad: #fb923c;
-  --c1: #6ea2ff; --c2: #fbbf24; --c3: #2dd4bf; --c4: #e879f9; --c5: #a3b1c6; --c6: #a3e635; --c7: #fb7185; --c8: #a78bfa;
-  } }
+  --c1: #6ea2ff; --c2: #fbbf24; --c3: #2dd4bf; --c4: #e879f9; --c5: #a3b1c6;
+  --c6: #a3e635; --c7: #fb7185; --c8: #a78bfa; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--bg); color: var(--ink); overflow-wrap: break-word;
   font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; }

@@ -6,8 +6,8 @@
     makes = "{run}/sft/summary.json"
 
 A stage is done when its command ended well and what it `makes` is there. One that was cut short is started again, with
-`--resume` where its run folder was begun. `{run}` and `{seed}` are the pipeline's; so are further names of its `[values]` table, which
-the command line may change. A process of its own gives every stage its memory back to the next.
+`--resume` where its run folder was begun. `{run}` and `{seed}` are the pipeline's; so are further names of its
+`[values]` table, which the command line may change. A process of its own gives every stage its memory back to the next.
 """
 
 from __future__ import annotations
