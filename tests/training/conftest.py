@@ -39,6 +39,11 @@ def in_parts(task, answer, verdict):
     return Score(share, parts={"ascii": share, "constant": 1.0, "cost": float(answer.text.count("e"))})
 
 
+def sometimes_missing(task, answer, verdict):
+    """1 for every answer that has a score; about half of them have none."""
+    return Score(1.0 if len(answer.text) % 2 else None)
+
+
 def broken(task, answer, verdict):
     raise RuntimeError("judge unreachable")
 '''

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from verigrad.algorithms.presets import PRESETS
+from verigrad.algorithms.presets import DAPO, GSPO, PRESETS
+from verigrad.errors import ConfigError
 from verigrad.training.config import CriticConfig, OptimConfig, RLConfig, SamplingConfig
+from verigrad.training.policy import _bounds
 from verigrad.training.rl import train
 
 FAST = OptimConfig(learning_rate=5e-3, warmup_steps=1)
@@ -56,3 +58,41 @@ def test_it_learns_whatever_the_seed(settings, workshop, name, seed):
     start, end = learn(settings, workshop, name, seed)
     assert start < 0.75
     assert end > WANTED.get(name, 0.93)
+
+
+def test_rollouts_without_a_score_teach_the_critic_nothing(settings, workshop):
+    """Every score there is says 1, so the critic comes to say 1; taking missing ones for 0 would leave it at a half."""
+    config = RLConfig(
+        **{**settings, "reward": f"{workshop}/my.py:sometimes_missing"},
+        algorithm="ppo",
+        steps=40,
+        optim=OptimConfig(learning_rate=1e-5, warmup_steps=0),
+        critic=CriticConfig(learning_rate=5e-3, clip=0.0),
+        sampling=SamplingConfig(max_tokens=8),
+    )
+    rows = train_rows(train(config))
+    assert rows[0]["critic_loss"] == pytest.approx(0.5, abs=1e-6)  # (0 - 1)^2 / 2
+    assert rows[-1]["critic_loss"] < 0.01
+
+
+def test_the_share_of_clipped_tokens_goes_by_the_objectives_own_bounds():
+    assert _bounds(DAPO.objective, {}) == {"clip_low": 0.2, "clip_high": 0.28}
+    assert _bounds(DAPO.objective, {"clip_high": 0.5}) == {"clip_low": 0.2, "clip_high": 0.5}
+    assert _bounds(GSPO.objective, {}) is None
+
+
+def test_what_does_not_go_together_is_refused(settings, workshop):
+    model = str(workshop / "model")
+    with pytest.raises(ConfigError, match="greedy baseline and resample go by the verified"):
+        train(RLConfig(**settings, algorithm="remax", reward_model=model))
+    with pytest.raises(ConfigError, match=r"gdpo.*part_rewards"):
+        train(RLConfig(**settings, algorithm="gdpo", steps=1, sampling=SamplingConfig(max_tokens=8)))
+    with pytest.raises(ConfigError, match=r"algorithm 'pass_at_k': .* wanted 0 or 1"):
+        train(
+            RLConfig(
+                **{**settings, "run": settings["run"] + "-k", "reward": f"{workshop}/my.py:ascii_share"},
+                algorithm="pass_at_k",
+                steps=1,
+                sampling=SamplingConfig(max_tokens=8),
+            )
+        )

@@ -33,7 +33,7 @@ from verigrad.algorithms.combined import (
 from verigrad.algorithms.gae import gae
 from verigrad.algorithms.objectives import cispo, decoupled_ppo, dppo, ppo_clip, reinforce, sapo
 from verigrad.algorithms.reductions import fixed_length, sequence_mean, sequence_sum, token_mean
-from verigrad.algorithms.selection import filtration_weights, max_variance
+from verigrad.algorithms.selection import filtration_weights, has_signal, max_variance
 from verigrad.algorithms.sequence_objectives import gspo
 
 __all__ = [
@@ -129,7 +129,8 @@ GRPO = Algorithm(name="grpo", paper="arXiv:2402.03300", advantage=adv.group_norm
 DR_GRPO = Algorithm(name="dr_grpo", paper="arXiv:2503.20783", advantage=adv.group_centered,
     objective=ppo_clip, reduction=fixed_length)
 DAPO = Algorithm(name="dapo", paper="arXiv:2503.14476", advantage=adv.group_normalized,
-    objective=partial(ppo_clip, clip_high=0.28), reduction=token_mean, loop={"resample": 3, "overlong": 0.2})
+    objective=partial(ppo_clip, clip_high=0.28), reduction=token_mean, keep=has_signal,
+    loop={"resample": 3, "overlong": 0.2})
 GSPO = Algorithm(name="gspo", paper="arXiv:2507.18071", advantage=adv.group_normalized,
     objective=gspo, reduction=sequence_mean)
 CISPO = Algorithm(name="cispo", paper="arXiv:2506.13585", advantage=adv.group_normalized,

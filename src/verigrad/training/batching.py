@@ -11,7 +11,7 @@ from torch import Tensor
 from verigrad.models.base import Batch, View
 from verigrad.types import Rollout, Row, rows
 
-__all__ = ["make_batch", "rows_batch", "score_parts", "select_rollouts", "terminal_rewards"]
+__all__ = ["make_batch", "rewarded_tokens", "rows_batch", "score_parts", "select_rollouts", "terminal_rewards"]
 
 
 def make_batch(groups: Iterable[Sequence[Rollout]]) -> Batch | None:
@@ -53,6 +53,11 @@ def score_parts(groups: Iterable[Sequence[Rollout]]) -> dict[str, Tensor]:
         )
         for name in names
     }
+
+
+def rewarded_tokens(batch: Batch) -> Tensor:
+    """The mask (B, T) without rollouts that have no reward: they enter no statistic and teach no critic."""
+    return batch.mask & ~batch.rewards.isnan()[batch.rollout_index][:, None]
 
 
 def terminal_rewards(batch: Batch) -> Tensor:

@@ -23,6 +23,7 @@ from verigrad.models.base import Batch
 from verigrad.models.causal import load_causal, score_pack, token_logprobs
 from verigrad.models.packing import pack_views
 from verigrad.models.scalar import load_scalar, pack_values, token_values
+from verigrad.training.batching import rewarded_tokens
 from verigrad.training.config import RLConfig
 from verigrad.training.optim import clip_gradients, learning_rate, make_optimizer, set_learning_rate
 from verigrad.training.run import Learner
@@ -93,21 +94,24 @@ class Critic(_Stateless):
         return {"values": token_values(self._learner.model, batch, token_budget=budget, dtype=self._dtype)}
 
     def learn(self, batch: Batch, known: _Signals, step: int) -> dict[str, float]:
-        weights = token_mean(batch.mask, batch.rollout_index, batch.group_ids)
+        mask = rewarded_tokens(batch)
+        if not bool(mask.any()):
+            return {}
+        weights = token_mean(mask, batch.rollout_index, batch.group_ids)
         returns, old = known["returns"], known["values"]
         model, total, new = self._learner.model, 0.0, torch.zeros_like(returns)
         for pack in pack_views(batch.views, token_budget=self._config.token_budget):
             rows = sorted(set(pack.rows))
             values = pack_values(model, pack, batch, dtype=self._dtype)[rows].cpu()
             clip = self._config.critic.clip or None
-            per_token = value_clip(values, old[rows], returns[rows], batch.mask[rows], clip=clip)
+            per_token = value_clip(values, old[rows], returns[rows], mask[rows], clip=clip)
             loss = (per_token * weights[rows]).sum()
             loss.backward()
             total += float(loss.detach())
             new[rows] = values.detach()
         norm = _optimizer_step(self._learner, self._config, self._optim.learning_rate, step)
-        spread = returns[batch.mask].var(unbiased=False)
-        unexplained = (returns - old)[batch.mask].var(unbiased=False)
+        spread = returns[mask].var(unbiased=False)
+        unexplained = (returns - old)[mask].var(unbiased=False)
         explained = float(1 - unexplained / spread) if float(spread) > 0 else 0.0
         return {"critic_loss": total, "critic_grad_norm": norm, "critic_explained_variance": explained}
 
@@ -189,7 +193,7 @@ class CostMultiplier:
 class AveragedPolicy(_Stateless):
     """The proximal policy of PPO-EWMA: `old_logprobs` (B, T) are those of exponentially averaged weights.
 
-    Hilton, Cobbe and Schulman 2021, "Batch size-invariance for policy optimization", arXiv:2110.00641.
+    Hilton, Cobbe and Schulman 2022, "Batch size-invariance for policy optimization", arXiv:2110.00641.
     """
 
     def __init__(self, config: RLConfig, stage: Stage) -> None:

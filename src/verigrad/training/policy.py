@@ -6,7 +6,8 @@ optimizer step before anything is cut up or dropped, so neither packs nor skippe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from verigrad.algorithms.diagnostics import entropy_summary, policy_change, sampler_drift
+from verigrad.algorithms.objectives import decoupled_ppo, ppo_clip
 from verigrad.algorithms.penalties import kl_k3, masked_importance, truncated_importance
 from verigrad.algorithms.presets import Algorithm, asks_for, call
 from verigrad.algorithms.reductions import token_mean
@@ -168,7 +170,7 @@ def _accumulate(
         seen.logprobs[rows], seen.anchor[rows] = logprobs.detach(), _anchor(part, rows, logprobs)
         seen.entropy[rows] = scores.entropy[rows].cpu()
     model.eval()
-    return {"loss": total, **seen.metrics(part, settings, with_kl=bool(kl_coef))}
+    return {"loss": total, **seen.metrics(part, _bounds(algorithm.objective, settings), with_kl=bool(kl_coef))}
 
 
 def _policy_loss(
@@ -210,6 +212,14 @@ def _reference_of(pack: Pack, batch: Batch, reference: Any, dtype: torch.dtype) 
         return score_pack(reference, pack, batch, dtype=dtype).values.cpu()
 
 
+def _bounds(objective: Callable[..., Tensor], settings: Mapping[str, float]) -> dict[str, float] | None:
+    """The bounds a PPO objective clips at; None for others, whose tokens are not cut off one by one at two bounds."""
+    if getattr(objective, "func", objective) not in (ppo_clip, decoupled_ppo):
+        return None
+    own = inspect.signature(objective).parameters
+    return {name: settings.get(name, own[name].default) for name in ("clip_low", "clip_high")}
+
+
 @dataclass(frozen=True)
 class _Seen:
     """Per-token values gathered while packs went by, (B, T) each; they only feed metrics."""
@@ -223,10 +233,13 @@ class _Seen:
     def empty(cls, batch: Batch) -> _Seen:
         return cls(*(torch.zeros(batch.mask.shape) for _ in range(4)))
 
-    def metrics(self, part: _Part, settings: Mapping[str, float], with_kl: bool) -> dict[str, float]:
+    def metrics(self, part: _Part, bounds: Mapping[str, float] | None, with_kl: bool) -> dict[str, float]:
         batch = part.batch
+        change = policy_change(self.logprobs, self.anchor, part.per_row(), batch.mask, **(bounds or {}))
+        if bounds is None:
+            del change["clip_fraction"]
         found = {
-            **policy_change(self.logprobs, self.anchor, part.per_row(), batch.mask, **settings),
+            **change,
             **sampler_drift(self.anchor, batch.sampler_logprobs, batch.mask),
             **entropy_summary(self.entropy, batch.mask),
         }

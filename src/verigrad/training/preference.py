@@ -303,7 +303,7 @@ class _Loop:
         good, bad = (torch.cat(values) for values in zip(*seen, strict=True))
         if "delta" in self.row.extra:
             self._move_delta(good, bad)
-        summary = preference_summary(good, bad) if len(good) == len(bad) else _unpaired_summary(good, bad)
+        summary = _unpaired_summary(good, bad) if self.row.data == "unpaired" else preference_summary(good, bad)
         return {
             "step": step + 1,
             "kind": "train",

@@ -182,7 +182,7 @@ def _losses(scores: Tensor, examples: Sequence[Example], config: RewardModelConf
         good, bad = scores[0::2], scores[1::2]
         margins = torch.tensor([example.facts["margin"] or 0.0 for example in examples])
         losses = bradley_terry(good, bad, margin=margins if config.use_margin else None)
-        return losses + config.centering * centering(good, bad), float((good > bad).sum())
+        return losses + config.centering * centering(good, bad), float((good > bad).sum() + 0.5 * (good == bad).sum())
     if config.objective == "verdict":
         passed = torch.tensor([example.facts["desirable"] for example in examples])
         return verdict_cross_entropy(scores, passed), float(((scores > 0) == passed).sum())

@@ -38,7 +38,7 @@ from verigrad.rewards.base import Reward
 from verigrad.rollout import Group, collect
 from verigrad.seeds import derive_seed
 from verigrad.tasks.base import TaskSet
-from verigrad.training.batching import make_batch, score_parts, select_rollouts, terminal_rewards
+from verigrad.training.batching import make_batch, rewarded_tokens, score_parts, select_rollouts, terminal_rewards
 from verigrad.training.companions import Companion, open_companions
 from verigrad.training.config import RLConfig
 from verigrad.training.memory import give_back_freed_memory
@@ -65,7 +65,7 @@ def train(config: RLConfig, *, resume: bool = False, reporter: Reporter | None =
     reward: Reward = resolve(config.reward, REWARDS, what="reward")
     config = with_loop_settings(config, algorithm)
     tasks = load_source(config.tasks)
-    _check(config, tasks)
+    _check(config, algorithm, tasks)
     with ExitStack() as opened:
         # The stage first: it finds what is wrong with the settings before a run folder exists.
         stage = open_stage(config, reporter, (task.id for task in tasks.tasks))
@@ -102,7 +102,12 @@ def with_loop_settings(config: RLConfig, algorithm: Algorithm) -> RLConfig:
     return replace(config, **{name: value for name, value in chosen.items() if getattr(config, name) is None})
 
 
-def _check(config: RLConfig, tasks: TaskSet) -> None:
+def _check(config: RLConfig, algorithm: Algorithm, tasks: TaskSet) -> None:
+    if config.reward_model and ("greedy" in algorithm.needs or config.resample):
+        raise ConfigError(
+            f"algorithm {algorithm.name!r} with a reward_model: a greedy baseline and resample go by the verified "
+            "reward; take another algorithm, or set resample = 0"
+        )
     scripts = [task.id for task in tasks.tasks if tasks.oracle(task).trust == "script"]
     if scripts and not config.allow_scripts:
         raise ConfigError(
@@ -325,15 +330,14 @@ def advantages_of(
         **known,
         "rewards": batch.rewards,
         "group_ids": batch.group_ids,
-        # Token statistics, as group statistics, are of rollouts that have a reward.
-        "mask": batch.mask & ~batch.rewards.isnan()[batch.rollout_index][:, None],
+        "mask": rewarded_tokens(batch),
         "rollout_index": batch.rollout_index,
         "gamma": config.critic.gamma,
         "gae_lambda": config.critic.gae_lambda,
     }
     try:
         result = call(algorithm.advantage, **offered)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise ConfigError(
             f"algorithm {algorithm.name!r}: {error}; parts of a reward's Score are offered too"
         ) from error
