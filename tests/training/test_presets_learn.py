@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+from tiny import tiny_model
 
 from verigrad.algorithms.presets import DAPO, GSPO, PRESETS
 from verigrad.errors import ConfigError
+from verigrad.models.checkpoint import save_model
 from verigrad.training.config import CriticConfig, OptimConfig, RLConfig, SamplingConfig
 from verigrad.training.policy import _bounds
 from verigrad.training.rl import train
@@ -44,7 +46,10 @@ def learn(settings, workshop, name, seed):
     return sum(seen[:3]) / 3, sum(seen[-3:]) / 3
 
 
-@pytest.mark.parametrize("name", PRESETS)
+REWARDED = [name for name, row in PRESETS.items() if "teacher" not in row.needs]
+
+
+@pytest.mark.parametrize("name", REWARDED)
 def test_it_learns(settings, workshop, name):
     start, end = learn(settings, workshop, name, seed=0)
     assert start < 0.75
@@ -53,7 +58,7 @@ def test_it_learns(settings, workshop, name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", REWARDED)
 def test_it_learns_whatever_the_seed(settings, workshop, name, seed):
     start, end = learn(settings, workshop, name, seed)
     assert start < 0.75
@@ -96,3 +101,22 @@ def test_what_does_not_go_together_is_refused(settings, workshop):
                 sampling=SamplingConfig(max_tokens=8),
             )
         )
+
+
+def test_distillation_closes_the_gap_to_the_teacher(settings, workshop):
+    """The teacher is another tiny model; the estimated reverse KL per token falls by more than half."""
+    teacher, tokenizer = tiny_model("llama", seed=1)
+    save_model(teacher, tokenizer, workshop / "teacher")
+    config = RLConfig(
+        **{**settings, "reward": f"{workshop}/my.py:ascii_share"},
+        algorithm="distill",
+        teacher=str(workshop / "teacher"),
+        steps=40,
+        optim=FAST,
+        sampling=SamplingConfig(max_tokens=8),
+    )
+    gaps = [row["teacher_kl"] for row in train_rows(train(config))]
+    assert sum(gaps[:3]) / 3 > 0.7
+    assert sum(gaps[-3:]) < sum(gaps[:3]) / 2
+    with pytest.raises(ConfigError, match="needs a teacher"):
+        train(RLConfig(**{**settings, "run": settings["run"] + "-none"}, algorithm="distill"))

@@ -10,7 +10,14 @@ from verigrad.algorithms.gae import gae
 from verigrad.algorithms.reward_model import cost_lagrangian
 from verigrad.algorithms.shapes import check_shapes, masked
 
-__all__ = ["against_past_mean", "constrained", "outcome_and_process", "parts_normalized", "whitened_returns"]
+__all__ = [
+    "against_past_mean",
+    "constrained",
+    "outcome_and_process",
+    "parts_normalized",
+    "towards_teacher",
+    "whitened_returns",
+]
 
 
 def outcome_and_process(
@@ -106,3 +113,24 @@ def whitened_returns(token_rewards: Tensor, mask: Tensor, rollout_index: Tensor)
             [-0.8660, -0.8660]])
     """
     return gae(token_rewards, torch.zeros_like(token_rewards), mask, rollout_index=rollout_index, whiten=True)[0]
+
+
+def towards_teacher(teacher_logprobs: Tensor, sampler_logprobs: Tensor, mask: Tensor) -> Tensor:
+    """A_t = log teacher(token t) - log sampler(token t): on-policy distillation.
+
+    The policy gradient of minus the reverse KL to the teacher, one token ahead: Gu et al. 2024, MiniLLM,
+    arXiv:2306.08543; Agarwal et al. 2024, GKD, arXiv:2306.13649, with the student's own samples and no discount.
+
+    Args:
+        teacher_logprobs: (B, T) of the sampled tokens under the teacher.
+        sampler_logprobs: (B, T) under the policy that sampled them.
+        mask: (B, T) bool.
+
+    Returns:
+        (B, T), zero outside the mask.
+
+    >>> towards_teacher(torch.tensor([[-1.0, -3.0]]), torch.tensor([[-2.0, -2.0]]), torch.ones(1, 2).bool())
+    tensor([[ 1., -1.]])
+    """
+    check_shapes("B T", teacher_logprobs=teacher_logprobs, sampler_logprobs=sampler_logprobs, mask=mask)
+    return masked(teacher_logprobs - sampler_logprobs, mask).detach()

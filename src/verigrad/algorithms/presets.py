@@ -28,6 +28,7 @@ from verigrad.algorithms.combined import (
     constrained,
     outcome_and_process,
     parts_normalized,
+    towards_teacher,
     whitened_returns,
 )
 from verigrad.algorithms.gae import gae
@@ -40,6 +41,7 @@ __all__ = [
     "CISPO",
     "DAPO",
     "DECOUPLED",
+    "DISTILL",
     "DPPO",
     "DR_GRPO",
     "GDPO",
@@ -69,7 +71,7 @@ __all__ = [
     "call",
 ]
 
-Need = Literal["critic", "prm", "cost", "greedy", "baseline", "average"]
+Need = Literal["critic", "prm", "cost", "greedy", "baseline", "average", "teacher"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +88,7 @@ class Algorithm:
         paper: where it comes from.
         needs: what the loop must provide beyond the policy: a `critic`, an implicit process reward model (`prm`), the
             price of costs (`cost`), a `greedy` completion of each task, a running `baseline`, the `average` of past
-            weights.
+            weights, a `teacher`.
         keep: which rollouts train, bool (N,), chosen before anything is averaged; or how much each counts, float (N,).
             Called by name. None keeps all.
         kl_in_reward: the KL penalty is taken off the reward (k1, token by token) instead of added to the loss.
@@ -158,6 +160,8 @@ DECOUPLED = Algorithm(name="decoupled_ppo", paper="arXiv:2505.24298", advantage=
     objective=decoupled_ppo, reduction=token_mean)
 PPO_EWMA = Algorithm(name="ppo_ewma", paper="arXiv:2110.00641", advantage=adv.group_normalized,
     objective=decoupled_ppo, reduction=token_mean, needs=("average",))
+DISTILL = Algorithm(name="distill", paper="arXiv:2306.13649", advantage=towards_teacher,
+    objective=ppo_clip, reduction=token_mean, needs=("teacher",))
 # fmt: on
 
 PRESETS: dict[str, Algorithm] = {
@@ -165,7 +169,7 @@ PRESETS: dict[str, Algorithm] = {
     for row in (
         *(REINFORCE, RLOO, REMAX, OPO, RUNNING, REINFORCE_PP, REINFORCE_PP_BASELINE, PPO, VAPO),
         *(GRPO, DR_GRPO, DAPO, GSPO, CISPO, SAPO, DPPO, MAXRL, PASS_AT_K, GDPO, PODS, PF_PPO),
-        *(PRIME, SAFE_RLHF, DECOUPLED, PPO_EWMA),
+        *(PRIME, SAFE_RLHF, DECOUPLED, PPO_EWMA, DISTILL),
     )
 }
 

@@ -19,6 +19,7 @@ from verigrad.algorithms.objectives import value_clip
 from verigrad.algorithms.presets import Need
 from verigrad.algorithms.reductions import token_mean
 from verigrad.algorithms.reward_model import implicit_prm, implicit_prm_loss, update_multiplier
+from verigrad.errors import ConfigError
 from verigrad.models.base import Batch
 from verigrad.models.causal import load_causal, score_pack, token_logprobs
 from verigrad.models.packing import pack_views
@@ -36,6 +37,7 @@ __all__ = [
     "Critic",
     "ProcessModel",
     "RunningBaseline",
+    "Teacher",
     "open_companions",
 ]
 
@@ -252,12 +254,37 @@ class RunningBaseline:
         self._baseline = torch.tensor([notes["mean"]])
 
 
+class Teacher(_Stateless):
+    """A frozen model that says how likely the policy's tokens are to it: `teacher_logprobs` (B, T)."""
+
+    learner: Learner | None = None
+
+    def __init__(self, config: RLConfig, stage: Stage) -> None:
+        if not config.teacher:
+            raise ConfigError(f"algorithm {config.algorithm!r} needs a teacher: set teacher to a model")
+        self._config, self._dtype = config, stage.dtype
+        self._model, _ = load_causal(config.teacher, device=stage.device)
+        own, other = (model.get_input_embeddings().num_embeddings for model in (stage.model, self._model))
+        if own != other:
+            raise ConfigError(f"{config.teacher!r} has {other} token ids, the policy {own}; wanted one vocabulary")
+
+    def signals(self, batch: Batch, known: _Signals) -> dict[str, Tensor]:
+        budget = self._config.token_budget
+        scores = token_logprobs(self._model, batch, token_budget=budget, dtype=self._dtype)
+        return {"teacher_logprobs": scores.values}
+
+    def learn(self, batch: Batch, known: _Signals, step: int) -> dict[str, float]:
+        gap = (batch.sampler_logprobs - known["teacher_logprobs"])[batch.mask]
+        return {"teacher_kl": float(gap.mean())}
+
+
 _COMPANIONS: dict[Need, Callable[[RLConfig, Stage], Companion]] = {
     "critic": Critic,
     "prm": ProcessModel,
     "cost": CostMultiplier,
     "average": AveragedPolicy,
     "baseline": RunningBaseline,
+    "teacher": Teacher,
 }
 
 

@@ -202,6 +202,7 @@ class RLConfig(StageConfig):
         algorithm: preset name, or `file.py:attr`.
         reward: reward name, or `file.py:function`.
         reward_model: folder of a reward model to train against; `reward` is then only measured, as the gold standard.
+        teacher: model to distil from, where the algorithm has one; of the same vocabulary.
         steps: of sampling and updating.
         tasks_per_step: groups sampled in a step.
         group_size: completions of one task that are compared.
@@ -231,6 +232,7 @@ class RLConfig(StageConfig):
     algorithm: str = "grpo"
     reward: str = "tests"
     reward_model: str = ""
+    teacher: str = ""
     steps: int = 50
     tasks_per_step: int = 8
     group_size: int = 8

@@ -331,6 +331,7 @@ def advantages_of(
         "rewards": batch.rewards,
         "group_ids": batch.group_ids,
         "mask": rewarded_tokens(batch),
+        "sampler_logprobs": batch.sampler_logprobs,
         "rollout_index": batch.rollout_index,
         "gamma": config.critic.gamma,
         "gae_lambda": config.critic.gae_lambda,
