@@ -7,13 +7,14 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from verigrad.cli.main import main
 
 
+ASKED = []
+
+
 class Endpoint(BaseHTTPRequestHandler):
     """Answers every chat request with one program and notes who asked."""
 
-    asked: list[str | None] = []
-
     def do_POST(self):
-        self.asked.append(self.headers["Authorization"])
+        ASKED.append(self.headers["Authorization"])
         self.rfile.read(int(self.headers["Content-Length"]))
         choice = {"message": {"content": "print(1)"}, "finish_reason": "stop"}
         body = json.dumps({"choices": [choice], "usage": {"completion_tokens": 3}}).encode()
@@ -37,5 +38,5 @@ def test_the_key_of_the_environment_is_sent(monkeypatch, capsys):
     finally:
         server.shutdown()
         server.server_close()
-    assert Endpoint.asked == ["Bearer secret"]
+    assert ASKED == ["Bearer secret"]
     assert "print(1)" in capsys.readouterr().out

@@ -279,46 +279,54 @@ def _interval_row(row: IntervalRow, top: float) -> str:
 
 
 def gain_chart(rows: Sequence[GainRow]) -> str:
-    """Rows of dots with their intervals on one axis in percentage points, with a line at no gain."""
-    ends = [0.0, *(end for row in rows for end in (*row.inner, *(row.outer or ()), *row.dots))]
-    ticks = nice_ticks(min(ends), max(ends), 5)
+    """Rows of dots with their intervals on one axis in percentage points, with a line at no gain.
+
+    The axis is made for the inner intervals and the dots; outer intervals far beyond them are cut off at its ends.
+    """
+    ticks = _gain_ticks(rows)
     places = {tick: 100 * (tick - ticks[0]) / (ticks[-1] - ticks[0]) for tick in ticks}
     grid = "".join(
         f'<line class="{"zero" if tick == 0 else "grid"}" x1="{x:.2f}%" x2="{x:.2f}%" y1="0" y2="34"/>'
         for tick, x in places.items()
     )
-    last = len(ticks) - 1
     labels = "".join(
-        f'<text x="{x:.2f}%" y="12" class="{"start" if i == 0 else "end" if i == last else "mid"}">'
-        f"{points(tick)}</text>"
-        for i, (tick, x) in enumerate(places.items())
+        f'<text x="{x:.2f}%" y="12" class="{"start" if x == 0 else "end" if x == 100 else "mid"}">{points(tick)}</text>'
+        for tick, x in places.items()
     )
     lines = "".join(_gain_row(row, grid, ticks[0], ticks[-1]) for row in rows)
     axis = f'<div class="ivrow ivaxis"><span></span><svg height="16">{labels}</svg><span></span></div>'
-    return f'<div class="intervals">{lines}{axis}</div>'
+    return f'<div class="intervals gains">{lines}{axis}</div>'
+
+
+def _gain_ticks(rows: Sequence[GainRow]) -> list[float]:
+    ends = [0.0, *(end for row in rows for end in (*row.inner, *row.dots))]
+    low, high = min(ends), max(ends)
+    room = (high - low) / 4
+    outer = [end for row in rows for end in row.outer or ()]
+    return nice_ticks(max(low - room, min([low, *outer])), min(high + room, max([high, *outer])), 5)
 
 
 def _gain_row(row: GainRow, grid: str, low: float, high: float) -> str:
     def x(value: float) -> str:
-        return f"{100 * (value - low) / (high - low):.2f}%"
+        return f"{100 * (min(max(value, low), high) - low) / (high - low):.2f}%"
 
     def whisker(ends: tuple[float, float], css: str) -> str:
-        return f'<line class="{css}" x1="{x(ends[0])}" x2="{x(ends[1])}" y1="17" y2="17"/>'
+        return f'<line class="{css}" x1="{x(ends[0])}" x2="{x(ends[1])}" y1="15" y2="15"/>'
 
-    inner = f"[{points(row.inner[0])}, {points(row.inner[1])}]"
+    inner = f"{points(row.inner[0])} to {points(row.inner[1])}"
     text = f"{row.label}: {points(row.value)} points, 95 % over tasks {inner}"
     outer = ""
     if row.outer is not None:
         outer = whisker(row.outer, "outer")
-        text += f", over tasks and seeds [{points(row.outer[0])}, {points(row.outer[1])}]"
-    dots = "".join(f'<circle class="single" cx="{x(dot)}" cy="28" r="2.5"/>' for dot in row.dots)
+        text += f", over tasks and seeds {points(row.outer[0])} to {points(row.outer[1])}"
+    dots = "".join(f'<circle class="single" cx="{x(dot)}" cy="27" r="2.5"/>' for dot in row.dots)
     marks = (
         f'<g class="gain {row.colour}"><title>{escape(text)}</title>{outer}{whisker(row.inner, "inner")}{dots}'
-        f'<circle cx="{x(row.value)}" cy="17" r="5"/></g>'
+        f'<circle cx="{x(row.value)}" cy="15" r="5"/></g>'
     )
     return (
         f'<div class="ivrow"><span class="ivlabel">{escape(row.label)}</span><svg height="34">{grid}{marks}</svg>'
-        f'<span class="ivnum"><b>{points(row.value)}</b> {inner}</span></div>'
+        f'<span class="ivnum"><b>{points(row.value)}</b> <small>{inner}</small></span></div>'
     )
 
 

@@ -35,6 +35,7 @@ h2 { font-size: 19px; margin: 38px 0 10px; letter-spacing: -.005em; }
 h3 { font-size: 14px; margin: 0 0 6px; }
 p { margin: 4px 0 10px; } .muted, small { color: var(--muted); } small { font-size: 12px; font-weight: 400; }
 .grid3 { display: grid; gap: 14px; grid-template-columns: repeat(auto-fill, minmax(min(330px, 100%), 1fr)); }
+.grid1 { display: grid; gap: 14px; grid-template-columns: minmax(0, 1fr); }
 .grid2 { display: grid; gap: 14px; align-items: start;
   grid-template-columns: repeat(auto-fit, minmax(min(460px, 100%), 1fr)); }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 14px 16px; min-width: 0; }
@@ -64,7 +65,7 @@ svg text { font-size: 11px; fill: var(--muted); font-variant-numeric: tabular-nu
 .before { stroke: var(--before); fill: var(--before); } .after { stroke: var(--after); fill: var(--after); }
 .whisker { stroke-width: 2; } .zero { stroke: var(--muted); stroke-width: 1.5; }
 .inner { stroke-width: 4; stroke-linecap: round; } .outer { stroke-width: 1.25; }
-.single { fill: none; stroke-width: 1.25; }
+.single { fill: none; stroke-width: 1.25; } .gains .ivrow { grid-template-columns: 180px 1fr 150px; }
 .plain .ivrow { display: block; border: 0; } .plain .ivrow span { display: none; }
 .stack { border-radius: 6px; overflow: hidden; } .bars { display: grid; grid-template-columns: 56px 1fr; gap: 8px 10px;
   align-items: center; font-size: 13px; margin: 8px 0; }
@@ -72,6 +73,7 @@ table { border-collapse: collapse; width: 100%; font-size: 13.5px; font-variant-
 th, td { text-align: right; padding: 5px 8px; border-bottom: 1px solid var(--line); vertical-align: top;
   white-space: nowrap; }
 th { color: var(--muted); font-weight: 500; } th:first-child, td:first-child { text-align: left; padding-left: 0; }
+.left th, .left td { text-align: left; }
 .words td { text-align: left; white-space: normal; overflow-wrap: anywhere; } .scroll { overflow-x: auto; }
 pre { background: var(--code); border: 1px solid var(--line); border-radius: 8px; padding: 10px 12px; margin: 6px 0;
   font: 12.5px/1.45 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; overflow: auto; max-height: 420px;
@@ -85,7 +87,7 @@ details.card[open] > summary { margin-bottom: 8px; } summary small { margin-left
 .tests li { padding: 2px 0; overflow-wrap: anywhere; } .tests .key { border-radius: 50%; }
 .tests code { color: var(--muted); font-size: 12px; } ul.notes { padding-left: 18px; margin: 6px 0; }
 @media (max-width: 640px) { main { padding: 18px 12px 40px; } .big { font-size: 25px; }
-  .ivrow { grid-template-columns: 1fr auto; gap: 0 10px; padding: 4px 0; }
+  .ivrow, .gains .ivrow { grid-template-columns: 1fr auto; gap: 0 10px; padding: 4px 0; }
   .ivrow svg { grid-row: 2; grid-column: 1 / -1; }
   .ivaxis span { display: none; } .ivlabel small { display: inline; } }
 """
