@@ -6,7 +6,6 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 from verigrad.cli.main import main
 
-
 ASKED = []
 
 
