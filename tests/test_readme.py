@@ -36,7 +36,7 @@ def test_its_own_reward_passes_its_checks(tmp_path):
 
 
 def test_commands_and_files_it_names_exist():
-    assert set(re.findall(r"^verigrad (\w+)", README, re.MULTILINE)) <= set(COMMANDS)
+    assert set(re.findall(r"^verigrad ([\w-]+)", README, re.MULTILINE)) <= set(COMMANDS)
     for path in re.findall(r"`((?:src|docs|recipes)/[\w/.]+\.\w+)`", README):
         assert (ROOT / path).exists(), path
     targets = re.findall(r"^make ([\w-]+)", README, re.MULTILINE)

@@ -1,6 +1,7 @@
 """Annotators that are programs: a simulated one, and a model behind a loopback endpoint."""
 
 import asyncio
+import contextlib
 import json
 import threading
 from collections import Counter
@@ -46,7 +47,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(said if isinstance(said, int) else 200)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        self.wfile.write(data)
+        with contextlib.suppress(BrokenPipeError):  # the client may have given up waiting
+            self.wfile.write(data)
 
     def log_message(self, *_):
         pass
