@@ -20,7 +20,7 @@ REWARD = {"pass_at_k": "mostly_ascii", "gdpo": "in_parts", "safe_rlhf": "in_part
 RATE = {"reinforce": 1e-2, "ppo_ewma": 1e-2}
 STEPS = {"reinforce": 60, "running_baseline": 60, "ppo_ewma": 60}
 # Pass@k training stops pushing once some of every four completions succeed.
-WANTED = {"pass_at_k": 0.7}
+WANTED = {"pass_at_k": 0.6}
 
 
 def train_rows(folder):
@@ -36,7 +36,7 @@ def learn(settings, workshop, name, seed):
             "reward": f"{workshop}/my.py:{REWARD.get(name, 'ascii_share')}",
             "algorithm": name,
             "seed": seed,
-            "steps": STEPS.get(name, 30),
+            "steps": STEPS.get(name, 45),
             "optim": OptimConfig(learning_rate=RATE.get(name, FAST.learning_rate), warmup_steps=1),
             "critic": CriticConfig(learning_rate=5e-3),
             "sampling": SamplingConfig(max_tokens=8),
