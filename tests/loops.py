@@ -3,11 +3,15 @@
 import json
 from pathlib import Path
 
+import pytest
+import torch
+from safetensors.torch import load_file
+
 from verigrad.preferences.records import Pair
 from verigrad.training.reporter import Silent
 from verigrad.types import Message
 
-__all__ = ["Stopping", "pairs", "train_metrics"]
+__all__ = ["check_a_stopped_run_goes_on", "pairs", "train_metrics"]
 
 CLOCK = {"seconds"}
 
@@ -40,3 +44,17 @@ class Stopping(Silent):
         self.left -= 1
         if self.left < 0:
             raise KeyboardInterrupt
+
+
+def check_a_stopped_run_goes_on(train, config_type, settings):
+    """Stopped after three steps and resumed, a run logs the same rows and ends at the same weights, bit for bit."""
+    whole = train(config_type(**{**settings, "run": settings["run"] + "-whole"}))
+    config = config_type(**settings)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, reporter=Stopping(3))
+    resumed = train(config, resume=True)
+    assert train_metrics(resumed) == train_metrics(whole)
+    one, other = (load_file(folder / "model" / "model.safetensors") for folder in (whole, resumed))
+    assert one.keys() == other.keys()
+    for name in one:
+        assert torch.equal(one[name], other[name])

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from loops import Stopping, pairs, train_metrics
+from loops import check_a_stopped_run_goes_on, pairs, train_metrics
 from safetensors.torch import load_file
 from tiny import tiny_model
 
@@ -116,16 +116,8 @@ def test_one_step_of_dpo_is_the_slow_one(settings, token_budget):
 
 @pytest.mark.parametrize("name", ["dpo", "kto", "bco"])
 def test_a_stopped_run_goes_on_to_the_same_weights(settings, name):
-    common = {**settings, "loss": name, "epochs": 3, "checkpoint_every": 2}
-    whole = train(PreferenceConfig(**{**common, "run": settings["run"] + "-whole"}))
-    config = PreferenceConfig(**common)
-    with pytest.raises(KeyboardInterrupt):
-        train(config, reporter=Stopping(3))
-    resumed = train(config, resume=True)
-    assert train_metrics(resumed) == train_metrics(whole)
-    one, other = (load_file(folder / "model" / "model.safetensors") for folder in (whole, resumed))
-    for weight in one:
-        assert torch.equal(one[weight], other[weight])
+    settings = {**settings, "epochs": 3, "checkpoint_every": 2, "loss": name}
+    check_a_stopped_run_goes_on(train, PreferenceConfig, settings)
 
 
 def test_with_adapters_the_reference_is_the_base(settings):

@@ -20,7 +20,7 @@ REWARD = {"pass_at_k": "mostly_ascii", "gdpo": "in_parts", "safe_rlhf": "in_part
 RATE = {"reinforce": 1e-2, "ppo_ewma": 1e-2}
 STEPS = {"reinforce": 60, "running_baseline": 60, "ppo_ewma": 60}
 # Pass@k training stops pushing once some of every four completions succeed.
-WANTED = {"pass_at_k": 0.6}
+WANTED = {"pass_at_k": 0.7}
 
 
 def train_rows(folder):

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from loops import Stopping, pairs, train_metrics
-from safetensors.torch import load_file
+from loops import check_a_stopped_run_goes_on, pairs, train_metrics
 from tiny import tiny_tokenizer
 from transformers import AutoModelForSequenceClassification
 
@@ -66,7 +65,8 @@ def test_it_learns_and_is_measured_on_prompts_it_has_not_seen(settings, workshop
     first = math.log(2) if objective != "regression" else (0.0 + 0.25 + 1.0) / 3
     assert rows[0]["loss"] == pytest.approx(first, abs=1e-5)  # the head starts at zero
     found = held_out(folder)
-    assert found["auc"] > 0.9
+    # The middle answer of a ranking is on either side, so no score separates the two sides of its pairs wholly.
+    assert found["auc"] > (0.9 if file == "rankings" else 0.95)
     assert found.get("pair_accuracy", 1.0) > 0.95
     assert abs(found["length_bias"]) <= 1
 
@@ -124,16 +124,8 @@ def test_the_second_loss_is_the_slow_one(settings):
 
 
 def test_a_stopped_run_goes_on_to_the_same_weights(settings):
-    common = {**settings, "epochs": 3, "checkpoint_every": 2}
-    whole = train(RewardModelConfig(**{**common, "run": settings["run"] + "-whole"}))
-    config = RewardModelConfig(**common)
-    with pytest.raises(KeyboardInterrupt):
-        train(config, reporter=Stopping(3))
-    resumed = train(config, resume=True)
-    assert train_metrics(resumed) == train_metrics(whole)
-    one, other = (load_file(folder / "model" / "model.safetensors") for folder in (whole, resumed))
-    for name in one:
-        assert torch.equal(one[name], other[name])
+    settings = {**settings, "epochs": 3, "checkpoint_every": 2}
+    check_a_stopped_run_goes_on(train, RewardModelConfig, settings)
 
 
 def test_adapters_and_head_train_and_are_saved_merged(settings):
