@@ -17,6 +17,7 @@ from verigrad.errors import ConfigError
 from verigrad.models.attention import Layout, use_packed_attention
 from verigrad.models.base import Batch, Scores
 from verigrad.models.gguf import DEFAULT_MODEL, default_model_dir
+from verigrad.models.linear import use_fast_linear
 from verigrad.models.logprobs import selected_logprobs
 from verigrad.models.lora import is_lora
 from verigrad.models.packing import Pack, pack_views
@@ -86,6 +87,7 @@ def load_causal(
             f"cannot load {name!r} as a causal language model: {error}; wanted {DEFAULT_MODEL!r}, "
             f"a folder written by save_pretrained, or a hub id (converted models are cached in {cache_dir()})"
         ) from error
+    use_fast_linear(model)
     return model.to(pick_device(str(device))).eval(), tokenizer
 
 

@@ -12,9 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from verigrad.models.linear import product, transposed_product
+
 __all__ = ["selected_logprobs"]
 
-_CHUNK = 128
+_CHUNK = 128  # rows of a matrix product
+_ROWS = 16  # of them at a time become probabilities: few enough to stay in the cache
 
 
 def selected_logprobs(
@@ -57,7 +60,10 @@ def _blocked(kept: Sequence[tuple[int, ...] | None], vocabulary: int, device: to
 
 
 class _SelectedLogprobs(torch.autograd.Function):
-    """d logp(y) / d logits = onehot(y) - p, so the forward's probabilities are all the backward needs."""
+    """d logp(y) / d logits = (onehot(y) - p) / temperature, so the forward's probabilities are all the backward needs.
+
+    The one-hot part is added to the products afterwards, which spares a pass over (S, V).
+    """
 
     @staticmethod
     def forward(
@@ -73,24 +79,31 @@ class _SelectedLogprobs(torch.autograd.Function):
         h, w = hidden.to(compute_dtype), weight.to(compute_dtype)
         logprobs = torch.empty(len(ids), device=hidden.device)
         entropy = torch.empty(len(ids), device=hidden.device)
-        rows = len(ids) if any(ctx.needs_input_grad[:3]) else 0
-        probabilities = torch.empty(rows, len(w), dtype=compute_dtype, device=hidden.device)
+        keep = any(ctx.needs_input_grad[:3])
+        probabilities = torch.empty(len(ids) if keep else 0, len(w), dtype=compute_dtype, device=hidden.device)
+        # Written over chunk after chunk: memory fresh from the system costs more than the arithmetic.
+        tables = torch.empty(2, min(_ROWS, len(ids)), len(w), device=hidden.device)
         for start in range(0, len(ids), _CHUNK):
-            part = slice(start, start + _CHUNK)
-            logits = (h[part] @ w.T).float()
-            if bias is not None:
-                logits += bias.float()
-            logits /= temperature[part, None]
-            if blocked is not None:
-                logits.masked_fill_(blocked[part], float("-inf"))
-            table = logits.log_softmax(1)
-            p = table.exp()
-            logprobs[part] = table.gather(1, ids[part, None])[:, 0]
-            if blocked is not None:  # 0 * -inf
-                table = table.nan_to_num(neginf=0.0)
-            entropy[part] = -table.mul_(p).sum(1)
-            if rows:
-                probabilities[part] = p
+            chunk = product(h[start : start + _CHUNK], w)
+            for offset in range(0, len(chunk), _ROWS):
+                part = slice(start + offset, min(start + offset + _ROWS, start + len(chunk)))
+                logits, p = tables[:, : part.stop - part.start]
+                logits.copy_(chunk[offset : offset + _ROWS])
+                if bias is not None:
+                    logits += bias.float()
+                logits /= temperature[part, None]
+                if blocked is not None:
+                    logits.masked_fill_(blocked[part], float("-inf"))
+                logits -= logits.amax(1, keepdim=True)
+                torch.exp(logits, out=p)
+                total = p.sum(1)
+                logprobs[part] = logits.gather(1, ids[part, None])[:, 0] - total.log()
+                p /= total[:, None]
+                if blocked is not None:  # 0 * -inf
+                    logits.masked_fill_(blocked[part], 0.0)
+                entropy[part] = total.log() - logits.mul_(p).sum(1)
+                if keep:
+                    probabilities[part] = p
         ctx.save_for_backward(h, w, ids, temperature, probabilities)
         ctx.has_bias = bias is not None
         ctx.dtypes = hidden.dtype, weight.dtype
@@ -99,21 +112,18 @@ class _SelectedLogprobs(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, _: Tensor) -> Any:
-        h, w, ids, temperature, probabilities = ctx.saved_tensors
+        h, w, ids, temperature, p = ctx.saved_tensors
         need_hidden, need_weight, need_bias = ctx.needs_input_grad[:3]
-        scale = (grad.float() / temperature)[:, None].to(h.dtype)
-        delta = probabilities * -scale
-        delta.scatter_add_(1, ids[:, None], scale)
-        grad_hidden = delta @ w if need_hidden else None
-        grad_weight = delta.T @ h if need_weight else None
-        grad_bias = delta.float().sum(0) if need_bias and ctx.has_bias else None
+        scale = (grad.float() / temperature)[:, None]
         hidden_dtype, weight_dtype = ctx.dtypes
-        return (
-            None if grad_hidden is None else grad_hidden.to(hidden_dtype),
-            None if grad_weight is None else grad_weight.to(weight_dtype),
-            grad_bias,
-            None,
-            None,
-            None,
-            None,
-        )
+        grad_hidden = grad_weight = grad_bias = None
+        if need_hidden:
+            grad_hidden = ((w[ids].float() - product(p, w.T).float()) * scale).to(hidden_dtype)
+        if need_weight:
+            scaled = h.float() * scale
+            grad_weight = transposed_product(p, -scaled.to(p.dtype)).to(weight_dtype)
+            grad_weight.index_add_(0, ids, scaled.to(weight_dtype))
+        if need_bias and ctx.has_bias:
+            grad_bias = -(p.float() * scale).sum(0)
+            grad_bias.index_add_(0, ids, scale[:, 0])
+        return grad_hidden, grad_weight, grad_bias, None, None, None, None

@@ -1,9 +1,9 @@
 """What glibc does with freed memory: kept within a training step, given back after it.
 
-A training step frees and asks for the same blocks thousands of times. glibc returns those above 128 KiB to the
-system and fetches them again, page by page; telling it to keep all up to 32 MiB made a step 6 % faster
-on 2 cores. What is kept falls into pieces of ever other sizes, though: over 50 steps a run that needs 5 GB came
-to hold 9. So everything free is given back once a step, for 3 % of its time (docs/log.md).
+A training step frees and asks for the same blocks thousands of times. glibc returns the large ones to the system and
+fetches them again, page by page; keeping them all makes an update a tenth faster on 2 cores. What is kept falls into
+pieces of ever other sizes, though: over 50 steps a run that needs 5 GB came to hold 9. So everything free is given
+back once a step, for 3 % of its time (docs/log.md).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any
 
 __all__ = ["give_back_freed_memory", "keep_freed_memory"]
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
-_NEVER, _MOST = 2**31 - 1, 32 << 20  # glibc takes no larger threshold
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # malloc.h
+_NEVER = 2**31 - 1
 
 
 def keep_freed_memory() -> bool:
@@ -25,7 +25,7 @@ def keep_freed_memory() -> bool:
     libc = _glibc()
     if libc is None:
         return False
-    return bool(libc.mallopt(_M_MMAP_THRESHOLD, _MOST)) and bool(libc.mallopt(_M_TRIM_THRESHOLD, _NEVER))
+    return bool(libc.mallopt(_M_MMAP_MAX, 0)) and bool(libc.mallopt(_M_TRIM_THRESHOLD, _NEVER))
 
 
 def give_back_freed_memory() -> None:
