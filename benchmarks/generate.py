@@ -25,6 +25,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from verigrad.environment import settle_torch
+
+settle_torch()  # as the command line does; before torch, and for every side alike
+
 import torch
 
 from verigrad.engines.base import Request, SamplingParams, generate

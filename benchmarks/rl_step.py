@@ -23,6 +23,10 @@ import tempfile
 import time
 from typing import Any
 
+from verigrad.environment import settle_torch
+
+settle_torch()  # as the command line does; before torch, and for every side alike
+
 import torch
 from generate import DTYPES, PROBLEMS
 

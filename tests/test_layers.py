@@ -18,12 +18,12 @@ LAYERS = [
     {"algorithms", "sandbox", "models", "tasks"},
     {"settings"},
     {"types", "registry", "jsonl"},
-    {"errors", "paths", "seeds", "values"},
+    {"environment", "errors", "paths", "seeds", "values"},
 ]
 HEIGHT = {part: len(LAYERS) - depth for depth, layer in enumerate(LAYERS) for part in layer}
 HEIGHT["verigrad"] = HEIGHT["types"]  # the package itself names the types again
 NO_TORCH = {"paths", "settings", "seeds", "sandbox", "tasks", "types", "errors", "registry", "values"}
-NO_TORCH |= {"jsonl", "preferences"}
+NO_TORCH |= {"environment", "jsonl", "preferences"}
 STANDALONE = {"algorithms": "torch", "values": None}
 
 

@@ -5,11 +5,11 @@ Commands are imported when called, so `verigrad --help` needs no torch.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 
 from verigrad import __version__
+from verigrad.environment import settle_torch
 from verigrad.errors import VerigradError
 from verigrad.registry import did_you_mean, load_attribute
 
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if name not in COMMANDS:
         print(f"verigrad: unknown command {name!r}{did_you_mean(name, COMMANDS)}\n\n{_usage()}", file=sys.stderr)
         return 2
-    _settle_torch()
+    settle_torch()
     try:
         command: Callable[[list[str]], int] = load_attribute(COMMANDS[name][0])
         return command(rest)
@@ -58,18 +58,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"\nverigrad {name}: interrupted; a run continues with --resume", file=sys.stderr)
         return 130
-
-
-def _settle_torch() -> None:
-    """Settings that torch reads from the environment when it is first imported, unless they are set already.
-
-    Waiting threads spin for milliseconds by default, and starve the judged programs and each other; without any
-    spinning an update takes a third longer; 50 microseconds do neither. oneDNN keeps 1024 compiled kernels, some
-    hundreds of megabytes where sequence lengths vary; a quarter of them makes nothing slower (docs/log.md).
-    """
-    if "OMP_WAIT_POLICY" not in os.environ and "GOMP_SPINCOUNT" not in os.environ:
-        os.environ.update(OMP_WAIT_POLICY="PASSIVE", GOMP_SPINCOUNT="20000")
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")
 
 
 def _usage() -> str:

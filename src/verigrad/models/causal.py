@@ -20,6 +20,7 @@ from verigrad.models.gguf import DEFAULT_MODEL, default_model_dir
 from verigrad.models.linear import use_fast_linear
 from verigrad.models.logprobs import selected_logprobs
 from verigrad.models.lora import is_lora
+from verigrad.models.norm import use_fast_norm
 from verigrad.models.packing import Pack, pack_views
 from verigrad.models.quiet import quiet_transformers
 from verigrad.paths import cache_dir
@@ -88,6 +89,7 @@ def load_causal(
             f"a folder written by save_pretrained, or a hub id (converted models are cached in {cache_dir()})"
         ) from error
     use_fast_linear(model)
+    use_fast_norm(model)
     return model.to(pick_device(str(device))).eval(), tokenizer
 
 
