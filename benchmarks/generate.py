@@ -34,7 +34,7 @@ import torch
 from verigrad.engines.base import Request, SamplingParams, generate
 from verigrad.engines.local import LocalEngine
 from verigrad.errors import MissingExtra
-from verigrad.models.causal import load_causal
+from verigrad.models.causal import load_causal, model_source
 
 __all__ = ["main"]
 
@@ -53,6 +53,13 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 Prompts = list[list[int]]
 Run = Callable[[int], float]  # generates that many tokens for every prompt; the seconds it took
+
+
+def as_others_load_it(name: str) -> Any:
+    """The model as transformers makes it, without the faster layers that `load_causal` puts in."""
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(model_source(name)[0], dtype=torch.float32)
 
 
 def encode_prompts(tokenizer: Any, completions: int, group_size: int) -> Prompts:
@@ -181,9 +188,8 @@ def measure(names: list[str], args: argparse.Namespace, dtype: torch.dtype) -> d
     prompts = encode_prompts(tokenizer, args.completions, args.group_size)
     runs = {}
     for name in names:
-        runs[name] = SIDES[name](
-            model if name == "verigrad" else load_causal(args.model)[0], tokenizer, prompts, dtype, args.group_size
-        )
+        its_own = model if name == "verigrad" else as_others_load_it(args.model)
+        runs[name] = SIDES[name](its_own, tokenizer, prompts, dtype, args.group_size)
         runs[name](8)
     best = dict.fromkeys(names, 0.0)
     for _ in range(args.repeats):

@@ -28,7 +28,7 @@ from verigrad.environment import settle_torch
 settle_torch()  # as the command line does; before torch, and for every side alike
 
 import torch
-from generate import DTYPES, PROBLEMS
+from generate import DTYPES, PROBLEMS, as_others_load_it
 
 from verigrad.errors import MissingExtra
 
@@ -106,7 +106,7 @@ def trl_steps(args: argparse.Namespace, dtype: torch.dtype) -> list[dict[str, fl
         raise MissingExtra("trl", "bench") from error
     from verigrad.models.causal import load_causal
 
-    model, tokenizer = load_causal(args.model)
+    model, tokenizer = as_others_load_it(args.model), load_causal(args.model)[1]
     times: list[float] = []
 
     class Clock(TrainerCallback):  # type: ignore[misc]

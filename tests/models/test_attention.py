@@ -60,9 +60,11 @@ def test_bfloat16_is_as_near_as_its_rounding():
         assert error < 3 / 256
 
 
-def test_longer_than_the_scores_that_are_kept(monkeypatch):
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_longer_than_the_scores_that_are_kept(monkeypatch, dtype):
     layout = Layout(STRETCHES, torch.device("cpu"))
-    short = run(layout.attend, torch.bfloat16)
     monkeypatch.setattr("verigrad.models.attention._SHORT", 0)
-    for got, expected in zip(run(layout.attend, torch.bfloat16), short, strict=True):
-        assert (got.double() - expected.double()).norm() / expected.double().norm() < 3 / 256
+    monkeypatch.setattr("verigrad.models.attention._LONG", 0)
+    for got, expected in zip(run(layout.attend, dtype), run(dense, torch.float64), strict=True):
+        bound = {torch.float64: 1e-12, torch.bfloat16: 3 / 256}[dtype]
+        assert (got.double() - expected).norm() / expected.norm() < bound

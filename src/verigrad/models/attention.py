@@ -26,6 +26,7 @@ __all__ = ["Layout", "Stretch", "use_packed_attention"]
 
 _NAME = "verigrad_packed"
 _SHORT = 512  # positions; the scores of a longer sequence are not kept
+_LONG = 768  # of prompt and completion; beyond it completions are taken one by one, which keeps no scores either
 _WIDTH_MULTIPLE = 16  # fewer shapes, for the reason given in `packing`
 
 
@@ -51,6 +52,7 @@ class _Group:
     """Where the completions of one stretch lie, counted from its first completion position.
 
     Attributes:
+        lengths: of the completions, padding apart.
         gather: (G * C,) position of each padded place; padding repeats the first position.
         scatter: (sum of lengths,) padded place of each position.
         padding: (G * C,) True where a place holds nothing.
@@ -59,6 +61,7 @@ class _Group:
 
     size: int
     width: int
+    lengths: tuple[int, ...]
     gather: Tensor
     scatter: Tensor
     padding: Tensor
@@ -83,12 +86,10 @@ class Layout:
         pieces = zip(*(x.split(lengths, dim=1) for x in (queries, keys, values)), strict=True)
         mixed = []
         for group in self._groups:
-            own = next(pieces)
-            mixed.append(_alone(*own, scale))
+            q, k, v = next(pieces)
+            mixed.append(_alone(q, k, v, scale))
             if group is not None:
-                q, k, v = next(pieces)
-                function: Any = _BehindPrompt.apply
-                mixed.append(function(q, own[1], own[2], k, v, group, scale))
+                mixed.append(_together(next(pieces), k, v, group, scale))
         return torch.cat(mixed, dim=1)
 
 
@@ -110,7 +111,7 @@ def _group(lengths: tuple[int, ...], device: torch.device) -> _Group:
         scatter.append(torch.arange(length) + index * width)
         start += length
     places = (gather.flatten(), torch.cat(scatter), padding.flatten(), _not_yet(width, device))
-    return _Group(len(lengths), width, *(x.to(device) for x in places))
+    return _Group(len(lengths), width, lengths, *(x.to(device) for x in places))
 
 
 def _alone(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
@@ -126,6 +127,23 @@ def _alone(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
     return F.scaled_dot_product_attention(grouped, k, v, is_causal=True, scale=scale).reshape(heads, length, width)
 
 
+def _together(own: tuple[Tensor, ...], prompt_k: Tensor, prompt_v: Tensor, group: _Group, scale: float) -> Tensor:
+    """Completions (their queries (H, N, D), keys and values (K, N, D)) behind their prompt -> (H, N, D)."""
+    if prompt_k.shape[1] + group.width <= _LONG:
+        function: Any = _BehindPrompt.apply
+        found: Tensor = function(own[0], prompt_k, prompt_v, *own[1:], group, scale)
+        return found
+    mixed = []
+    for q, k, v in zip(*(x.split(group.lengths, dim=1) for x in own), strict=True):
+        keys, values = torch.cat([prompt_k, k], dim=1), torch.cat([prompt_v, v], dim=1)
+        seen = ~_not_yet(keys.shape[1], q.device)[-q.shape[1] :]
+        grouped = q.view(len(k), -1, *q.shape[1:])
+        keys, values = (x[:, None].expand(-1, grouped.shape[1], -1, -1) for x in (keys, values))
+        out = F.scaled_dot_product_attention(grouped, keys, values, attn_mask=seen, scale=scale)
+        mixed.append(out.reshape(q.shape))
+    return torch.cat(mixed, dim=1)
+
+
 class _ShortCausal(torch.autograd.Function):
     """`_alone` by plain products, whose backward pass on the CPU is three times faster than PyTorch's in bfloat16."""
 
@@ -139,7 +157,7 @@ class _ShortCausal(torch.autograd.Function):
         return out.view(q.shape)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Any:
         rows, k, v, weights, out = ctx.saved_tensors
         grad_rows, grad_k, grad_v = _mix_backward(grad.reshape(rows.shape), rows, k, v, weights, out, ctx.scale)
@@ -163,7 +181,7 @@ class _BehindPrompt(torch.autograd.Function):
         return _from_rows(out, group, kv_heads)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Any:
         rows, keys, values, weights, out = ctx.saved_tensors
         group, kv_heads, prompt = ctx.group, ctx.kv_heads, ctx.prompt

@@ -46,7 +46,9 @@ def selected_logprobs(
     """
     blocked = _blocked(kept, weight.shape[0], hidden.device) if kept is not None else None
     function: Any = _SelectedLogprobs.apply
-    logprobs, entropy = function(hidden, weight, bias, ids, temperature.float(), blocked, compute_dtype)
+    # Inside the function gradients look wanted even where none are recorded.
+    recorded = torch.is_grad_enabled()
+    logprobs, entropy = function(hidden, weight, bias, ids, temperature.float(), blocked, compute_dtype, recorded)
     return logprobs, entropy
 
 
@@ -75,11 +77,12 @@ class _SelectedLogprobs(torch.autograd.Function):
         temperature: Tensor,
         blocked: Tensor | None,
         compute_dtype: torch.dtype,
+        recorded: bool,
     ) -> tuple[Tensor, Tensor]:
         h, w = hidden.to(compute_dtype), weight.to(compute_dtype)
         logprobs = torch.empty(len(ids), device=hidden.device)
         entropy = torch.empty(len(ids), device=hidden.device)
-        keep = any(ctx.needs_input_grad[:3])
+        keep = recorded and any(ctx.needs_input_grad[:3])
         probabilities = torch.empty(len(ids) if keep else 0, len(w), dtype=compute_dtype, device=hidden.device)
         # Written over chunk after chunk: memory fresh from the system costs more than the arithmetic.
         tables = torch.empty(2, min(_ROWS, len(ids)), len(w), device=hidden.device)
@@ -126,4 +129,4 @@ class _SelectedLogprobs(torch.autograd.Function):
         if need_bias and ctx.has_bias:
             grad_bias = -(p.float() * scale).sum(0)
             grad_bias.index_add_(0, ids, scale[:, 0])
-        return grad_hidden, grad_weight, grad_bias, None, None, None, None
+        return grad_hidden, grad_weight, grad_bias, *[None] * 5

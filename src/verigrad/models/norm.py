@@ -49,7 +49,7 @@ class _RMSNorm(torch.autograd.Function):
         return normed.mul_(w).to(out_dtype)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Any:
         x, w, inverse = ctx.saved_tensors
         need_x, need_w, *_ = ctx.needs_input_grad

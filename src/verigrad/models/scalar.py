@@ -1,6 +1,6 @@
-"""Models that give one number per position: critics, reward models and cost models.
+"""Models that give numbers per position: critics, reward models and cost models one, classifiers of outcomes several.
 
-They are Hugging Face's sequence classifiers with one label, so a saved reward model loads anywhere with
+They are Hugging Face's sequence classifiers, mostly with one label, so a saved reward model loads anywhere with
 `AutoModelForSequenceClassification.from_pretrained(folder)`, and its logit is our score.
 """
 
@@ -15,24 +15,31 @@ from verigrad.errors import ConfigError
 from verigrad.models.base import Batch
 from verigrad.models.causal import body_of, model_source, pick_device, plain_model, predictor_states
 from verigrad.models.gguf import DEFAULT_MODEL
+from verigrad.models.linear import use_fast_linear
+from verigrad.models.norm import use_fast_norm
 from verigrad.models.packing import Pack, pack_views
 from verigrad.models.quiet import quiet_transformers
 
-__all__ = ["HEAD", "last_values", "load_scalar", "pack_values", "token_values"]
+__all__ = ["HEAD", "last_values", "load_scalar", "pack_outputs", "pack_values", "token_outputs", "token_values"]
 
 HEAD = "score"  # transformers' name of a sequence classifier's head
 
 
 def load_scalar(
-    name: str = DEFAULT_MODEL, *, dtype: torch.dtype = torch.float32, device: str | torch.device = "auto"
+    name: str = DEFAULT_MODEL,
+    *,
+    outputs: int = 1,
+    dtype: torch.dtype = torch.float32,
+    device: str | torch.device = "auto",
 ) -> tuple[Any, Any]:
-    """Load a decoder with a scalar head, and its tokenizer.
+    """Load a decoder with a scalar head, or one of several outputs, and its tokenizer.
 
     A head that the folder does not hold (that of a language model, say) starts at zero: every score is 0, and
     the first gradient reaches the head alone.
 
     Args:
         name: `smollm2-135m-instruct`, a folder (of a language model or a reward model), or a hub id.
+        outputs: numbers per position.
         dtype: of the weights.
         device: `auto`, `cpu`, `cuda`, ...
 
@@ -47,7 +54,7 @@ def load_scalar(
             tokenizer: Any = AutoTokenizer.from_pretrained(source, local_files_only=local)
             model: Any
             model, found = AutoModelForSequenceClassification.from_pretrained(
-                source, num_labels=1, dtype=dtype, local_files_only=local, output_loading_info=True
+                source, num_labels=outputs, dtype=dtype, local_files_only=local, output_loading_info=True
             )
     except (OSError, ValueError) as error:
         raise ConfigError(f"cannot load {name!r} with a scalar head: {error}") from error
@@ -55,29 +62,41 @@ def load_scalar(
         model.config.pad_token_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
     if found["missing_keys"]:
         torch.nn.init.zeros_(_head(model).weight)
+    use_fast_linear(model)
+    use_fast_norm(model)
     return model.to(pick_device(str(device))).eval(), tokenizer
 
 
-def pack_values(model: Any, pack: Pack, batch: Batch, *, dtype: torch.dtype = torch.float32) -> Tensor:
-    """The model's number at the state before each token a pack scores: (B, T), 0 elsewhere; carries the gradient.
+def pack_outputs(model: Any, pack: Pack, batch: Batch, *, dtype: torch.dtype = torch.float32) -> Tensor:
+    """The model's numbers at the state before each token a pack scores: (B, T, C), 0 elsewhere; carries the gradient.
 
-    The value of entry `t` is of the text up to and without token `t`, as a critic needs it.
+    Those of entry `t` are of the text up to and without token `t`, as a critic needs it.
     """
     device = next(model.parameters()).device
     states = predictor_states(body_of(model), pack, device, dtype)
     # The head is a few hundred weights and its output a target of regression: always in full precision.
-    values = (states.float() @ _head(model).weight.float().T)[:, 0]
+    outputs = states.float() @ _head(model).weight.float().T
     where = pack.target_row.to(device), pack.target_token.to(device)
-    return torch.zeros(batch.mask.shape, device=device).index_put(where, values)
+    return torch.zeros(*batch.mask.shape, outputs.shape[1], device=device).index_put(where, outputs)
+
+
+def pack_values(model: Any, pack: Pack, batch: Batch, *, dtype: torch.dtype = torch.float32) -> Tensor:
+    """`pack_outputs` of a model with one output: (B, T)."""
+    return pack_outputs(model, pack, batch, dtype=dtype)[..., 0]
+
+
+def token_outputs(model: Any, batch: Batch, *, token_budget: int = 2048, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Outputs before every scored token of a batch, without gradient, on the CPU: (B, T, C)."""
+    total = torch.zeros(*batch.mask.shape, len(_head(model).weight))
+    with torch.no_grad():
+        for pack in pack_views(batch.views, token_budget=token_budget):
+            total += pack_outputs(model, pack, batch, dtype=dtype).cpu()
+    return total
 
 
 def token_values(model: Any, batch: Batch, *, token_budget: int = 2048, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Values before every scored token of a batch, without gradient, on the CPU: (B, T)."""
-    values = torch.zeros(batch.mask.shape)
-    with torch.no_grad():
-        for pack in pack_views(batch.views, token_budget=token_budget):
-            values += pack_values(model, pack, batch, dtype=dtype).cpu()
-    return values
+    """`token_outputs` of a model with one output: (B, T)."""
+    return token_outputs(model, batch, token_budget=token_budget, dtype=dtype)[..., 0]
 
 
 def last_values(values: Tensor, mask: Tensor) -> Tensor:
