@@ -1,12 +1,15 @@
 """What docs/ says exists: a page per algorithm, its paper, the commands on it, the files it links to."""
 
+import inspect
 import re
 import shlex
 from pathlib import Path
 
 import pytest
+import torch
 
-from verigrad.algorithms.presets import PRESETS
+from verigrad.algorithms.preference_presets import PREFERENCE_LOSSES
+from verigrad.algorithms.presets import PRESETS, call
 from verigrad.cli.main import COMMANDS
 from verigrad.cli.train import recipe_path
 from verigrad.settings import load_config
@@ -15,11 +18,26 @@ from verigrad.training.config import PreferenceConfig, RewardModelConfig, RLConf
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 ALGORITHM_PAGES = sorted((DOCS / "algorithms").glob("*.md"))
+SHARED_PAGES = {"apo_zero": "apo", "apo_down": "apo"}
 CONFIGS = {"rl": RLConfig, "sft": SFTConfig, "preference": PreferenceConfig, "reward-model": RewardModelConfig}
 
 
 def page_of(name):
+    name = SHARED_PAGES.get(name, name)
     return DOCS / "algorithms" / f"{name.replace('++', '_plus_plus_').strip('_')}.md"
+
+
+def index_line(name):
+    """The one row of the index's tables that is about this algorithm or loss."""
+    index = (DOCS / "algorithms" / "README.md").read_text()
+    (line,) = [line for line in index.splitlines() if line.startswith(f"| [`{name}`]({page_of(name).name}) |")]
+    return line
+
+
+def hyper_parameters(loss):
+    """Defaults by name."""
+    parameters = inspect.signature(loss).parameters.values()
+    return {parameter.name: parameter.default for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
 
 
 def commands(text):
@@ -45,10 +63,42 @@ def test_every_preset_has_a_page_with_its_paper_pieces_and_command(name):
 
 
 def test_the_index_has_every_preset_and_its_paper():
-    index = (DOCS / "algorithms" / "README.md").read_text()
     for name, row in PRESETS.items():
-        (line,) = [line for line in index.splitlines() if line.startswith(f"| [`{name}`]({page_of(name).name}) |")]
-        assert f"| {row.paper} |" in line
+        assert f"| {row.paper} |" in index_line(name)
+
+
+@pytest.mark.parametrize("name", PREFERENCE_LOSSES)
+def test_every_preference_loss_has_a_page_with_its_paper_defaults_and_command(name):
+    text, row = page_of(name).read_text(), PREFERENCE_LOSSES[name]
+    assert row.paper in text and re.search(rf"The rows? .*`{name}`", text) and "`algorithms/preference.py`" in text
+    for option, default in hyper_parameters(row.loss).items():
+        (stated,) = re.findall(rf"^\| `{option}` \| (\S+) \|", text, re.MULTILINE)
+        assert stated == "off" if default is None or default is False else float(stated) == default
+    settings = [settings_of(words) for words in commands(text)]
+    assert {page_of(found.loss) for found in settings} == {page_of(name)} and name in {found.loss for found in settings}
+    assert all(found.options.keys() <= hyper_parameters(row.loss).keys() for found in settings)
+
+
+def start_of(name):
+    """The loss at its defaults where policy and reference agree, on likelihoods of 1; extras as at the first step."""
+    zero, one = torch.zeros(1), torch.ones(1, 1)
+    known = {"policy": zero, "ref": zero, "desirable": torch.tensor([True]), "kl": 0.0, "delta": 0.0}
+    for side in ("chosen", "rejected"):
+        known |= {f"{who}_{side}{form}": zero for who in ("policy", "ref") for form in ("", "_mean")}
+        known |= {f"{who}_{side}_tokens": 0 * one for who in ("policy", "ref")} | {f"{side}_weights": one}
+    known |= {"policy_candidates": torch.zeros(1, 2), "policy_candidates_mean": torch.zeros(1, 2)}
+    known |= {"candidate_rewards": torch.tensor([[0.0, 1.0]]), "candidate_mask": torch.ones(1, 2).bool()}
+    return call(PREFERENCE_LOSSES[name].loss, **known).item()
+
+
+@pytest.mark.parametrize("name", PREFERENCE_LOSSES)
+def test_the_index_says_what_a_preference_loss_takes_and_where_it_starts(name):
+    row = PREFERENCE_LOSSES[name]
+    _, _, data, form, reference, start, paper, _, _ = map(str.strip, index_line(name).split("|"))
+    assert (data, form, reference, paper) == (row.data, row.form, "yes" if row.reference else "no", row.paper)
+    # The likelihood of the chosen answer is 1 here, so that NLL is 0.
+    stated = sum(float(term) for term in start.split(" + ") if term != "NLL") if "NLL" in start else float(start)
+    assert start_of(name) == pytest.approx(stated, abs=0.006)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
