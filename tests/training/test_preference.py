@@ -13,7 +13,9 @@ from verigrad.errors import ConfigError, DataError
 from verigrad.models.chat import answer_ids, prompt_ids
 from verigrad.preferences.records import Rated, read_records, write_records
 from verigrad.training.config import LoraConfig, OptimConfig, PreferenceConfig, SamplingConfig
-from verigrad.training.preference import train
+from verigrad.training.examples import Example
+from verigrad.training.preference import _mismatched, train
+from verigrad.types import Row
 
 FAST = OptimConfig(learning_rate=3e-3, warmup_steps=1)
 
@@ -176,3 +178,26 @@ def test_clear_errors(settings, workshop):
         train(PreferenceConfig(**{**settings, "data": str(workshop / "bad.jsonl")}))
     with pytest.raises(ConfigError, match="exactly one of data"):
         PreferenceConfig(**settings, tasks="builtin")
+
+
+def example(prompt, answer):
+    ids = (prompt, *answer)
+    mask = (False,) + (True,) * len(answer)
+    row = Row(ids, mask, (0.0,) * len(ids), (1.0,) * len(ids), {}, 1)
+    return Example((row,), Rated(prompt=(), completion="", desirable=True), 0)
+
+
+def test_mismatched_answers_are_of_other_prompts():
+    """Pairs read as single answers stand two by two: the next one is no stranger, the one after it is."""
+    two_by_two = [example(prompt, (10 * prompt + n, 7, 7)) for prompt in (1, 2, 3) for n in (0, 1)]
+    assert [row.ids[:2] for row in _mismatched(two_by_two, 8)] == [(1, 20), (1, 21), (2, 30), (2, 31), (3, 10), (3, 11)]
+    scattered = [example(1, (10,)), example(2, (20,)), example(1, (11,)), example(1, (12,)), example(3, (30,))]
+    # Two apart, and on from there past their own prompt.
+    assert [row.ids for row in _mismatched(scattered, 8)] == [(1, 30), (2, 12), (1, 30), (1, 20), (3, 20)]
+
+
+def test_mismatched_answers_keep_to_the_length():
+    rows = _mismatched([example(1, (10, 11, 12, 13)), example(2, (20,))], 3)
+    assert [row.ids for row in rows] == [(1, 20), (2, 10, 11)]
+    assert [row.mask for row in rows] == [(False, True), (False, True, True)]
+    assert [row.ids for row in _mismatched([example(1, (10,))], 8)] == [(1, 10)]

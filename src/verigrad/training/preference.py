@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -136,7 +137,7 @@ class _Round:
     """Examples of a round with what the frozen reference says of them.
 
     `reference` has a tensor of scored tokens' log-probs for every row, in the order of the examples; `mismatched`
-    holds for each example its prompt with the next one's answer, and `mismatched_reference` the reference's sums.
+    holds for each example its prompt with the answer to another, and `mismatched_reference` the reference's sums.
     """
 
     examples: tuple[Example, ...]
@@ -208,7 +209,7 @@ class _Loop:
         )
         if not examples:
             raise ConfigError(f"none of {len(records)} records fits max_length = {self.config.max_length}")
-        mismatched = _mismatched(examples) if "kl" in self.row.extra else []
+        mismatched = _mismatched(examples, self.config.max_length) if "kl" in self.row.extra else []
         rows = [row for example in examples for row in example.rows] + mismatched
         scored = self._reference_logprobs(rows, number) if self.row.reference else [torch.zeros(0)] * len(rows)
         own = iter(scored)
@@ -354,12 +355,19 @@ def _chosen(count: int, config: PreferenceConfig, number: int, index: int) -> li
     return order[place * config.batch_size : (place + 1) * config.batch_size]
 
 
-def _mismatched(examples: Sequence[Example]) -> list[Row]:
-    """Each example's prompt with the next example's answer: KTO's estimate of the KL wants unrelated answers."""
-    found = []
-    for example, other in zip(examples, [*examples[1:], examples[0]], strict=True):
-        start = example.rows[0].ids[: example.rows[0].prompt_length]
-        answer = other.rows[0].ids[other.rows[0].prompt_length :]
+def _mismatched(examples: Sequence[Example], max_length: int) -> list[Row]:
+    """Each example's prompt with the answer to another: KTO's estimate of the KL wants unrelated answers.
+
+    Records of one prompt stand together in most files, so partners are as far apart as the longest such stretch, and
+    farther where that is the same prompt again. With one prompt alone there are no others, and its own are taken.
+    """
+    prompts = [example.rows[0].ids[: example.rows[0].prompt_length] for example in examples]
+    longest = max(len(list(same)) for _, same in groupby(prompts))
+    count, found = len(examples), []
+    for index, start in enumerate(prompts):
+        partners = (examples[(index + longest + further) % count].rows[0] for further in range(count))
+        other = next((row for row in partners if row.ids[: row.prompt_length] != start), examples[index].rows[0])
+        answer = other.ids[other.prompt_length :][: max(1, max_length - len(start))]
         ids = start + answer
         mask = (False,) * len(start) + (True,) * len(answer)
         found.append(Row(ids, mask, (0.0,) * len(ids), (1.0,) * len(ids), {}, len(start)))
