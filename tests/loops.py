@@ -13,7 +13,7 @@ from verigrad.types import Message
 
 __all__ = ["check_a_stopped_run_goes_on", "pairs", "train_metrics"]
 
-CLOCK = {"seconds"}
+CLOCK = {"seconds", "seconds_sampling", "tokens_per_second"}
 
 
 def pairs(count=12):

@@ -47,6 +47,7 @@ async def collect(
     group_size: int,
     seed: int,
     attempts: int = 2,
+    trace_lines: bool = False,
     on_rollout: Progress | None = None,
 ) -> list[Group]:
     """Sample, judge and score `group_size` rollouts of every task, all at once.
@@ -55,6 +56,7 @@ async def collect(
         tasks, oracles: of equal length.
         seed: of this collection; rollout `i` of a task draws from (seed, task id, i, try).
         attempts: tries a rollout has before an infrastructure failure stands.
+        trace_lines: verdicts say which lines ran, which is slow.
 
     Returns:
         groups in the order of the tasks, rollouts in the order of their numbers. Infrastructure failures are
@@ -65,7 +67,7 @@ async def collect(
         rollout = _failed(task, agent, number, "never tried")
         for attempt in range(attempts):
             own_seed = derive_seed(seed, "rollout", position, task.id, number, attempt)
-            rollout = await _rollout(task, oracle, agent, engine, judge, reward, number, own_seed)
+            rollout = await _rollout(task, oracle, agent, engine, judge, reward, number, own_seed, trace_lines)
             if rollout.status != "error":
                 break
         if on_rollout is not None:
@@ -81,13 +83,21 @@ async def collect(
 
 
 async def _rollout(
-    task: Task, oracle: Oracle, agent: Agent, engine: Engine, judge: Judge, reward: Reward, number: int, seed: int
+    task: Task,
+    oracle: Oracle,
+    agent: Agent,
+    engine: Engine,
+    judge: Judge,
+    reward: Reward,
+    number: int,
+    seed: int,
+    trace_lines: bool,
 ) -> Rollout:
     started = time.perf_counter()
     try:
         attempt = await agent.attempt(task, engine, seed=seed)
         generated = time.perf_counter()
-        program, score = await _judge_and_score(task, oracle, attempt, judge, reward, seed)
+        program, score = await _judge_and_score(task, oracle, attempt, judge, reward, seed, trace_lines)
     except InfrastructureError as error:
         return _failed(task, agent, number, f"{type(error).__name__}: {error}")
     completion_tokens = sum(len(turn.completion_ids) for turn in attempt.turns if turn.sampled)
@@ -106,12 +116,12 @@ async def _rollout(
 
 
 async def _judge_and_score(
-    task: Task, oracle: Oracle, attempt: Attempt, judge: Judge, reward: Reward, seed: int
+    task: Task, oracle: Oracle, attempt: Attempt, judge: Judge, reward: Reward, seed: int, trace_lines: bool
 ) -> tuple[str | None, Score]:
     extraction = extract_program(attempt.text, task)
     verdict: Verdict | None = None
     if extraction is not None:
-        verdict = await judge.judge(extraction.program, oracle, task.entry_point)
+        verdict = await judge.judge(extraction.program, oracle, task.entry_point, trace_lines=trace_lines)
     last = attempt.turns[-1]
     answer = Answer(
         text=attempt.text,
@@ -120,7 +130,7 @@ async def _judge_and_score(
         tokens=len(last.completion_ids),
         seed=seed,
     )
-    score = await score_answer(reward, task, answer, verdict)
+    score = await score_answer(reward, task, answer, verdict, reference=oracle.gold)
     if score.evidence is None:
         score = Score(score.value, score.parts, score.spans, verdict)
     return answer.program, score

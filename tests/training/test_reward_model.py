@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,14 +12,20 @@ from tiny import tiny_tokenizer
 from transformers import AutoModelForSequenceClassification
 
 from verigrad.errors import ConfigError
+from verigrad.evaluation.held_out import calibration, order_accuracy, read_held_out, separation, side_accuracy
 from verigrad.models.chat import answer_ids, prompt_ids
 from verigrad.models.scalar import load_scalar
-from verigrad.preferences.records import Ranking, as_rated, write_records
+from verigrad.preferences.records import Pair, Ranking, Rated, as_rankings, as_rated, write_records
 from verigrad.training.batching import make_batch
 from verigrad.training.config import LoraConfig, OptimConfig, RewardModelConfig, RLConfig, SamplingConfig
+from verigrad.training.examples import examples_of
+from verigrad.training.held_out import held_out_rows as rows_to_write
 from verigrad.training.reward_model import score_batch, train
 from verigrad.training.rl import train as train_policy
-from verigrad.types import Rollout, Score, Turn
+from verigrad.types import Message, Rollout, Score, Turn
+
+ASKED = (Message("user", "Say a."),)
+JUDGED = Pair(prompt=ASKED, chosen="a", rejected="b", meta={"chosen_fraction": 1.0, "rejected_fraction": 0.25})
 
 
 @pytest.fixture
@@ -46,6 +53,10 @@ def settings(workshop):
 
 def held_out(folder):
     return json.loads((Path(folder) / "summary.json").read_text())["held_out"]
+
+
+def held_out_rows(folder):
+    return [json.loads(line) for line in (Path(folder) / "held_out.jsonl").read_text().splitlines()]
 
 
 def classifier_score(model, prompt, answer):
@@ -83,6 +94,80 @@ def test_scores_are_the_classifiers(settings):
         for pair in pairs(20)
     }
     assert measured <= everything
+
+
+def test_held_out_rows_say_what_the_report_needs(settings, workshop):
+    """Lengths are those of answer and end token, verdicts those in `meta`, and the worst records have their texts."""
+    marked = [
+        replace(pair, meta={"task_id": f"say@1/{n}", "chosen_fraction": 1.0, "rejected_fraction": n / 40})
+        for n, pair in enumerate(pairs(20))
+    ]
+    write_records(workshop / "pairs.jsonl", marked)
+    by_task = {pair.meta["task_id"]: pair for pair in marked}
+    folder = train(RewardModelConfig(**settings, epochs=1))
+    rows, tokenizer = held_out_rows(folder), tiny_tokenizer()
+    for row in rows:
+        pair = by_task[row["task_id"]]
+        texts = (pair.chosen, pair.rejected)
+        assert row["tokens"] == [len(answer_ids(tokenizer, text)) for text in texts]
+        assert row["fractions"] == [1.0, pair.meta["rejected_fraction"]]
+        wrong = row["scores"][1] > row["scores"][0]
+        assert ("answers" in row) == wrong
+        if wrong:
+            assert row["answers"] == list(texts) and row["prompt"] == pair.prompt[0].content
+    assert len({row["prompt_id"] for row in rows}) == len(rows) == 5
+    assert len({text for row in rows for text in row["answer_ids"]}) == 10
+    assert "Scores of passing and failing answers" in (folder / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("objective", "file"), [("bradley_terry", "pairs"), ("verdict", "rated"), ("regression", "rankings")]
+)
+def test_the_report_computes_what_the_summary_says(settings, workshop, objective, file):
+    """The page reads rows, the log has tensors: accuracy, calibration and, where answers are distinct, AUC agree."""
+    config = {**settings, "data": f"{workshop}/{file}.jsonl"}
+    folder = train(RewardModelConfig(**config, objective=objective, epochs=3))
+    found, read = held_out(folder), read_held_out(held_out_rows(folder))
+    assert read.kind == {"pairs": "pairs", "rated": "labels", "rankings": "rankings"}[file]
+    assert calibration(read).error == pytest.approx(found["calibration_error"])
+    if objective == "verdict":
+        rows = held_out_rows(folder)
+        right = [(row["scores"][0] > 0) == row["desirable"] for row in rows]
+        assert side_accuracy(read).value == pytest.approx(sum(right) / len(right))
+    else:
+        assert order_accuracy(read).value == pytest.approx(found["pair_accuracy"])
+    if objective != "regression":
+        assert separation(read).value == pytest.approx(found["auc"])
+
+
+@pytest.mark.parametrize(
+    ("record", "fractions"),
+    [
+        (Pair(prompt=ASKED, chosen="a", rejected="b", meta={"chosen_fraction": 1, "rejected_fraction": 0.5}), [1, 0.5]),
+        (Pair(prompt=ASKED, chosen="a", rejected="b", meta={"chosen_fraction": "all"}), [None, None]),
+        (Rated(prompt=ASKED, completion="a", desirable=True, meta={"fraction": 0.75}), [0.75]),
+        (as_rated([JUDGED])[1], [0.25]),
+        (as_rankings([JUDGED])[0], [1.0, 0.25]),
+        (Ranking(prompt=ASKED, completions=("a", "b", "c"), rewards=(1, 0, 0)), None),
+    ],
+)
+def test_what_records_know_of_their_tests(record, fractions):
+    (example,) = examples_of(tiny_tokenizer(), [record], system=None, max_length=99, closing=True)
+    (row,) = rows_to_write(torch.zeros(len(example.rows)), [example])
+    assert row["fractions"] == fractions
+
+
+def test_at_most_twenty_texts_and_one_a_prompt():
+    """Thirty prompts with two wrong pairs each, ever more wrong: of each of the last twenty the second is told."""
+    records = [
+        Pair(prompt=(Message("user", f"Say {n}."),), chosen=f"a{n}{copy}", rejected=f"b{n}{copy}")
+        for n in range(30)
+        for copy in range(2)
+    ]
+    examples = examples_of(tiny_tokenizer(), records, system=None, max_length=99, closing=True)
+    scores = torch.tensor([float(side * number) for number in range(60) for side in range(2)])
+    rows = rows_to_write(scores, examples)
+    assert [row["record"] for row in rows if "answers" in row] == list(range(21, 60, 2))
 
 
 def test_the_second_loss_is_the_slow_one(settings):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ class SingleTurn:
         params: how completions are drawn.
         system: system message, or None for the template's own.
         policy: name of the weights asked for.
+        prefill: gives the beginning of the answer, which the policy continues; None for no beginning.
     """
 
     tokenizer: Any
@@ -29,6 +31,7 @@ class SingleTurn:
     system: str | None = None
     name: str = "coder"
     policy: str = "base"
+    prefill: Callable[[Task], str] | None = None
 
     def messages(self, task: Task) -> tuple[Message, ...]:
         """The conversation the policy is given for a task."""
@@ -38,11 +41,14 @@ class SingleTurn:
     async def attempt(self, task: Task, engine: Engine, *, seed: int) -> Attempt:
         messages = self.messages(task)
         ids = prompt_ids(self.tokenizer, messages) if self.tokenizer is not None else ()
+        begun = self.prefill(task) if self.prefill is not None else ""
+        if begun:
+            ids += tuple(self.tokenizer.encode(begun, add_special_tokens=False))
         request = Request(prompt_ids=ids, messages=messages, params=self.params, seed=seed, policy=self.policy)
         completion = await engine.sample(request)
         turn = completion_turn(ids, completion, self.params)
         status: RolloutStatus = "finished" if completion.stop_reason == "stop" else "truncated"
-        return Attempt((turn,), completion.text, status)
+        return Attempt((turn,), begun + completion.text, status)
 
 
 def completion_turn(ids: tuple[int, ...], completion: Completion, params: SamplingParams) -> Turn:

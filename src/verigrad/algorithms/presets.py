@@ -39,6 +39,7 @@ from verigrad.algorithms.sequence_objectives import gspo
 
 __all__ = [
     "CISPO",
+    "CODERL",
     "DAPO",
     "DECOUPLED",
     "DISTILL",
@@ -53,6 +54,7 @@ __all__ = [
     "PF_PPO",
     "PODS",
     "PPO",
+    "PPOCODER",
     "PPO_EWMA",
     "PRESETS",
     "PRIME",
@@ -61,9 +63,11 @@ __all__ = [
     "REINFORCE_PP_BASELINE",
     "REMAX",
     "RLOO",
+    "RLTF",
     "RUNNING",
     "SAFE_RLHF",
     "SAPO",
+    "STEPCODER",
     "VAPO",
     "Algorithm",
     "Need",
@@ -71,7 +75,7 @@ __all__ = [
     "call",
 ]
 
-Need = Literal["critic", "prm", "cost", "greedy", "baseline", "average", "teacher"]
+Need = Literal["critic", "outcome_critic", "prm", "cost", "greedy", "baseline", "average", "teacher"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,9 +90,9 @@ class Algorithm:
             `sampler_logprobs` corrects for the sampler itself, so the loop does not.
         reduction: `(mask (B, T), rollout_index (B,), group_ids (N,), *, horizon) -> weights (B, T)`.
         paper: where it comes from.
-        needs: what the loop must provide beyond the policy: a `critic`, an implicit process reward model (`prm`), the
-            price of costs (`cost`), a `greedy` completion of each task, a running `baseline`, the `average` of past
-            weights, a `teacher`.
+        needs: what the loop must provide beyond the policy: a `critic`, a classifier of how programs end
+            (`outcome_critic`), an implicit process reward model (`prm`), the price of costs (`cost`), a `greedy`
+            completion of each task, a running `baseline`, the `average` of past weights, a `teacher`.
         keep: which rollouts train, bool (N,), chosen before anything is averaged; or how much each counts, float (N,).
             Called by name. None keeps all.
         kl_in_reward: the KL penalty is taken off the reward (k1, token by token) instead of added to the loss.
@@ -162,6 +166,18 @@ PPO_EWMA = Algorithm(name="ppo_ewma", paper="arXiv:2110.00641", advantage=adv.gr
     objective=decoupled_ppo, reduction=token_mean, needs=("average",))
 DISTILL = Algorithm(name="distill", paper="arXiv:2306.13649", advantage=towards_teacher,
     objective=ppo_clip, reduction=token_mean, needs=("teacher",))
+CODERL = Algorithm(name="coderl", paper="arXiv:2207.01780", needs=("greedy", "outcome_critic"),
+    advantage=adv.greedy_baseline, objective=reinforce, reduction=sequence_mean,
+    loop={"reward": "ladder", "gold_coef": 1.0})
+RLTF = Algorithm(name="rltf", paper="arXiv:2307.04349", needs=("greedy",),
+    advantage=adv.greedy_baseline, objective=reinforce, reduction=sequence_mean,
+    loop={"reward": "adaptive", "gold_coef": 1.0, "error_penalty": -0.3, "replay": 640})
+STEPCODER = Algorithm(name="stepcoder", paper="arXiv:2402.01391", needs=("critic",), kl_in_reward=True,
+    advantage=partial(gae, whiten=True), objective=ppo_clip, reduction=token_mean,
+    loop={"reward": "ladder", "executed_only": True, "curriculum": True})
+PPOCODER = Algorithm(name="ppocoder", paper="arXiv:2301.13816", needs=("critic",), kl_in_reward=True,
+    advantage=partial(gae, whiten=True), objective=ppo_clip, reduction=token_mean,
+    loop={"reward": "ppocoder"})
 # fmt: on
 
 PRESETS: dict[str, Algorithm] = {
@@ -170,6 +186,7 @@ PRESETS: dict[str, Algorithm] = {
         *(REINFORCE, RLOO, REMAX, OPO, RUNNING, REINFORCE_PP, REINFORCE_PP_BASELINE, PPO, VAPO),
         *(GRPO, DR_GRPO, DAPO, GSPO, CISPO, SAPO, DPPO, MAXRL, PASS_AT_K, GDPO, PODS, PF_PPO),
         *(PRIME, SAFE_RLHF, DECOUPLED, PPO_EWMA, DISTILL),
+        *(CODERL, RLTF, STEPCODER, PPOCODER),
     )
 }
 

@@ -146,6 +146,7 @@ async def _check_case(reward: Reward, check: Check, judge: Judge) -> RewardCheck
     program = _CASES[check.case]
     verdict = await judge.judge(program, _ORACLE, _TASK.entry_point) if program is not None else None
     text = f"```python\n{program}```" if program is not None else "I cannot help with that."
-    score = await score_answer(reward, _TASK, Answer(text, program, tokens=len(text) // 4), verdict)
+    answer = Answer(text, program, tokens=len(text) // 4)
+    score = await score_answer(reward, _TASK, answer, verdict, reference=_ORACLE.gold)
     holds = score.value is None or check.at_least <= score.value <= check.at_most
     return RewardCheck(check, score.value, holds)

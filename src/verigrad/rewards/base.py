@@ -4,7 +4,8 @@ A reward is a function `(task, answer, verdict) -> float | None | Score`, or an 
 can be: everything learned by running the program is in the verdict. `None` leaves the rollout out.
 
 Your own lives in a file and is named `--reward my.py:fn`. Beside it, `CHECKS` lists what must hold, and
-`verigrad check reward my.py:fn` runs them:
+`verigrad check reward my.py:fn` runs them. A reward with a parameter `reference` is also given the task's gold
+program, or None where the source has none.
 
     CHECKS = [Check("gold", at_least=1.0), Check("empty", at_most=0.0)]
 """
@@ -14,7 +15,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from verigrad.errors import RewardError
 from verigrad.types import Score, StopReason, Task, Verdict
@@ -42,8 +43,8 @@ class Answer:
 
 
 RewardResult = float | None | Score
-Reward = Callable[[Task, Answer, Verdict | None], RewardResult | Awaitable[RewardResult]]
-"""`verdict` is None where there was no program to run."""
+Reward = Callable[..., RewardResult | Awaitable[RewardResult]]
+"""`(task, answer, verdict)`, and `reference` by name if it asks; `verdict` is None where nothing could be run."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,9 @@ class Check:
     at_most: float = float("inf")
 
 
-async def score_answer(reward: Reward, task: Task, answer: Answer, verdict: Verdict | None) -> Score:
+async def score_answer(
+    reward: Reward, task: Task, answer: Answer, verdict: Verdict | None, *, reference: str | None = None
+) -> Score:
     """Call a reward and return a `Score`, whatever form its result has.
 
     Raises:
@@ -78,7 +81,7 @@ async def score_answer(reward: Reward, task: Task, answer: Answer, verdict: Verd
     """
     name = getattr(reward, "__name__", repr(reward))
     try:
-        result = reward(task, answer, verdict)
+        result = _call(reward, task, answer, verdict, reference)
         if inspect.isawaitable(result):
             result = await result
     except Exception as error:  # a user's function: any failure is the reward's, not the policy's
@@ -88,3 +91,9 @@ async def score_answer(reward: Reward, task: Task, answer: Answer, verdict: Verd
     if result is None or isinstance(result, int | float):
         return Score(None if result is None else float(result), evidence=verdict)
     raise RewardError(f"reward {name!r} returned {type(result).__name__}; wanted a number, None or a Score")
+
+
+def _call(reward: Reward, task: Task, answer: Answer, verdict: Verdict | None, reference: str | None) -> Any:
+    if "reference" in inspect.signature(reward).parameters:
+        return reward(task, answer, verdict, reference=reference)
+    return reward(task, answer, verdict)

@@ -11,7 +11,15 @@ from torch import Tensor
 from verigrad.models.base import Batch, View
 from verigrad.types import Rollout, Row, rows
 
-__all__ = ["make_batch", "rewarded_tokens", "rows_batch", "score_parts", "select_rollouts", "terminal_rewards"]
+__all__ = [
+    "make_batch",
+    "rewarded_tokens",
+    "rows_batch",
+    "score_parts",
+    "select_rollouts",
+    "terminal_rewards",
+    "trains",
+]
 
 
 def make_batch(groups: Iterable[Sequence[Rollout]]) -> Batch | None:
@@ -36,6 +44,11 @@ def make_batch(groups: Iterable[Sequence[Rollout]]) -> Batch | None:
     return rows_batch(parts, rollout_index, group_ids, rewards) if parts else None
 
 
+def trains(rollout: Rollout) -> bool:
+    """Whether `make_batch` keeps a rollout."""
+    return bool(_trainable_rows(rollout))
+
+
 def _trainable_rows(rollout: Rollout) -> list[Row]:
     return rows(rollout) if rollout.status != "error" and rollout.trainable else []
 
@@ -45,7 +58,7 @@ def score_parts(groups: Iterable[Sequence[Rollout]]) -> dict[str, Tensor]:
 
     The part `cost` is called `costs`, as functions of several rollouts call it.
     """
-    kept = [rollout for group in groups for rollout in group if _trainable_rows(rollout)]
+    kept = [rollout for group in groups for rollout in group if trains(rollout)]
     names = sorted({name for rollout in kept for name in rollout.score.parts})
     return {
         "costs" if name == "cost" else name: torch.tensor(

@@ -19,11 +19,13 @@ from verigrad.algorithms.objectives import value_clip
 from verigrad.algorithms.presets import Need
 from verigrad.algorithms.reductions import token_mean
 from verigrad.algorithms.reward_model import implicit_prm, implicit_prm_loss, update_multiplier
+from verigrad.algorithms.shaping import critic_weight
 from verigrad.errors import ConfigError
 from verigrad.models.base import Batch
 from verigrad.models.causal import load_causal, score_pack, token_logprobs
 from verigrad.models.packing import pack_views
-from verigrad.models.scalar import load_scalar, pack_values, token_values
+from verigrad.models.scalar import load_scalar, pack_outputs, pack_values, token_outputs, token_values
+from verigrad.rewards.outcome import LADDER
 from verigrad.training.batching import rewarded_tokens
 from verigrad.training.config import RLConfig
 from verigrad.training.optim import clip_gradients, learning_rate, make_optimizer, set_learning_rate
@@ -35,6 +37,7 @@ __all__ = [
     "Companion",
     "CostMultiplier",
     "Critic",
+    "OutcomeCritic",
     "ProcessModel",
     "RunningBaseline",
     "Teacher",
@@ -116,6 +119,54 @@ class Critic(_Stateless):
         unexplained = (returns - old)[mask].var(unbiased=False)
         explained = float(1 - unexplained / spread) if float(spread) > 0 else 0.0
         return {"critic_loss": total, "critic_grad_norm": norm, "critic_explained_variance": explained}
+
+
+class OutcomeCritic(_Stateless):
+    """CodeRL's critic: `token_weights` (B, T), how sure it is after each token of how the program will end.
+
+    Le et al. 2022, arXiv:2207.01780, section 3.3.2: a classifier of the four outcomes, read at every token. It learns
+    by the cross-entropy of all tokens of a rollout, where the paper's pools the states of a program first.
+    """
+
+    def __init__(self, config: RLConfig, stage: Stage) -> None:
+        self._config, self._dtype = config, stage.dtype
+        name = config.critic.model or config.model
+        model, _ = load_scalar(name, outputs=len(LADDER), device=stage.device)
+        self._optim = replace(config.optim, learning_rate=config.critic.learning_rate)
+        self._learner = Learner(model, make_optimizer(model, self._optim))
+
+    @property
+    def learner(self) -> Learner:
+        return self._learner
+
+    def signals(self, batch: Batch, known: _Signals) -> dict[str, Tensor]:
+        budget = self._config.token_budget
+        logits = token_outputs(self._learner.model, batch, token_budget=budget, dtype=self._dtype)
+        outcomes = known["outcomes"][batch.rollout_index]
+        return {"token_weights": critic_weight(_after_each_token(logits, batch.mask), outcomes, batch.mask)}
+
+    def learn(self, batch: Batch, known: _Signals, step: int) -> dict[str, float]:
+        weights = token_mean(batch.mask, batch.rollout_index, batch.group_ids)
+        outcomes = known["outcomes"][batch.rollout_index]
+        total, right = 0.0, 0.0
+        for pack in pack_views(batch.views, token_budget=self._config.token_budget):
+            rows = sorted(set(pack.rows))
+            logits = pack_outputs(self._learner.model, pack, batch, dtype=self._dtype)[rows].cpu()
+            chances = logits.log_softmax(dim=-1)
+            wanted = outcomes[rows][:, None, None].expand(-1, logits.shape[1], 1)
+            loss = -(chances.gather(2, wanted)[..., 0] * weights[rows]).sum()
+            loss.backward()
+            total += float(loss.detach())
+            right += float(((logits.argmax(dim=-1) == wanted[..., 0]) * weights[rows]).sum())
+        norm = _optimizer_step(self._learner, self._config, self._optim.learning_rate, step)
+        return {"outcome_loss": total, "outcome_accuracy": right, "outcome_grad_norm": norm}
+
+
+def _after_each_token(outputs: Tensor, mask: Tensor) -> Tensor:
+    """From outputs before each token (B, T, C) to those after it; the last token of a stretch keeps its own."""
+    following = torch.cat([outputs[:, 1:], outputs[:, -1:]], dim=1)
+    goes_on = torch.cat([mask[:, 1:], torch.zeros_like(mask[:, :1])], dim=1)
+    return torch.where(goes_on[..., None], following, outputs)
 
 
 class ProcessModel(_Stateless):
@@ -280,6 +331,7 @@ class Teacher(_Stateless):
 
 _COMPANIONS: dict[Need, Callable[[RLConfig, Stage], Companion]] = {
     "critic": Critic,
+    "outcome_critic": OutcomeCritic,
     "prm": ProcessModel,
     "cost": CostMultiplier,
     "average": AveragedPolicy,

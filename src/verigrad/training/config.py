@@ -200,7 +200,7 @@ class RLConfig(StageConfig):
     Attributes:
         tasks: task source to train on.
         algorithm: preset name, or `file.py:attr`.
-        reward: reward name, or `file.py:function`.
+        reward: reward name, or `file.py:function`; not set: the algorithm's own, else `tests`.
         reward_model: folder of a reward model to train against; `reward` is then only measured, as the gold standard.
         teacher: model to distil from, where the algorithm has one; of the same vocabulary.
         steps: of sampling and updating.
@@ -211,8 +211,14 @@ class RLConfig(StageConfig):
         passes: times each of them is taken.
         kl_coef: weight of the KL penalty against the starting model: k3 in the loss, or k1 in the reward where the
             algorithm has it there.
-        nll_coef: weight of the likelihood of rollouts with full reward; not set: the algorithm's own.
+        nll_coef: weight of the likelihood of rollouts that pass every test; not set: the algorithm's own.
+        gold_coef: weight of the cross-entropy of the tasks' gold programs; not set: the algorithm's own.
         overlong: last share of the token budget over which the reward falls by 1; not set: the algorithm's own.
+        error_penalty: reward, below 0, of the tokens of the line that failed; not set: the algorithm's own.
+        executed_only: code that no test ran is not trained on; not set: the algorithm's own.
+        curriculum: answers are begun with the gold program, less and less of it; not set: the algorithm's own.
+        replay: rollouts of past steps kept, of which each step trains on as many groups again; not set: the
+            algorithm's own.
         clip_low: lower bound of the ratio is 1 - clip_low; the algorithm's own where not set.
         clip_high: upper bound of the ratio is 1 + clip_high; the algorithm's own where not set.
         importance: correction of tokens that sampler and trainer disagree on: `truncate` their weight at
@@ -230,7 +236,7 @@ class RLConfig(StageConfig):
     run: str = "runs/rl"
     tasks: str = "builtin-easy@1?split=train"
     algorithm: str = "grpo"
-    reward: str = "tests"
+    reward: str | None = None
     reward_model: str = ""
     teacher: str = ""
     steps: int = 50
@@ -242,6 +248,11 @@ class RLConfig(StageConfig):
     kl_coef: float = 0.0
     nll_coef: float | None = None
     overlong: float | None = None
+    gold_coef: float | None = None
+    error_penalty: float | None = None
+    executed_only: bool | None = None
+    curriculum: bool | None = None
+    replay: int | None = None
     clip_low: float | None = None
     clip_high: float | None = None
     importance: Literal["truncate", "mask", "none"] = "truncate"

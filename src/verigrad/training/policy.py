@@ -7,7 +7,7 @@ optimizer step before anything is cut up or dropped, so neither packs nor skippe
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from verigrad.algorithms.objectives import decoupled_ppo, ppo_clip
 from verigrad.algorithms.penalties import kl_k3, masked_importance, truncated_importance
 from verigrad.algorithms.presets import Algorithm, asks_for, call
 from verigrad.algorithms.reductions import token_mean
+from verigrad.algorithms.supervised import cross_entropy
 from verigrad.models.base import Batch
 from verigrad.models.causal import score_pack, token_logprobs
 from verigrad.models.lora import base_weights
@@ -43,6 +44,7 @@ def update_policy(
     dtype: torch.dtype,
     succeeded: Tensor | None = None,
     old_logprobs: Tensor | None = None,
+    demonstrations: Batch | None = None,
 ) -> dict[str, float]:
     """Train on one step's batch.
 
@@ -52,6 +54,7 @@ def update_policy(
         reference: the frozen model of the KL penalty; the policy itself where it has adapters or there is none.
         succeeded: (N,) bool, rollouts whose likelihood `nll_coef` raises.
         old_logprobs: (B, T) the anchor of the ratio, where it is not the policy as it is now.
+        demonstrations: answers whose cross-entropy, times `gold_coef`, is added to the loss of every optimizer step.
     """
     parts = _parts(_whole(batch, advantages, succeeded, old_logprobs), config.minibatches)
     if len(parts) * config.passes > 1:
@@ -60,8 +63,10 @@ def update_policy(
     metrics: list[dict[str, float]] = []
     total = config.steps * config.passes * len(parts)
     for number, part in enumerate(parts * config.passes):
-        found = _accumulate(learner.model, part, config, algorithm, reference, dtype)
-        if found is None:
+        found = _accumulate(learner.model, part, config, algorithm, reference, dtype) or {}
+        if demonstrations is not None:
+            found["gold_loss"] = _imitate(learner.model, demonstrations, config, dtype)
+        if not found:
             continue
         rate = learning_rate(config.optim, step * config.passes * len(parts) + number, total)
         set_learning_rate(learner.optimizer, rate)
@@ -71,7 +76,29 @@ def update_policy(
         learner.optimizer.step()
         learner.optimizer.zero_grad()
         metrics.append(found)
-    return {key: sum(row[key] for row in metrics) / len(metrics) for key in (metrics[0] if metrics else ())}
+    return _means(metrics)
+
+
+def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Mean of every key over the rows that have it."""
+    found = {key: [row[key] for row in rows if key in row] for row in rows for key in row}
+    return {key: sum(values) / len(values) for key, values in found.items()}
+
+
+def _imitate(model: Any, demonstrations: Batch, config: RLConfig, dtype: torch.dtype) -> float:
+    """Add the gradient of `gold_coef` times the mean cross-entropy of demonstrated tokens; returns that mean."""
+    assert config.gold_coef is not None
+    weights = token_mean(demonstrations.mask, demonstrations.rollout_index, demonstrations.group_ids)
+    total = 0.0
+    model.train()
+    for pack in pack_views(demonstrations.views, token_budget=config.token_budget):
+        rows = sorted(set(pack.rows))
+        values = score_pack(model, pack, demonstrations, dtype=dtype).values[rows].cpu()
+        loss = (cross_entropy(values, demonstrations.mask[rows]) * weights[rows]).sum()
+        (config.gold_coef * loss).backward()
+        total += float(loss.detach())
+    model.eval()
+    return total
 
 
 def reference_logprobs(reference: Any, batch: Batch, config: RLConfig, dtype: torch.dtype) -> Tensor:

@@ -35,18 +35,30 @@ from verigrad.models.scalar import load_scalar
 from verigrad.registry import resolve
 from verigrad.rewards import REWARDS
 from verigrad.rewards.base import Reward
+from verigrad.rewards.outcome import PASSED
 from verigrad.rollout import Group, collect
 from verigrad.seeds import derive_seed
 from verigrad.tasks.base import TaskSet
-from verigrad.training.batching import make_batch, rewarded_tokens, score_parts, select_rollouts, terminal_rewards
+from verigrad.training.batching import (
+    make_batch,
+    rewarded_tokens,
+    rows_batch,
+    score_parts,
+    select_rollouts,
+    terminal_rewards,
+)
 from verigrad.training.companions import Companion, open_companions
 from verigrad.training.config import RLConfig
+from verigrad.training.credit import credit_tensors
+from verigrad.training.curriculum import Curriculum
 from verigrad.training.memory import give_back_freed_memory
 from verigrad.training.optim import make_optimizer
 from verigrad.training.policy import reference_logprobs, update_policy
+from verigrad.training.replay import Replay
 from verigrad.training.reporter import Reporter, Silent
 from verigrad.training.reward_model import score_batch
 from verigrad.training.run import Learner, Run, TrainState, load_state, save_state
+from verigrad.training.sft import demonstration_rows, gold_demonstrations
 from verigrad.training.stage import Stage, open_run, open_stage, sampling_params
 from verigrad.types import Task
 
@@ -62,8 +74,9 @@ def train(config: RLConfig, *, resume: bool = False, reporter: Reporter | None =
     """
     reporter = reporter or Silent()
     algorithm: Algorithm = resolve(config.algorithm, PRESETS, what="algorithm")
-    reward: Reward = resolve(config.reward, REWARDS, what="reward")
     config = with_loop_settings(config, algorithm)
+    assert config.reward is not None
+    reward: Reward = resolve(config.reward, REWARDS, what="reward")
     tasks = load_source(config.tasks)
     _check(config, algorithm, tasks)
     with ExitStack() as opened:
@@ -97,7 +110,17 @@ def train(config: RLConfig, *, resume: bool = False, reporter: Reporter | None =
 
 def with_loop_settings(config: RLConfig, algorithm: Algorithm) -> RLConfig:
     """The settings with those left open filled in: by the algorithm where it has them, else switched off."""
-    off: dict[str, Any] = {"resample": 0, "nll_coef": 0.0, "overlong": 0.0}
+    off: dict[str, Any] = {
+        "reward": "tests",
+        "resample": 0,
+        "replay": 0,
+        "nll_coef": 0.0,
+        "gold_coef": 0.0,
+        "overlong": 0.0,
+        "error_penalty": 0.0,
+        "executed_only": False,
+        "curriculum": False,
+    }
     chosen = {**off, **algorithm.loop}
     return replace(config, **{name: value for name, value in chosen.items() if getattr(config, name) is None})
 
@@ -107,6 +130,13 @@ def _check(config: RLConfig, algorithm: Algorithm, tasks: TaskSet) -> None:
         raise ConfigError(
             f"algorithm {algorithm.name!r} with a reward_model: a greedy baseline and resample go by the verified "
             "reward; take another algorithm, or set resample = 0"
+        )
+    if config.replay and config.curriculum:
+        raise ConfigError("replay and curriculum: what was given of a kept rollout's answer is not kept; set one to 0")
+    if (config.gold_coef or config.curriculum) and all(tasks.oracle(task).gold is None for task in tasks.tasks):
+        raise ConfigError(
+            f"algorithm {config.algorithm!r} reads gold programs (gold_coef, curriculum), and task source "
+            f"{config.tasks!r} has none; set gold_coef = 0 and curriculum = false, or take other tasks"
         )
     scripts = [task.id for task in tasks.tasks if tasks.oracle(task).trust == "script"]
     if scripts and not config.allow_scripts:
@@ -142,6 +172,8 @@ class Loop:
     reference: Any
     companions: Mapping[str, Companion]
     reward_model: Any = None
+    curriculum: Curriculum | None = None
+    replay: Replay | None = None
     notes: dict[str, Any] = field(default_factory=lambda: {"tokens": 0, "cursor": 0})
 
     @classmethod
@@ -156,6 +188,8 @@ class Loop:
             reference=_reference(stage.model, config),
             companions=open_companions(algorithm.needs, config, stage),
             reward_model=load_scalar(config.reward_model, device=stage.device)[0] if config.reward_model else None,
+            curriculum=Curriculum(tasks) if config.curriculum else None,
+            replay=Replay(config.replay, tasks) if config.replay else None,
         )
 
     @property
@@ -165,17 +199,27 @@ class Loop:
 
     def load(self, checkpoint: Path) -> None:
         self.notes = dict(load_state(checkpoint, self.learners).notes)
-        for name, companion in self.companions.items():
-            companion.restore(self.notes[name])
+        for name, keeper in self._keepers.items():
+            keeper.restore(self.notes[name])
+
+    @property
+    def _keepers(self) -> dict[str, Any]:
+        """What has state beside weights: `notes()` and `restore(notes)`."""
+        others = {"curriculum": self.curriculum, "replay": self.replay}
+        return {**self.companions, **{name: keeper for name, keeper in others.items() if keeper is not None}}
 
     def save(self, folder: Path, step: int) -> None:
-        own = {name: companion.notes() for name, companion in self.companions.items()}
+        own = {name: keeper.notes() for name, keeper in self._keepers.items()}
         save_state(folder, self.learners, TrainState(step, {**self.notes, **own}))
 
     def step(self, step: int, run: Run) -> dict[str, Any]:
         """One round of sampling and updating; returns its row for `metrics.jsonl`."""
         started = time.perf_counter()
         groups, sampled_groups = self._sample(step)
+        if self.replay is not None:
+            again = self.replay.draw(self.config.tasks_per_step, Random(derive_seed(self.config.seed, "replay", step)))
+            self.replay.add(groups)
+            groups = groups + again
         greedy = self._greedy_rewards(groups, step)
         sampled = time.perf_counter()
         if self.config.rollouts_kept and step % self.config.rollouts_kept == 0:
@@ -185,7 +229,9 @@ class Loop:
         batch = make_batch(group.rollouts for group in groups)
         if batch is None:
             raise RunError(f"step {step + 1}: every rollout failed; the first says: {_first_error(groups)}")
-        row.update(self._learn(batch, score_parts(group.rollouts for group in groups), greedy, step))
+        row.update(self._learn(batch, self._known(groups, batch, greedy), self._demonstrations(groups), step))
+        if self.curriculum is not None:
+            row.update(self.curriculum.record(sampled_groups))
         self.stage.refresh_engine(step + 1)
         give_back_freed_memory()
         ended = time.perf_counter()
@@ -225,25 +271,53 @@ class Loop:
             collect(
                 chosen,
                 [self.tasks.oracle(task) for task in chosen],
-                agent=self.stage.agent(params),
+                agent=self.stage.agent(params, self.curriculum.prefill if self.curriculum else None),
                 engine=self.stage.engine,
                 judge=self.stage.judge,
                 reward=self.reward,
                 group_size=1 if greedy else self.config.group_size,
                 seed=derive_seed(self.config.seed, "step", step, *([attempt] if attempt else [])),
+                trace_lines=bool(self.config.executed_only),
             )
         )
 
-    def _learn(self, batch: Batch, parts: Mapping[str, Tensor], greedy: Tensor | None, step: int) -> dict[str, float]:
-        """Advantages, the policy's update, then the companions'."""
-        batch, row = self._by_reward_model(batch)
-        raw = batch.rewards
-        signal = has_signal(raw, batch.group_ids)
-        row["signal_groups"] = _share_of_groups(signal, batch.group_ids)
-        # Penalties shape the rewards below; what counts as a success is decided by the reward itself.
-        known: dict[str, Tensor] = {**parts, **_parts_as_columns(parts), "succeeded": raw >= 1.0}
+    def _known(self, groups: Sequence[Group], batch: Batch, greedy: Tensor | None) -> dict[str, Tensor]:
+        """What advantages and companions may ask for by name, beside the batch."""
+        parts = score_parts(group.rollouts for group in groups)
+        credit = credit_tensors(
+            groups,
+            batch,
+            self.stage.tokenizer,
+            error_penalty=self.config.error_penalty or 0.0,
+            executed_only=bool(self.config.executed_only),
+            prefills={group.task.id: self.curriculum.prefill(group.task) for group in groups}
+            if self.curriculum
+            else {},
+        )
+        known = {**parts, **_parts_as_columns(parts), **credit, "succeeded": credit["outcomes"] == PASSED}
         if greedy is not None:
             known["greedy_rewards"] = greedy[batch.group_ids]
+        return known
+
+    def _demonstrations(self, groups: Sequence[Group]) -> Batch | None:
+        """The gold programs of a step's tasks, each once, where the method imitates them."""
+        if not self.config.gold_coef:
+            return None
+        tasks = {group.task.id: group.task for group in groups if self.tasks.oracle(group.task).gold is not None}
+        if not tasks:
+            return None
+        shown = gold_demonstrations(replace(self.tasks, tasks=tuple(tasks.values())))
+        rows = demonstration_rows(self.stage.tokenizer, shown, self.config.system or None, self.config.max_length)
+        numbers = list(range(len(rows)))
+        return rows_batch(rows, numbers, numbers, [0.0] * len(rows)) if rows else None
+
+    def _learn(
+        self, batch: Batch, known: dict[str, Tensor], demonstrations: Batch | None, step: int
+    ) -> dict[str, float]:
+        """Advantages, the policy's update, then the companions'."""
+        batch, row = self._by_reward_model(batch)
+        signal = has_signal(batch.rewards, batch.group_ids)
+        row["signal_groups"] = _share_of_groups(signal, batch.group_ids)
         batch, known = self._select(batch, known, step)
         batch, known, found = self._shape_rewards(batch, known)
         row.update(found)
@@ -266,6 +340,7 @@ class Loop:
                     dtype=self.stage.dtype,
                     succeeded=known["succeeded"],
                     old_logprobs=known.get("old_logprobs"),
+                    demonstrations=demonstrations,
                 )
             )
         for companion in self.companions.values():
@@ -291,7 +366,10 @@ class Loop:
             return batch, {**known, "counts": keep}
         if not bool(keep.any()):
             return batch, known
-        return select_rollouts(batch, keep), {name: values[keep] for name, values in known.items()}
+        rows = keep[batch.rollout_index]
+        by_row = {name for name, values in known.items() if values.shape[:2] == batch.mask.shape}
+        chosen = {name: values[rows if name in by_row else keep] for name, values in known.items()}
+        return select_rollouts(batch, keep), chosen
 
     def _shape_rewards(
         self, batch: Batch, known: dict[str, Tensor]
@@ -344,8 +422,16 @@ def advantages_of(
         ) from error
     advantages, returns = result if isinstance(result, tuple) else (result, None)
     counts = known.get("counts", torch.ones(batch.num_rollouts)).masked_fill(batch.rewards.isnan(), 0.0)
+    if "token_weights" in known or "token_bonus" in known:
+        advantages = _by_token(advantages, batch, known)
     # Every objective is proportional to a positive factor on its advantage, so this counts a rollout several times.
     return advantages * (counts[batch.rollout_index][:, None] if advantages.ndim == 2 else counts), returns
+
+
+def _by_token(advantages: Tensor, batch: Batch, known: Mapping[str, Tensor]) -> Tensor:
+    """Advantages (N,) or (B, T) -> (B, T): weighed token by token, with the rewards that single tokens have."""
+    per_token = advantages if advantages.ndim == 2 else advantages[batch.rollout_index][:, None] * batch.mask
+    return per_token * known.get("token_weights", 1.0) + known.get("token_bonus", 0.0)
 
 
 def _reference(model: Any, config: RLConfig) -> Any:

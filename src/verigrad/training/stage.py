@@ -7,7 +7,7 @@ import os
 import platform
 import resource
 import time
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -36,7 +36,7 @@ from verigrad.training.config import LoraConfig, ReportConfig, SamplingConfig, S
 from verigrad.training.memory import keep_freed_memory
 from verigrad.training.reporter import Reporter
 from verigrad.training.run import Run
-from verigrad.types import Rollout
+from verigrad.types import Rollout, Task
 
 __all__ = ["TORCH_DTYPES", "Stage", "check_disjoint", "open_run", "open_stage", "prepare_torch", "sampling_params"]
 
@@ -73,8 +73,8 @@ class Stage:
         self.wait(self.judge.sandbox.close())
         self.runner.close()
 
-    def agent(self, params: SamplingParams) -> SingleTurn:
-        return SingleTurn(self.tokenizer, params, system=self.config.system or None)
+    def agent(self, params: SamplingParams, prefill: Callable[[Task], str] | None = None) -> SingleTurn:
+        return SingleTurn(self.tokenizer, params, system=self.config.system or None, prefill=prefill)
 
     def refresh_engine(self, step: int) -> None:
         """Give the sampler the weights as they are now."""
