@@ -290,6 +290,7 @@ class SFTConfig(StageConfig):
         data: JSONL of `{"prompt", "completion"}` or `{"messages"}`; empty to use `tasks`.
         epochs: passes over the demonstrations.
         batch_size: demonstrations per optimizer step.
+        word_dropout: of each prompt's words a share up to this is left out, for wordings never seen; code stays.
     """
 
     run: str = "runs/sft"
@@ -297,6 +298,7 @@ class SFTConfig(StageConfig):
     data: str = ""
     epochs: int = 2
     batch_size: int = 16
+    word_dropout: float = 0.0
     optim: OptimConfig = OptimConfig(learning_rate=2e-5, schedule="cosine")
 
     def __post_init__(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -24,6 +24,7 @@ from verigrad.models.packing import pack_views
 from verigrad.preferences.records import prompt_and_answer
 from verigrad.seeds import derive_seed
 from verigrad.tasks.base import TaskSet
+from verigrad.training.augment import drop_words
 from verigrad.training.batching import rows_batch
 from verigrad.training.config import SFTConfig
 from verigrad.training.memory import give_back_freed_memory
@@ -58,6 +59,8 @@ def train(config: SFTConfig, *, resume: bool = False, reporter: Reporter | None 
     with ExitStack() as opened:
         stage = open_stage(config, reporter, [task.id for task in tasks.tasks] if tasks else [])
         opened.callback(stage.close)
+        if config.word_dropout:
+            demonstrations = _thinned(demonstrations, config)
         parts = demonstration_rows(stage.tokenizer, demonstrations, config.system or None, config.max_length)
         reporter.message(
             f"{len(parts)} demonstrations; {len(demonstrations) - len(parts)} longer than max_length left out"
@@ -89,6 +92,21 @@ def train(config: SFTConfig, *, resume: bool = False, reporter: Reporter | None 
         stage.refresh_engine(steps)
         stage.finish(run, {"steps": steps, "demonstrations": len(parts)})
     return run.folder
+
+
+def _thinned(demonstrations: Sequence[Demonstration], config: SFTConfig) -> list[Demonstration]:
+    """The same answers to questions with words missing, drawn by (seed, number)."""
+    found = []
+    for number, shown in enumerate(demonstrations):
+        random = Random(derive_seed(config.seed, "words", number))
+        messages = (
+            replace(message, content=drop_words(message.content, config.word_dropout, random))
+            if message.role == "user"
+            else message
+            for message in shown.messages
+        )
+        found.append(Demonstration(tuple(messages), shown.answer))
+    return found
 
 
 def gold_demonstrations(tasks: TaskSet) -> list[Demonstration]:
