@@ -246,6 +246,12 @@ def test_with_adapters_the_reference_stays_the_starting_model(settings, monkeypa
     assert (new - ref).abs().max() > 0.05  # far enough apart to be told apart
 
 
+def test_parts_of_scores_are_logged(settings, workshop):
+    rows = metrics(train(RLConfig(**{**settings, "reward": f"{workshop}/my.py:in_parts"}, steps=1, sampling=SHORT)))
+    assert rows[0]["part_constant"] == 1.0
+    assert rows[0]["part_ascii"] == pytest.approx(rows[0]["reward"])
+
+
 def test_infrastructure_failures_leave_the_batch_and_none_keeps_its_row():
     groups = made_up([[1.0, 0.0]])
     failed = replace(groups[0][0], status="error", turns=(), score=Score(None))

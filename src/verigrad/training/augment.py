@@ -15,8 +15,8 @@ _CODE_LINE = re.compile(r"\s*(?:assert\b|>>>|def\b|class\b|import\b|from\b|```|#
 def drop_words(text: str, most: float, random: Random) -> str:
     """Leave out words of prose, a share of them drawn between 0 and `most`; code, numbers and signs stay.
 
-    A statement learned with all its words can be known by any of them; with some missing at random it has to be known by
-    what it says and by its examples. Lines of code, and what stands in backticks, are left as they are.
+    A statement learned with all its words can be known by any of them; with some missing it has to be known by what it
+    says and by its examples. Lines of code, and what stands in backticks, are left as they are.
 
     >>> drop_words("Return the sum of `xs` and 3.\\n\\nassert f([1]) == 4", 1.0, Random(6))
     'Return `xs` 3.\\n\\nassert f([1]) == 4'

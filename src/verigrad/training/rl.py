@@ -60,7 +60,7 @@ from verigrad.training.reward_model import score_batch
 from verigrad.training.run import Learner, Run, TrainState, load_state, save_state
 from verigrad.training.sft import demonstration_rows, gold_demonstrations
 from verigrad.training.stage import Stage, open_run, open_stage, sampling_params
-from verigrad.types import Task
+from verigrad.types import Rollout, Task
 
 __all__ = ["Loop", "advantages_of", "scheduled_tasks", "train", "with_loop_settings"]
 
@@ -466,6 +466,7 @@ def _rollout_metrics(groups: Sequence[Group]) -> dict[str, Any]:
     count = max(1, len(sound))
     tokens = sum(rollout.usage["completion_tokens"] for rollout in sound)
     return {
+        **_part_means(sound),
         "reward": sum(values) / max(1, len(values)),
         "pass_rate": sum(row["status"] == "passed" for row in rows) / count,
         "tests_passed": sum(row["passed"] / max(1, row["total"]) for row in rows) / count,
@@ -478,6 +479,13 @@ def _rollout_metrics(groups: Sequence[Group]) -> dict[str, Any]:
         "violations": sum(bool(row["violations"]) for row in rows) / count,
         "infra_errors": len(rollouts) - len(sound),
     }
+
+
+def _part_means(rollouts: Sequence[Rollout]) -> dict[str, float]:
+    """Mean of every part of a score, over the rollouts that have it."""
+    names = sorted({name for rollout in rollouts for name in rollout.score.parts})
+    found = {name: [r.score.parts[name] for r in rollouts if name in r.score.parts] for name in names}
+    return {f"part_{name}": sum(values) / len(values) for name, values in found.items()}
 
 
 def _first_error(groups: Sequence[Group]) -> str:
