@@ -9,7 +9,7 @@ from typing import Any
 from verigrad.errors import ConfigError
 from verigrad.registry import did_you_mean
 from verigrad.settings import describe, load_config, to_toml
-from verigrad.training.config import PreferenceConfig, RewardModelConfig, RLConfig, SFTConfig
+from verigrad.training.loops import LOOPS
 
 __all__ = ["preference", "quickstart", "recipe_path", "reward_model", "rl", "sft"]
 
@@ -21,32 +21,34 @@ _SWITCHES = {
 
 def rl(argv: list[str]) -> int:
     """Reinforcement learning from a recipe and overrides."""
-    return _train("rl", argv, RLConfig, "verigrad.training.rl:train")
+    return _train("rl", argv)
 
 
 def sft(argv: list[str]) -> int:
     """Supervised fine-tuning from a recipe and overrides."""
-    return _train("sft", argv, SFTConfig, "verigrad.training.sft:train")
+    return _train("sft", argv)
 
 
 def preference(argv: list[str]) -> int:
     """Preference optimisation from a recipe and overrides."""
-    return _train("preference", argv, PreferenceConfig, "verigrad.training.preference:train")
+    return _train("preference", argv)
 
 
 def reward_model(argv: list[str]) -> int:
     """Reward model training from a recipe and overrides."""
-    return _train("reward-model", argv, RewardModelConfig, "verigrad.training.reward_model:train")
+    return _train("reward-model", argv)
 
 
 def quickstart(argv: list[str]) -> int:
     """`verigrad rl quickstart`, with the same overrides."""
-    return _train("quickstart", ["quickstart", *argv], RLConfig, "verigrad.training.rl:train")
+    return _train("rl", ["quickstart", *argv], shown="quickstart")
 
 
-def _train(command: str, argv: list[str], cls: type[Any], trainer: str) -> int:
+def _train(command: str, argv: list[str], *, shown: str | None = None) -> int:
+    """Run the loop of a command; `shown` is what the user typed, where that is another."""
+    cls = LOOPS[command].settings
     if "-h" in argv or "--help" in argv:
-        print(_help(command, cls))
+        print(_help(shown or command, cls))
         return 0
     switches = {switch for switch in _SWITCHES if switch in argv}
     words = [word for word in argv if word not in _SWITCHES]
@@ -62,7 +64,7 @@ def _train(command: str, argv: list[str], cls: type[Any], trainer: str) -> int:
     from verigrad.cli.progress import TerminalReporter
     from verigrad.registry import load_attribute
 
-    train: Callable[..., Path] = load_attribute(trainer)
+    train: Callable[..., Path] = load_attribute(LOOPS[command].train)
     reporter = TerminalReporter()
     try:
         folder = train(config, resume=resume, reporter=reporter)

@@ -18,7 +18,10 @@ __all__ = [
     "outcome_parts",
 ]
 
-COMPILE_ERROR, RUNTIME_ERROR, FAILED_TEST, PASSED = range(4)
+COMPILE_ERROR = 0
+RUNTIME_ERROR = 1
+FAILED_TEST = 2
+PASSED = 3
 
 CHECKS = [
     Check("gold", at_least=1.0),

@@ -13,33 +13,18 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from verigrad.errors import ConfigError
 from verigrad.evaluation.sweep_folder import short_keys
 from verigrad.settings import load_config
-from verigrad.training.config import PreferenceConfig, RewardModelConfig, RLConfig, SFTConfig, StageConfig
+from verigrad.training.config import StageConfig
+from verigrad.training.loops import LOOPS, Loop
 
-__all__ = ["LOOPS", "Design", "Loop", "Plan", "Trial", "slug"]
+__all__ = ["Design", "Plan", "Trial", "slug"]
 
 _Values = Mapping[str, str]
 _ONLY_AT_THE_END = 1_000_000_000  # steps between validations: the last step is always one
-
-
-class Loop(NamedTuple):
-    """A training loop: its settings, its function, and the settings whose product is its length."""
-
-    settings: type[Any]
-    train: str
-    length: tuple[str, ...]
-
-
-LOOPS = {
-    "rl": Loop(RLConfig, "verigrad.training.rl:train", ("steps",)),
-    "sft": Loop(SFTConfig, "verigrad.training.sft:train", ("epochs",)),
-    "preference": Loop(PreferenceConfig, "verigrad.training.preference:train", ("rounds", "epochs")),
-    "reward-model": Loop(RewardModelConfig, "verigrad.training.reward_model:train", ("epochs",)),
-}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from typing import Any, TextIO
 from verigrad.errors import VerigradError
 from verigrad.registry import load_attribute
 from verigrad.settings import load_config
-from verigrad.training.sweep.plan import LOOPS
+from verigrad.training.loops import LOOPS
 
 __all__ = ["Wire", "main"]
 
