@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from evaluation.made_up import make_reward_model_run
 
 from verigrad.cli.main import COMMANDS, main
 
@@ -106,3 +107,13 @@ def test_doctor_names_the_sandbox_level(capsys):
     assert main(["doctor"]) == 0
     printed = capsys.readouterr().out
     assert "level process" in printed and "torch" in printed
+
+
+def test_inspect_knows_reward_models(tmp_path, capsys):
+    folder = make_reward_model_run(tmp_path / "run")
+    assert main(["inspect", str(folder)]) == 0
+    printed = capsys.readouterr().out
+    assert "25 steps" in printed and "held out: pair_accuracy 0.6" in printed
+    assert "validation after step 10: pair_accuracy 0.5, auc 0.5" in printed
+    assert main(["inspect", str(folder), "--report"]) == 0
+    assert "Does it put answers in the right order?" in (folder / "report.html").read_text()

@@ -1,4 +1,4 @@
-"""A made-up run folder with known figures, hostile text among its completions."""
+"""Made-up run folders with known figures, hostile text among their completions."""
 
 import json
 
@@ -53,4 +53,53 @@ def make_run(folder):
         lines(folder / "evaluations" / f"held-out-{side}.jsonl", rows)
     summary = {"seconds": 75.0, "tokens": 1234, "peak_memory_mb": 512.0, "setup": {"seed": 3, "model": "tiny"}}
     (folder / "summary.json").write_text(json.dumps(summary))
+    return folder
+
+
+# Prompt, then chosen and rejected: name, score, tokens, share of tests passed. The annotator erred about h and i.
+PAIRS = [
+    ("p1", ("a", 2.0, 10, 1.0), ("b", 1.0, 20, 0.5)),
+    ("p1", ("a", 2.0, 10, 1.0), ("c", 2.5, 30, 0.0)),
+    ("p2", ("d", 0.0, 12, 1.0), ("e", -3.0, 16, 0.0)),
+    ("p3", ("f", -1.0, 40, 1.0), ("g", 1.0, 10, 0.25)),
+    ("p4", ("h", 1.5, 25, 0.5), ("i", 0.5, 15, 1.0)),
+]
+
+
+def pair_row(number, prompt, /, *sides, **fields):
+    names, scores, tokens, fractions = (list(column) for column in zip(*sides, strict=True))
+    row = {"record": number, "prompt_id": prompt, "answer_ids": names, "scores": scores, "tokens": tokens}
+    return row | {"task_id": f"made-up@1/{prompt}", "fractions": fractions, "margin": None, **fields}
+
+
+def make_reward_model_run(folder):
+    folder.mkdir()
+    (folder / "config.toml").write_text('model = "tiny"\nobjective = "bradley_terry"\nheld_out_share = 0.1\n')
+    train = [
+        {"step": s, "kind": "train", "loss": 0.7 - 0.01 * s, "accuracy": 0.5 + 0.01 * s, "grad_norm": 0.125}
+        for s in range(1, 26)
+    ]
+    validation = [{"step": s, "kind": "validation", "pair_accuracy": 0.4 + 0.01 * s, "auc": 0.5} for s in (10, 20)]
+    lines(folder / "metrics.jsonl", [*train, *validation])
+    texts = {1: ["return 1", "return 2"], 3: ["return 3 < 4", HOSTILE]}
+    rows = [
+        pair_row(i, *pair, **({"prompt": f"Solve {pair[0]}", "answers": texts[i]} if i in texts else {}))
+        for i, pair in enumerate(PAIRS)
+    ]
+    lines(folder / "held_out.jsonl", rows)
+    summary = {"held_out": {"pair_accuracy": 0.6}, "steps": 25, "records": 45, "seconds": 75.0}
+    (folder / "summary.json").write_text(json.dumps(summary))
+    return folder
+
+
+def make_proxy_run(folder, gold, *, proxy=None, kl=None):
+    """A run against a reward model: pass rates by step from 1 on, scores that rise by 0.1 a step or as given."""
+    make_run(folder)
+    rows = [
+        {"step": s, "kind": "train", "pass_rate": rate, "completion_tokens": 50.0}
+        | {"proxy_reward": 0.1 * s if proxy is None else proxy[s - 1]}
+        | ({} if kl is None else {"kl": kl[s - 1]})
+        for s, rate in enumerate(gold, 1)
+    ]
+    lines(folder / "metrics.jsonl", rows)
     return folder

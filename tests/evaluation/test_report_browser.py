@@ -1,10 +1,11 @@
 """The report in a real browser, as a person meets it: light and dark, on a desk and on a phone, without a network."""
 
 import re
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from evaluation.made_up import make_run
+from evaluation.made_up import make_proxy_run, make_reward_model_run, make_run
 
 from verigrad.evaluation.report import write_report
 
@@ -29,10 +30,13 @@ def browser():
         browser.close()
 
 
-@pytest.fixture(params=["light-1280", "dark-1280", "light-400", "dark-400"])
-def page(request, browser, address):
+LOOKS = ["light-1280", "dark-1280", "light-400", "dark-400"]
+
+
+@contextmanager
+def opened(browser, address, look):
     """The open report; in the end it must have said nothing on the console and asked for nothing but itself."""
-    scheme, width = request.param.split("-")
+    scheme, width = look.split("-")
     context = browser.new_context(offline=True, color_scheme=scheme, viewport={"width": int(width), "height": 900})
     page = context.new_page()
     said, asked = [], []
@@ -43,6 +47,16 @@ def page(request, browser, address):
     yield page
     context.close()
     assert (said, asked) == ([], [address])
+
+
+@pytest.fixture(params=LOOKS)
+def page(request, browser, address):
+    with opened(browser, address, request.param) as page:
+        yield page
+
+
+def width_to_spare(page):
+    return page.evaluate("document.documentElement.clientWidth - document.documentElement.scrollWidth")
 
 
 def open_all(page):
@@ -96,8 +110,7 @@ def test_samples_open_and_close(page):
 def test_nothing_is_wider_than_the_screen(page, tmp_path):
     for step in (lambda page: None, open_all):
         step(page)
-        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert wide <= 0
+        assert width_to_spare(page) >= 0
     page.screenshot(path=tmp_path / "report.png", full_page=True)
 
 
@@ -109,3 +122,72 @@ def test_text_stands_out_from_its_background(page):
     assert (paper < 0.05) == page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
     for text in (ink, muted):
         assert (max(text, paper) + 0.05) / (min(text, paper) + 0.05) >= 4.5
+
+
+# -------------------------------------------------------------------------------------- reward models
+
+
+def check_that_marks_are_in_the_picture(page, chart, marks):
+    """Hiding a chart's marks changes its picture, so they were in it."""
+    box = chart.bounding_box()
+    assert box["width"] > 200 and box["height"] > 100
+    seen = chart.screenshot()
+    chart.evaluate("(svg, marks) => svg.querySelectorAll(marks).forEach(e => e.style.visibility = 'hidden')", marks)
+    assert chart.screenshot() != seen
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_the_page_of_a_reward_model(browser, tmp_path, look):
+    """Headings, figures and every kind of chart can be seen, and an example opens; test_held_out.py has the figures."""
+    address = write_report(make_reward_model_run(tmp_path / "demo")).as_uri()
+    with opened(browser, address, look) as page:
+        headings = page.locator("h2").all_inner_texts()
+        assert headings == [
+            "Does it put answers in the right order?",
+            "Calibration",
+            "Scores of passing and failing answers",
+            "Length bias",
+            "Most confidently wrong",
+            "Training",
+            "Configuration",
+            "Notes",
+        ]
+        pairs = page.locator(".shares .ivrow", has_text="Pair accuracy")
+        assert pairs.locator("b").inner_text() == "60.0 %"
+        axis, dot = (pairs.locator(part).bounding_box() for part in ("svg", "circle"))
+        assert (dot["x"] + dot["width"] / 2 - axis["x"]) / axis["width"] == pytest.approx(0.6, abs=0.01)
+        assert page.get_by_text("expected calibration error 41.8 %").is_visible()
+        check_that_marks_are_in_the_picture(page, page.locator("svg.reliability"), ".gain")
+        check_that_marks_are_in_the_picture(page, page.locator("svg.reliability"), ".count")
+        check_that_marks_are_in_the_picture(page, page.locator("svg.reliability"), ".ideal")
+        check_that_marks_are_in_the_picture(page, page.locator("svg.histogram"), ".s-passed")
+        check_that_marks_are_in_the_picture(page, page.locator("svg.histogram"), ".s-failed")
+        check_that_marks_are_in_the_picture(page, page.locator("svg.scatter"), ".spot")
+        check_that_marks_are_in_the_picture(page, page.locator("svg.line", has_text="loss").first, ".curve")
+        worst = page.locator("details.card").first
+        answer = worst.locator("pre", has_text="return 3 < 4")
+        assert worst.locator("summary").first.inner_text().startswith("made-up@1/p3") and not answer.is_visible()
+        worst.locator("summary").first.click()
+        assert answer.is_visible() and page.get_by_text("Labelled better").first.is_visible()
+        open_all(page)
+        assert width_to_spare(page) >= 0
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_warning_of_over_optimisation_stands_out(browser, tmp_path, look):
+    gold = [0.2 + 0.01 * min(s, 30 - s) for s in range(1, 31)]
+    folder = make_proxy_run(tmp_path / "demo", gold, kl=[0.001 * s for s in range(1, 31)])
+    with opened(browser, write_report(folder).as_uri(), look) as page:
+        warning = page.locator(".warning")
+        assert warning.is_visible() and "while fewer programs pass their tests" in warning.inner_text()
+        colours = (
+            "element => [getComputedStyle(element).color, getComputedStyle(element.parentElement).backgroundColor]"
+        )
+        ink, paper = map(luminance, warning.locator("h3").evaluate(colours))
+        assert (max(ink, paper) + 0.05) / (min(ink, paper) + 0.05) >= 4.5
+        section = page.locator("section", has_text="Reward model against tests")
+        charts = section.locator("svg.line").all()
+        assert len(charts) == 4
+        for chart in charts:
+            check_that_marks_are_in_the_picture(page, chart, ".curve")
+        assert width_to_spare(page) >= 0

@@ -10,9 +10,11 @@ import torch
 from loops import check_a_stopped_run_goes_on, pairs, train_metrics
 from tiny import tiny_tokenizer
 from transformers import AutoModelForSequenceClassification
+from transformers.models.llama.modeling_llama import LlamaMLP
 
 from verigrad.errors import ConfigError
-from verigrad.evaluation.held_out import calibration, order_accuracy, read_held_out, separation, side_accuracy
+from verigrad.evaluation.held_out import read_held_out
+from verigrad.evaluation.held_out_figures import calibration, order_accuracy, separation, side_accuracy
 from verigrad.models.chat import answer_ids, prompt_ids
 from verigrad.models.scalar import load_scalar
 from verigrad.preferences.records import Pair, Ranking, Rated, as_rankings, as_rated, write_records
@@ -273,3 +275,26 @@ def test_clear_errors(settings, workshop):
     write_records(workshop / "one.jsonl", pairs(1))
     with pytest.raises(ConfigError, match="holds one prompt"):
         train(RewardModelConfig(**{**settings, "data": str(workshop / "one.jsonl")}))
+
+
+def test_gradient_checkpointing_runs_layers_again_and_changes_nothing(settings, monkeypatch):
+    runs = {"forward": 0}
+    forward = LlamaMLP.forward
+
+    def counted(self, x):
+        runs["forward"] += 1
+        return forward(self, x)
+
+    monkeypatch.setattr(LlamaMLP, "forward", counted)
+    rows, counts = [], []
+    for wanted in (False, True):
+        runs["forward"] = 0
+        config = RewardModelConfig(
+            **{**settings, "run": settings["run"] + str(wanted)}, gradient_checkpointing=wanted, epochs=1
+        )
+        rows.append(train_metrics(train(config)))
+        counts.append(runs["forward"])
+    assert counts[1] > counts[0]
+    for plain, again in zip(*rows, strict=True):
+        for key in ("loss", "grad_norm", "accuracy"):
+            assert again[key] == pytest.approx(plain[key], rel=1e-4, abs=1e-6)

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 from ui.made_up import FIRST, SECOND, sample, sample_rows, write_samples
@@ -483,6 +484,29 @@ def test_pairs_are_read_as_training_reads_them(opened, tmp_path):
     assert pair.margin == pytest.approx(2 / 3)
     assert pair.meta["votes"] == {"chosen": 2, "rejected": 1, "tie": 0}
     assert pair.meta["annotators"] == ["ann", "bob", "cid"] and pair.meta["task_id"] == item.task_id
+    for side, answer in (("chosen", item.b), ("rejected", item.a)):
+        passed = [result["status"] == "passed" for result in answer.results]
+        assert pair.meta[f"{side}_fraction"] == sum(passed) / len(passed)
+
+
+def test_pairs_say_what_share_of_the_tests_was_passed_where_that_is_known(opened, samples, tmp_path):
+    """An answer without a program passes nothing; of preference records nobody knows."""
+    rows = [
+        {**sample(0, 0, FIRST, 3)},
+        {**sample(0, 1, SECOND, 0), "program": None, "status": "no_code", "results": []},
+    ]
+    write_samples(samples, rows)
+    store = opened()
+    item = vote(store, ann="a")
+    (pair,) = export_pairs(store).pairs
+    expected = {True: 0.6, False: 0.0}
+    assert pair.meta["chosen_fraction"] == expected[item.a.program is not None]
+    assert pair.meta["rejected_fraction"] == expected[item.b.program is not None]
+    write_records(tmp_path / "p.jsonl", [Pair(prompt=(Message("user", "Say it."),), chosen="one", rejected="two")])
+    with closing(open_store(tmp_path / "others", tmp_path / "p.jsonl", overlap=0.0)) as store:
+        vote(store, ann="a")
+        (pair,) = export_pairs(store).pairs
+    assert not {"chosen_fraction", "rejected_fraction"} & pair.meta.keys()
 
 
 @pytest.mark.parametrize(

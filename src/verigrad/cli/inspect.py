@@ -55,17 +55,29 @@ def _print_run(console: Console, run: Path) -> None:
     console.print(table)
     for row in rows:
         if row.get("kind") == "validation":
-            console.print(
-                f"validation after step {row['step']}: {row['pass@1']:.1%} [{row['low']:.1%}, {row['high']:.1%}]"
-            )
+            console.print(f"validation after step {row['step']}: {_validation(row)}")
     if (run / "summary.json").exists():
-        for name, split in json.loads((run / "summary.json").read_text())["splits"].items():
+        summary = json.loads((run / "summary.json").read_text())
+        if "held_out" in summary:
+            console.print(f"held out: {_figures(summary['held_out'])}")
+        for name, split in summary.get("splits", {}).items():
             before, after, change = (split.get(key, {}) for key in ("before", "after", "difference"))
             if before and after:
                 console.print(
                     f"{name}: pass@1 {before['pass@1']:.1%} -> {after['pass@1']:.1%}, {change['value']:+.1%} "
                     f"[{change['low']:+.1%}, {change['high']:+.1%}] over {split['num_tasks']} tasks"
                 )
+
+
+def _validation(row: dict[str, Any]) -> str:
+    """Of a policy pass@1 with its interval, of a reward model its figures on held-out prompts."""
+    if "pass@1" in row:
+        return f"{row['pass@1']:.1%} [{row['low']:.1%}, {row['high']:.1%}]"
+    return _figures({key: value for key, value in row.items() if key not in ("step", "kind")})
+
+
+def _figures(figures: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {_number(value)}" for key, value in figures.items())
 
 
 def _print_rollouts(console: Console, run: Path, step: int, status: str | None, most: int) -> None:

@@ -16,9 +16,11 @@ from verigrad.evaluation.pass_at_k import Estimate
 __all__ = [
     "COLOURS",
     "NOISY",
+    "Frame",
     "GainRow",
     "IntervalRow",
     "Series",
+    "axes",
     "format_value",
     "gain_chart",
     "interval_chart",
@@ -140,7 +142,13 @@ def nice_ticks(low: float, high: float, count: int = 4) -> list[float]:
 
 
 def line_chart(
-    series: Sequence[Series], *, x_label: str, y_label: str, share: bool = False, from_zero: bool = True
+    series: Sequence[Series],
+    *,
+    x_label: str,
+    y_label: str,
+    share: bool = False,
+    from_zero: bool = True,
+    whole_x: bool = True,
 ) -> str:
     """Lines over a common axis; with twenty points or more the raw line is faint under its running mean.
 
@@ -150,45 +158,38 @@ def line_chart(
         y_label: beside it, usually the unit.
         share: values are shares, shown in per cent.
         from_zero: the axis starts at 0 where no value is negative.
+        whole_x: x are whole numbers, such as steps: no ticks between them.
     """
-    frame = _Frame.around(series, from_zero)
-    parts = [f'<svg class="line" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(y_label)}">']
-    for tick in frame.y_ticks:
-        y = frame.y(tick)
-        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" class="end">{format_value(tick, share=share)}</text>')
-    for tick in frame.x_ticks:
-        parts.append(
-            f'<text x="{frame.x(tick):.1f}" y="{_HEIGHT - _BOTTOM + 15}" class="mid">{format_value(tick)}</text>'
-        )
-    middle = (_TOP + _HEIGHT - _BOTTOM) / 2
-    parts.append(
-        f'<text x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{_HEIGHT - 6}" class="mid axis">{escape(x_label)}</text>'
-    )
-    parts.append(f'<text transform="translate(11 {middle}) rotate(-90)" class="mid axis">{escape(y_label)}</text>')
-    for line in series:
-        parts += _curve(line, frame) + _hover_points(line, frame, x_label, share)
-    return "".join(parts) + "</svg>"
+    frame = Frame.around(series, from_zero, whole_x)
+    curves = [part for line in series for part in _curve(line, frame) + _hover_points(line, frame, x_label, share)]
+    return axes(frame, "".join(curves), x_label=x_label, y_label=y_label, share=share)
 
 
 @dataclass(frozen=True)
-class _Frame:
-    """The plotting area: ticks, and where a value lies in the view box."""
+class Frame:
+    """The plotting area: ticks, and where a value lies in the view box.
+
+    Attributes:
+        x_ticks: in order, at least two; the area reaches from the first to the last.
+        y_ticks: the same, upwards.
+    """
 
     x_ticks: Sequence[float]
     y_ticks: Sequence[float]
 
     @staticmethod
-    def around(series: Sequence[Series], from_zero: bool) -> _Frame:
+    def around(series: Sequence[Series], from_zero: bool, whole_x: bool = True) -> Frame:
+        """An area that all points of all lines, and their bands, lie in."""
         xs = [x for line in series for x, _ in line.points]
         ys = [y for line in series for _, y in line.points]
         ys += [end for line in series for _, low, high in line.band for end in (low, high)]
         low = 0.0 if from_zero and min(ys) >= 0 else min(ys)
-        # Steps are whole numbers: an axis over less than four of them gets a tick at each.
+        high = max(ys) if max(ys) > low or low else 1.0  # zeros alone: no room below 0, where no value can be
+        # An axis over less than four whole numbers gets a tick at each.
         first, last = min(xs), max(xs)
-        few = last - first < 4
+        few = whole_x and last - first < 4
         x_ticks = [first - 1 + i for i in range(int(last - first) + 3)] if few else nice_ticks(first, last, 5)
-        return _Frame(x_ticks, nice_ticks(low, max(ys)))
+        return Frame(x_ticks, nice_ticks(low, high))
 
     def x(self, value: float) -> float:
         return _LEFT + (value - self.x_ticks[0]) / (self.x_ticks[-1] - self.x_ticks[0]) * (_WIDTH - _LEFT - _RIGHT)
@@ -201,7 +202,37 @@ class _Frame:
         return " ".join(f"{self.x(x):.1f},{self.y(y):.1f}" for x, y in points)
 
 
-def _curve(line: Series, frame: _Frame) -> list[str]:
+def axes(
+    frame: Frame, marks: str, *, x_label: str, y_label: str, share: bool = False, share_x: bool = False, css: str = ""
+) -> str:
+    """The whole chart: grid, ticks and labels of a frame, and `marks` (SVG) on top.
+
+    Args:
+        frame: whose coordinates the marks are in.
+        marks: what is drawn.
+        x_label: under the axis.
+        y_label: beside it; also what screen readers are told.
+        share: y is a share, shown in per cent.
+        share_x: x is.
+        css: further classes of the SVG element.
+    """
+    parts = [f'<svg class="line {css}" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(y_label)}">']
+    for tick in frame.y_ticks:
+        y = frame.y(tick)
+        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        parts.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" class="end">{format_value(tick, share=share)}</text>')
+    for tick in frame.x_ticks:
+        value = format_value(tick, share=share_x)
+        parts.append(f'<text x="{frame.x(tick):.1f}" y="{_HEIGHT - _BOTTOM + 15}" class="mid">{value}</text>')
+    middle = (_TOP + _HEIGHT - _BOTTOM) / 2
+    parts.append(
+        f'<text x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{_HEIGHT - 6}" class="mid axis">{escape(x_label)}</text>'
+    )
+    parts.append(f'<text transform="translate(11 {middle}) rotate(-90)" class="mid axis">{escape(y_label)}</text>')
+    return "".join([*parts, marks, "</svg>"])
+
+
+def _curve(line: Series, frame: Frame) -> list[str]:
     parts = []
     if line.band:
         edge = [(x, high) for x, _, high in line.band] + [(x, low) for x, low, _ in reversed(line.band)]
@@ -218,7 +249,7 @@ def _curve(line: Series, frame: _Frame) -> list[str]:
     return parts
 
 
-def _hover_points(line: Series, frame: _Frame, x_label: str, share: bool) -> list[str]:
+def _hover_points(line: Series, frame: Frame, x_label: str, share: bool) -> list[str]:
     """Invisible discs that show the exact value."""
     stride = math.ceil(len(line.points) / _MAX_HOVER_POINTS)
     parts = []

@@ -38,6 +38,7 @@ p { margin: 4px 0 10px; } .muted, small { color: var(--muted); } small { font-si
 .grid1 { display: grid; gap: 14px; grid-template-columns: minmax(0, 1fr); }
 .grid2 { display: grid; gap: 14px; align-items: start;
   grid-template-columns: repeat(auto-fit, minmax(min(460px, 100%), 1fr)); }
+.duo { display: grid; gap: 14px; align-items: start; grid-template-columns: minmax(0, 5fr) minmax(0, 7fr); }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 14px 16px; min-width: 0; }
 .big { font-size: 30px; font-weight: 650; letter-spacing: -.02em; font-variant-numeric: tabular-nums; margin: 2px 0; }
 .big .from { color: var(--muted); font-weight: 500; } .big .arrow { color: var(--muted); font-weight: 400; }
@@ -53,6 +54,9 @@ svg text { font-size: 11px; fill: var(--muted); font-variant-numeric: tabular-nu
 .curve.raw { stroke-width: 1; opacity: .35; }
 .hover { fill: transparent; } .hover:hover { fill: var(--ink); opacity: .35; }
 .band { opacity: .15; stroke: none; }
+.ideal { fill: none; stroke: var(--muted); stroke-width: 1.25; stroke-dasharray: 4 4; }
+.count { opacity: .25; } .bar { opacity: .55; } .bar:hover { opacity: .8; } .spot { opacity: .7; }
+.warning { border-left: 5px solid var(--bad); margin: 10px 0 14px; } .warning h3 { color: var(--bad); font-size: 15px; }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 14px; font-size: 12.5px; color: var(--muted); margin: 4px 0; }
 .key { display: inline-block; width: 10px; height: 10px; border-radius: 3px; margin-right: 5px; vertical-align: -1px; }
 .key.before { background: var(--before); } .key.after { background: var(--after); }
@@ -66,6 +70,7 @@ svg text { font-size: 11px; fill: var(--muted); font-variant-numeric: tabular-nu
 .whisker { stroke-width: 2; } .zero { stroke: var(--muted); stroke-width: 1.5; }
 .inner { stroke-width: 4; stroke-linecap: round; } .outer { stroke-width: 1.25; }
 .single { fill: none; stroke-width: 1.25; } .gains .ivrow { grid-template-columns: 180px 1fr 150px; }
+.shares .ivrow { grid-template-columns: 260px 1fr 160px; }
 .plain .ivrow { display: block; border: 0; } .plain .ivrow span { display: none; }
 .stack { border-radius: 6px; overflow: hidden; } .bars { display: grid; grid-template-columns: 56px 1fr; gap: 8px 10px;
   align-items: center; font-size: 13px; margin: 8px 0; }
@@ -74,6 +79,7 @@ th, td { text-align: right; padding: 5px 8px; border-bottom: 1px solid var(--lin
   white-space: nowrap; }
 th { color: var(--muted); font-weight: 500; } th:first-child, td:first-child { text-align: left; padding-left: 0; }
 .left th, .left td { text-align: left; }
+.wrap td:first-child { white-space: normal; }
 .words td { text-align: left; white-space: normal; overflow-wrap: anywhere; } .scroll { overflow-x: auto; }
 pre { background: var(--code); border: 1px solid var(--line); border-radius: 8px; padding: 10px 12px; margin: 6px 0;
   font: 12.5px/1.45 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; overflow: auto; max-height: 420px;
@@ -87,7 +93,8 @@ details.card[open] > summary { margin-bottom: 8px; } summary small { margin-left
 .tests li { padding: 2px 0; overflow-wrap: anywhere; } .tests .key { border-radius: 50%; }
 .tests code { color: var(--muted); font-size: 12px; } ul.notes { padding-left: 18px; margin: 6px 0; }
 @media (max-width: 640px) { main { padding: 18px 12px 40px; } .big { font-size: 25px; }
-  .ivrow, .gains .ivrow { grid-template-columns: 1fr auto; gap: 0 10px; padding: 4px 0; }
+  .duo { grid-template-columns: minmax(0, 1fr); } table { font-size: 12.5px; } th, td { padding: 5px 4px; }
+  .ivrow, .gains .ivrow, .shares .ivrow { grid-template-columns: 1fr auto; gap: 0 10px; padding: 4px 0; }
   .ivrow svg { grid-row: 2; grid-column: 1 / -1; }
   .ivaxis span { display: none; } .ivlabel small { display: inline; } }
 """

@@ -1,30 +1,23 @@
 """`report.html`: what a run did, on one page that needs nothing but itself.
 
-Figures of a split come from its evaluation rows by `compare.summarize_split`; where only `summary.json` is left, from
-there.
+The page of a run that trained a policy is here, that of a reward model in `report_reward_model`. Figures of a split
+come from its evaluation rows by `compare.summarize_split`; where only `summary.json` is left, from there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from verigrad.evaluation.charts import (
-    NOISY,
-    IntervalRow,
-    Series,
-    format_value,
-    interval_chart,
-    legend,
-    line_chart,
-    percent,
-    points,
-)
+from verigrad.evaluation.charts import IntervalRow, Series, interval_chart, legend, percent, points
 from verigrad.evaluation.compare import gain_breakdown, mcnemar, results_by_task, summarize_split
-from verigrad.evaluation.page import details, page, pre, section, table
+from verigrad.evaluation.page import page, section, table
 from verigrad.evaluation.pass_at_k import Estimate, task_rates
+from verigrad.evaluation.report_parts import configuration, curve_note, further_panels, header, notes, panel
+from verigrad.evaluation.report_proxy import PROXY, proxy_and_gold
+from verigrad.evaluation.report_reward_model import reward_model_page
 from verigrad.evaluation.report_samples import breakdowns, causes, samples
 from verigrad.evaluation.run_folder import RunFolder, read_run
 
@@ -52,7 +45,7 @@ _GAIN_NOTE = (
 
 
 def write_report(run_dir: Path | str, out: Path | str | None = None) -> Path:
-    """Write the report of a run folder and return its path.
+    """Write the report of a run folder, the page that fits the kind of run, and return its path.
 
     Args:
         run_dir: the run folder; missing parts are left out of the page and named in its notes.
@@ -63,31 +56,26 @@ def write_report(run_dir: Path | str, out: Path | str | None = None) -> Path:
     """
     run = read_run(run_dir)
     target = Path(out) if out is not None else run.path / "report.html"
-    name = run.path.resolve().name
-    body = "\n".join(
-        [
-            f"<header><h1>{escape(name)}</h1>{_subtitle(run)}</header>",
-            section("Before and after", _headline(run), "pass@1 with 95 % intervals."),
-            section("Where the gain comes from", _gains(run), _GAIN_NOTE),
-            section("Training", _curves(run), _curve_note(run)),
-            *(section(*part) for part in (breakdowns(run), causes(run), samples(run))),
-            section("Configuration", details("config.toml", pre(run.config, 40_000)) if run.config else ""),
-            section("Notes", _notes(run)),
-        ]
-    )
-    target.write_text(page(f"{name}: report", body), encoding="utf-8")
+    body = reward_model_page(run) if run.of_reward_model else _policy_page(run)
+    target.write_text(page(f"{run.path.resolve().name}: report", body), encoding="utf-8")
     return target
 
 
-def _subtitle(run: RunFolder) -> str:
+def _policy_page(run: RunFolder) -> str:
     settings = {**run.settings(), **run.summary.get("setup", {})}
     words = [str(settings[key]) for key in ("model", "algorithm", "tasks") if settings.get(key)]
-    steps = run.metrics.get("train", ())
-    if steps:
-        words.append(f"{len(steps)} steps")
-    if "seconds" in run.summary:
-        words.append(_duration(run.summary["seconds"]))
-    return f'<p class="muted">{escape(" · ".join(words))}</p>'
+    return "\n".join(
+        [
+            header(run, words),
+            section("Before and after", _headline(run), "pass@1 with 95 % intervals."),
+            section("Where the gain comes from", _gains(run), _GAIN_NOTE),
+            section(*proxy_and_gold(run)),
+            section("Training", _curves(run), curve_note(run)),
+            *(section(*part) for part in (breakdowns(run), causes(run), samples(run))),
+            configuration(run),
+            notes(run, _caveats(run)),
+        ]
+    )
 
 
 # ------------------------------------------------------------------------------------------- headline
@@ -186,15 +174,9 @@ def _gains(run: RunFolder) -> str:
 
 
 def _curves(run: RunFolder) -> str:
-    panels = "".join(_panel(title, unit, _series(run, key, title), share) for key, title, unit, share in _CURVES)
-    rest = "".join(_panel(key, key, _series(run, key, key), False) for key in _other_metrics(run))
-    more = details("Further metrics", f'<div class="grid3">{rest}</div>') if rest else ""
-    return (f'<div class="grid3">{panels}</div>' if panels else "") + more
-
-
-def _curve_note(run: RunFolder) -> str:
-    noisy = len(run.metrics.get("train", ())) >= NOISY
-    return "Faint lines are single steps, strong lines their running mean." if noisy else ""
+    panels = "".join(panel(title, unit, _series(run, key, title), share) for key, title, unit, share in _CURVES)
+    shown = {key for key, *_ in _CURVES} | {"no_code", "syntax_error", PROXY}
+    return (f'<div class="grid3">{panels}</div>' if panels else "") + further_panels(run, shown)
 
 
 def _series(run: RunFolder, key: str, title: str) -> list[Series]:
@@ -219,38 +201,7 @@ def _format_share_of_failures(run: RunFolder) -> list[tuple[float, float]]:
     return [(step, min(1.0, (no_code[step] + syntax[step]) / (1 - passed[step]))) for step in steps]
 
 
-def _other_metrics(run: RunFolder) -> list[str]:
-    shown = {key for key, *_ in _CURVES} | {"no_code", "syntax_error", "step", "kind"}
-    return sorted({key for row in run.metrics.get("train", ()) for key in row if run.curve(key)} - shown)
-
-
-def _panel(title: str, unit: str, series: Sequence[Series], share: bool) -> str:
-    if not series:
-        return ""
-    key = legend([(line.colour, line.label) for line in series]) if len(series) > 1 else ""
-    last = format_value(series[0].points[-1][1], share=share)
-    now = f" <small>last {last}</small>" if len(series) == 1 else ""
-    chart = line_chart(series, x_label="step", y_label=unit, share=share)
-    return f'<div class="card"><h3>{escape(title)}{now}</h3>{chart}{key}</div>'
-
-
 # ---------------------------------------------------------------------------------------------- notes
-
-
-def _notes(run: RunFolder) -> str:
-    setup = [[str(key), str(value)] for key, value in run.summary.get("setup", {}).items()]
-    cost = [
-        [label, shown(run.summary[key])]
-        for key, label, shown in (
-            ("seconds", "time", _duration),
-            ("tokens", "tokens", lambda tokens: f"{tokens:,}"),
-            ("peak_memory_mb", "peak memory", lambda mb: f"{mb:,.0f} MB"),
-        )
-        if key in run.summary
-    ]
-    known = table([], setup + cost, css="words") if setup or cost else ""
-    items = "".join(f"<li>{escape(note)}</li>" for note in [*_caveats(run), *run.problems])
-    return f'<div class="card">{known}<ul class="notes">{items}</ul></div>'
 
 
 def _caveats(run: RunFolder) -> list[str]:
@@ -269,9 +220,3 @@ def _caveats(run: RunFolder) -> list[str]:
         if unpaired and sides["before"] and sides["after"]:
             notes.append(f"Split {name}: {unpaired} task(s) have one side only and are left out of the difference.")
     return notes
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

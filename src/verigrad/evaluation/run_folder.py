@@ -3,6 +3,7 @@
     config.toml                               settings
     metrics.jsonl                             one object a line, kind `train` or `validation`
     evaluations/<split>-<before|after>.jsonl  one judged sample a line
+    held_out.jsonl                            of reward models: one scored record a line
     summary.json                              final figures, set-up, cost
 
 A run that was killed may lack files and end in half a line; that is reported in `problems`, never raised.
@@ -33,6 +34,7 @@ class RunFolder:
         metrics: kind -> rows in order of step; of two rows for one step the later one counts (a resumed run may repeat
             steps).
         evaluations: split -> `before` and `after` -> rows; a missing side is an empty list.
+        held_out: rows of `held_out.jsonl`; empty for runs that train no reward model.
         summary: `summary.json`, or empty.
         problems: what is missing or could not be read, in words.
     """
@@ -41,8 +43,14 @@ class RunFolder:
     config: str
     metrics: Mapping[str, Sequence[Mapping[str, Any]]]
     evaluations: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]
+    held_out: Sequence[Mapping[str, Any]]
     summary: Mapping[str, Any]
     problems: Sequence[str]
+
+    @property
+    def of_reward_model(self) -> bool:
+        """Whether the run trained a reward model (and not a policy): its settings or its results say so."""
+        return bool(self.held_out) or "held_out" in self.summary or "held_out_share" in self.settings()
 
     def settings(self) -> dict[str, Any]:
         """The settings as a mapping; empty where `config.toml` is absent or damaged."""
@@ -71,10 +79,15 @@ def read_run(run_dir: Path | str) -> RunFolder:
         config=_text(path / "config.toml", problems),
         metrics=_metrics(path / "metrics.jsonl", problems),
         evaluations=_evaluations(path / "evaluations", problems),
+        held_out=_held_out(path / "held_out.jsonl", problems),
         summary=_summary(path / "summary.json", problems),
         problems=problems,
     )
-    if not (folder.config or folder.metrics or folder.evaluations or folder.summary):
+    if folder.of_reward_model and not folder.held_out:
+        problems.append("There is no held_out.jsonl: the run did not finish, or no prompt was held out.")
+    if not folder.of_reward_model and not folder.evaluations:
+        problems.append("There are no evaluations.")
+    if not (folder.config or folder.metrics or folder.evaluations or folder.held_out or folder.summary):
         raise RunError(f"{path} holds no config.toml, metrics.jsonl, evaluations/ or summary.json; is it a run folder?")
     return folder
 
@@ -122,11 +135,19 @@ def _evaluations(folder: Path, problems: list[str]) -> dict[str, dict[str, Seque
             splits.setdefault(split, {"before": [], "after": []})[side] = rows
         else:
             problems.append(f"evaluations/{file.name} is named neither …-before nor …-after and was left out.")
-    if not splits:
-        problems.append("There are no evaluations.")
     for split, sides in splits.items():
         problems += [f"Split {split} has no evaluation {side} training." for side in sides if not sides[side]]
     return splits
+
+
+def _held_out(file: Path, problems: list[str]) -> list[dict[str, Any]]:
+    if not file.is_file():
+        return []
+    rows = _json_lines(file, problems)
+    sound = [row for row in rows if row.get("scores") and all(map(_is_number, row["scores"]))]
+    if len(sound) < len(rows):
+        problems.append(f"held_out.jsonl: {len(rows) - len(sound)} row(s) without finite scores left out.")
+    return sound
 
 
 def _summary(file: Path, problems: list[str]) -> dict[str, Any]:

@@ -16,11 +16,11 @@ from torch import Tensor
 from verigrad.models.base import Batch
 from verigrad.models.chat import answer_ids, prompt_ids
 from verigrad.models.packing import Pack, pack_views
-from verigrad.preferences.records import Pair, Ranking, Rated, Record
+from verigrad.preferences.records import Pair, Rated, Record
 from verigrad.training.batching import rows_batch
 from verigrad.types import Message, Row
 
-__all__ = ["Chunk", "Example", "chunks", "completion_row", "examples_of", "flat_rows", "token_sums"]
+__all__ = ["Chunk", "Example", "answers_of", "chunks", "completion_row", "examples_of", "flat_rows", "token_sums"]
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,13 @@ class Example:
 
     Attributes:
         rows: prompt and answer each, the answer's tokens scored.
+        record: that it was made of.
         number: of the record, the same in every epoch.
         facts: what the loss may want to know beside log-probs: `desirable`, `margin`, `candidate_rewards`, ...
     """
 
     rows: tuple[Row, ...]
+    record: Record
     number: int
     facts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -87,24 +89,29 @@ def examples_of(
     """Examples of records; those with an answer longer than `max_length` are left out."""
     found = []
     for number, record in enumerate(records):
-        answers, facts = _answers(record)
         built = [
             completion_row(tokenizer, record.prompt, text, system=system, max_length=max_length, closing=closing)
-            for text in answers
+            for text in answers_of(record)
         ]
         rows = tuple(row for row in built if row is not None)
         if len(rows) == len(built):
-            found.append(Example(rows, number, facts))
+            found.append(Example(rows, record, number, _facts(record)))
     return found
 
 
-def _answers(record: Record) -> tuple[tuple[str, ...], dict[str, Any]]:
+def answers_of(record: Record) -> tuple[str, ...]:
+    """The texts of a record's answers, in the order of an example's rows."""
     if isinstance(record, Pair):
-        return (record.chosen, record.rejected), {"margin": record.margin}
+        return record.chosen, record.rejected
+    return (record.completion,) if isinstance(record, Rated) else record.completions
+
+
+def _facts(record: Record) -> dict[str, Any]:
+    if isinstance(record, Pair):
+        return {"margin": record.margin}
     if isinstance(record, Rated):
-        return (record.completion,), {"desirable": record.desirable}
-    assert isinstance(record, Ranking)
-    return record.completions, {"candidate_rewards": record.rewards}
+        return {"desirable": record.desirable}
+    return {"candidate_rewards": record.rewards}
 
 
 def chunks(examples: Sequence[Example], token_budget: int) -> Iterator[Chunk]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -19,28 +19,28 @@ import torch
 from torch import Tensor
 
 from verigrad.algorithms.reward_model import bradley_terry, centering, regression, verdict_cross_entropy
-from verigrad.algorithms.score_metrics import auc, expected_calibration_error, length_bias, pair_accuracy
 from verigrad.errors import ConfigError
+from verigrad.evaluation.report import write_report
 from verigrad.models.base import Batch
 from verigrad.models.checkpoint import save_model
-from verigrad.models.lora import add_lora
 from verigrad.models.packing import pack_views
 from verigrad.models.scalar import HEAD, last_values, load_scalar, pack_values
 from verigrad.preferences.records import Record, as_pairs, as_rankings, as_rated, read_records
 from verigrad.seeds import derive_seed
 from verigrad.training.config import RewardModelConfig
 from verigrad.training.examples import Example, chunks, examples_of
+from verigrad.training.held_out import held_out_metrics, held_out_rows, score_examples
 from verigrad.training.memory import give_back_freed_memory
 from verigrad.training.optim import clip_gradients, learning_rate, make_optimizer, set_learning_rate
 from verigrad.training.reporter import Reporter, Silent
 from verigrad.training.run import Learner, Run, TrainState, load_state, save_state
-from verigrad.training.stage import open_run, prepare_torch
+from verigrad.training.stage import open_run, prepare_model, prepare_torch
 
-__all__ = ["held_out_metrics", "score_batch", "score_examples", "train"]
+__all__ = ["score_batch", "train"]
 
 
 def train(config: RewardModelConfig, *, resume: bool = False, reporter: Reporter | None = None) -> Path:
-    """Train a reward model; returns the run folder, with `model/`, `held_out.jsonl` and `summary.json`.
+    """Train a reward model; returns the run folder, with `model/`, `held_out.jsonl`, `summary.json`, `report.html`.
 
     Raises:
         ConfigError: settings contradict each other, or no record is of the kind the objective takes.
@@ -52,9 +52,7 @@ def train(config: RewardModelConfig, *, resume: bool = False, reporter: Reporter
     device, dtype = prepare_torch(config)
     reporter.message(f"loading {config.model} with a scalar head")
     model, tokenizer = load_scalar(config.model, device=device)
-    if config.lora.rank:
-        lora = config.lora
-        model = add_lora(model, rank=lora.rank, alpha=lora.alpha, targets=lora.targets, seed=config.seed, whole=(HEAD,))
+    model = prepare_model(model, config, whole=(HEAD,))
     examples, measured = (_examples(tokenizer, part, config, reporter) for part in (records, held_out))
     with ExitStack() as opened:
         run, checkpoint = open_run(config, resume=resume)
@@ -77,8 +75,9 @@ def train(config: RewardModelConfig, *, resume: bool = False, reporter: Reporter
             _after_step(step + 1, steps, config, run, learner, measured, dtype)
             reporter.advance()
         reporter.end()
-        found, rows = held_out_metrics(model, measured, config, dtype)
-        run.write_rows("held_out.jsonl", rows)
+        scores = score_examples(model, measured, config, dtype)
+        found = held_out_metrics(scores, measured, config.objective)
+        run.write_rows("held_out.jsonl", held_out_rows(scores, measured))
         save_model(model, tokenizer, run.folder / "model")
         run.write_summary(
             {
@@ -90,6 +89,7 @@ def train(config: RewardModelConfig, *, resume: bool = False, reporter: Reporter
             }
         )
         reporter.message("held out: " + ", ".join(f"{key} {value:.3g}" for key, value in found.items()))
+        reporter.message(f"report: {write_report(run.folder)}")
     return run.folder
 
 
@@ -204,21 +204,11 @@ def _after_step(
 ) -> None:
     every = config.report.validate_every
     if every and step % every == 0 and step != steps:
-        found, _ = held_out_metrics(learner.model, measured, config, dtype)
-        run.log({"step": step, "kind": "validation", **found})
+        scores = score_examples(learner.model, measured, config, dtype)
+        run.log({"step": step, "kind": "validation", **held_out_metrics(scores, measured, config.objective)})
     if step == steps or (config.checkpoint_every and step % config.checkpoint_every == 0):
         save_state(run.checkpoint_folder(step), {"policy": learner}, TrainState(step, {}))
         run.forget_old_checkpoints(config.keep_checkpoints)
-
-
-def score_examples(model: Any, examples: Sequence[Example], config: RewardModelConfig, dtype: torch.dtype) -> Tensor:
-    """Scores of all rows of all examples, in order, without gradient."""
-    found = []
-    with torch.no_grad():
-        for chunk in chunks(examples, config.token_budget):
-            values = pack_values(model, chunk.pack, chunk.batch, dtype=dtype).cpu()
-            found.append(last_values(values, chunk.batch.mask))
-    return torch.cat(found)
 
 
 def score_batch(model: Any, batch: Batch, *, token_budget: int, dtype: torch.dtype) -> Tensor:
@@ -244,46 +234,3 @@ def _closed(batch: Batch) -> Batch:
     for view in views:
         mask[view.row, : len(view.scored)] = view.scored
     return replace(batch, views=views, mask=mask)
-
-
-def held_out_metrics(
-    model: Any, examples: Sequence[Example], config: RewardModelConfig, dtype: torch.dtype
-) -> tuple[dict[str, float], list[dict[str, Any]]]:
-    """Figures on prompts not trained on, and a row per example with its scores.
-
-    `pair_accuracy` (ties half), `auc` of wanted against unwanted answers, `calibration_error` of the probability the
-    model gives its own choice, `length_bias` (rank correlation of score and length), each where the data determine it.
-    """
-    scores = score_examples(model, examples, config, dtype)
-    parts = scores.split([len(example.rows) for example in examples])
-    rows = [
-        {"record": example.number, "scores": own.tolist(), **_plain(example.facts)}
-        for example, own in zip(examples, parts, strict=True)
-    ]
-    lengths = torch.tensor([float(sum(row.mask) - 1) for example in examples for row in example.rows])
-    found: dict[str, float | None] = {"length_bias": length_bias(scores, lengths)}
-    if config.objective == "verdict":
-        passed = torch.tensor([example.facts["desirable"] for example in examples])
-        found["auc"] = auc(scores, passed)
-        found["calibration_error"] = expected_calibration_error(scores.sigmoid(), passed)
-    else:
-        pairs = [(own[a], own[b]) for own, example in zip(parts, examples, strict=True) for a, b in _ordered(example)]
-        good, bad = (torch.stack(side) for side in zip(*pairs, strict=True))
-        found["pair_accuracy"] = pair_accuracy(good, bad)
-        both = torch.cat([good, bad])
-        found["auc"] = auc(both, torch.arange(len(both)) < len(good))
-        found["calibration_error"] = expected_calibration_error((good - bad).abs().sigmoid(), good > bad)
-    return {key: value for key, value in found.items() if value is not None}, rows
-
-
-def _ordered(example: Example) -> list[tuple[int, int]]:
-    """Pairs of rows of which the first is the better."""
-    rewards = example.facts.get("candidate_rewards")
-    if rewards is None:
-        return [(0, 1)]
-    numbers = range(len(rewards))
-    return [(a, b) for a in numbers for b in numbers if rewards[a] > rewards[b]]
-
-
-def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in facts.items()}

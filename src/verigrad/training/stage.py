@@ -32,13 +32,22 @@ from verigrad.sandbox.process import ProcessSandbox
 from verigrad.seeds import derive_seed
 from verigrad.settings import diff, load_config, to_toml
 from verigrad.tasks.base import TaskSet
-from verigrad.training.config import LoraConfig, ReportConfig, SamplingConfig, StageConfig
+from verigrad.training.config import ReportConfig, SamplingConfig, StageConfig
 from verigrad.training.memory import keep_freed_memory
 from verigrad.training.reporter import Reporter
 from verigrad.training.run import Run
 from verigrad.types import Rollout, Task
 
-__all__ = ["TORCH_DTYPES", "Stage", "check_disjoint", "open_run", "open_stage", "prepare_torch", "sampling_params"]
+__all__ = [
+    "TORCH_DTYPES",
+    "Stage",
+    "check_disjoint",
+    "open_run",
+    "open_stage",
+    "prepare_model",
+    "prepare_torch",
+    "sampling_params",
+]
 
 _Result = TypeVar("_Result")
 TORCH_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -201,7 +210,7 @@ def open_stage(config: StageConfig, reporter: Reporter, training_ids: Iterable[s
     engine = LocalEngine(
         model, tokenizer, dtype=dtype, device=device, max_slots=config.slots, max_length=config.max_length
     )
-    model = _prepare(model, config.lora, config.gradient_checkpointing, config.seed)
+    model = prepare_model(model, config)
     sandbox = ProcessSandbox(workers=config.workers)
     _check_level(sandbox.level, config.min_level)
     return Stage(
@@ -230,16 +239,21 @@ def prepare_torch(config: StageConfig) -> tuple[torch.device, torch.dtype]:
     return device, TORCH_DTYPES[config.dtype]
 
 
-def _prepare(model: Any, lora: LoraConfig, gradient_checkpointing: bool, seed: int) -> Any:
-    """Adapters and checkpointing as asked; dropout stays off, so that sampler and trainer agree."""
-    if gradient_checkpointing:
+def prepare_model(model: Any, config: StageConfig, *, whole: tuple[str, ...] = ()) -> Any:
+    """Adapters and checkpointing as asked; dropout stays off, so that sampler and trainer agree.
+
+    Args:
+        whole: modules that are trained whole beside the adapters.
+    """
+    if config.gradient_checkpointing:
         if hasattr(model, "activation_checkpointing_enable"):  # its name in newer releases of transformers
             model.activation_checkpointing_enable()
         else:
             model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         model.enable_input_require_grads()
-    if lora.rank > 0:
-        model = add_lora(model, rank=lora.rank, alpha=lora.alpha, targets=lora.targets, seed=seed)
+    if config.lora.rank > 0:
+        lora = config.lora
+        model = add_lora(model, rank=lora.rank, alpha=lora.alpha, targets=lora.targets, seed=config.seed, whole=whole)
     return model
 
 

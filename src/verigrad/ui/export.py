@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from verigrad.errors import ConfigError
 from verigrad.preferences.records import Pair
-from verigrad.ui.items import Item
+from verigrad.ui.items import Candidate, Item
 from verigrad.ui.store import Choice, Side, Store
 
 __all__ = ["DISAGREEMENTS", "MARGINS", "TIES", "Export", "export_pairs"]
@@ -109,4 +109,16 @@ def _pair(item: Item, side: Side, votes: list[Choice], margin: str) -> Pair:
         "annotators": sorted(choice.annotator for choice in votes),
         "tests_shown": sum(choice.tests_shown for choice in votes),
     }
+    fractions = {"chosen_fraction": _fraction(chosen), "rejected_fraction": _fraction(rejected)}
+    meta |= {key: fraction for key, fraction in fractions.items() if fraction is not None}
     return Pair(prompt=item.prompt, chosen=chosen.completion, rejected=rejected.completion, margin=value, meta=meta)
+
+
+def _fraction(candidate: Candidate) -> float | None:
+    """Share of its tests that an answer passed; None where it was not judged."""
+    if "status" not in candidate.meta:
+        return None
+    if candidate.meta["status"] == "passed":
+        return 1.0
+    passed = [result.get("status") == "passed" for result in candidate.results]
+    return sum(passed) / len(passed) if passed else 0.0
