@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -17,12 +18,13 @@ from tiny import tiny_model
 from transformers import AutoModelForCausalLM
 
 from verigrad.algorithms.penalties import kl_k3
-from verigrad.algorithms.presets import DR_GRPO, GRPO
+from verigrad.algorithms.presets import DR_GRPO, GRPO, GSPO
 from verigrad.errors import ConfigError, RunError
 from verigrad.models.lora import add_lora
 from verigrad.training import policy, rl
 from verigrad.training.batching import make_batch
-from verigrad.training.config import LoraConfig, OptimConfig, ReportConfig, RLConfig, SamplingConfig
+from verigrad.training.companions import ProcessModel
+from verigrad.training.config import CriticConfig, LoraConfig, OptimConfig, ReportConfig, RLConfig, SamplingConfig
 from verigrad.training.optim import make_optimizer
 from verigrad.training.policy import update_policy
 from verigrad.training.rl import scheduled_tasks, train
@@ -203,6 +205,66 @@ def test_skipping_groups_without_signal_changes_no_gradient(settings, algorithm)
         results.append(model.state_dict())
     for name, weight in results[0].items():
         torch.testing.assert_close(weight, results[1][name], rtol=1e-4, atol=1e-7)
+
+
+def in_two_turns(values):
+    """A group of rollouts whose second turn rewrites history, so that each has two rows."""
+
+    def rollout(number, value):
+        first = Turn(prompt_ids=(5, 6, number), completion_ids=(40 + number, 41, 42), sampler_logprobs=(-5.5,) * 3)
+        second = Turn(prompt_ids=(9, 8, number), completion_ids=(50, 51 + number), sampler_logprobs=(-5.5,) * 2)
+        return Rollout(
+            task_id="t", episode_id="e", group_id="t", turns=(first, second), status="finished", score=Score(value)
+        )
+
+    return [[rollout(number, value) for number, value in enumerate(values)]]
+
+
+def test_objectives_over_whole_rollouts_are_the_same_however_packs_cut_them(settings):
+    """GSPO's ratio is the rollout's, over both of its rows: one pack for all against a pack a row."""
+    batch = make_batch(in_two_turns([1.0, 0.0, 0.5]))
+    assert batch.num_rows == 6 and batch.num_rollouts == 3
+    anchor = torch.where(batch.mask, -5.6, 0.0)  # away from the policy's own, so that the ratio says something
+    results = []
+    for budget in (4096, 4):
+        model, _ = tiny_model("llama")
+        learner = Learner(model, torch.optim.SGD(model.parameters(), lr=1.0))
+        config = RLConfig(**settings, token_budget=budget, clip_high=1e9, clip_low=1e9, sampling=SHORT)
+        advantages = GSPO.advantage(batch.rewards, batch.group_ids)
+        row = update_policy(
+            *(learner, batch, advantages, config, GSPO),
+            step=5,
+            reference=model,
+            dtype=torch.float32,
+            old_logprobs=anchor,
+        )
+        results.append((row, model.state_dict()))
+    (whole, weights), (cut, others) = results
+    for key in ("loss", "grad_norm"):
+        assert cut[key] == pytest.approx(whole[key], rel=1e-4)
+    for name, weight in weights.items():
+        torch.testing.assert_close(weight, others[name], rtol=1e-4, atol=1e-6)
+
+
+def test_a_process_model_learns_from_whole_rollouts(settings):
+    """Its loss is the cross-entropy of sums over both rows of a rollout, and packs do not change the update."""
+    batch = make_batch(in_two_turns([1.0, 0.0, 1.0]))
+    results = []
+    for budget in (4096, 4):
+        config = RLConfig(**settings, token_budget=budget, critic=CriticConfig(learning_rate=1e-2))
+        model = ProcessModel(config, SimpleNamespace(device="cpu", dtype=torch.float32))
+        model.learn(batch, model.signals(batch, {}), step=10)
+        known = model.signals(batch, {})
+        sums = known["process_rewards"].sum(dim=1).view(3, 2).sum(dim=1)
+        expected = (math.log1p(math.exp(-sums[0])) + math.log1p(math.exp(sums[1])) + math.log1p(math.exp(-sums[2]))) / 3
+        found = model.learn(batch, known, step=11)
+        assert found["process_loss"] == pytest.approx(expected, rel=1e-5)
+        assert found["process_loss"] < math.log(2)
+        results.append((found, model.learner.model.state_dict()))
+    (whole, weights), (cut, others) = results
+    assert cut["process_grad_norm"] == pytest.approx(whole["process_grad_norm"], rel=1e-3)
+    for name, weight in weights.items():
+        torch.testing.assert_close(weight, others[name], rtol=1e-3, atol=1e-4)
 
 
 def slow_logprobs(model, groups):

@@ -18,7 +18,7 @@ from verigrad.algorithms.advantages import running_baseline
 from verigrad.algorithms.objectives import value_clip
 from verigrad.algorithms.presets import Need
 from verigrad.algorithms.reductions import token_mean
-from verigrad.algorithms.reward_model import implicit_prm, implicit_prm_loss, update_multiplier
+from verigrad.algorithms.reward_model import implicit_prm, update_multiplier, verdict_cross_entropy
 from verigrad.algorithms.shaping import critic_weight
 from verigrad.errors import ConfigError
 from verigrad.models.base import Batch
@@ -193,26 +193,23 @@ class ProcessModel(_Stateless):
         reference = token_logprobs(self._reference, batch, token_budget=budget, dtype=self._dtype).values
         own = token_logprobs(self._learner.model, batch, token_budget=budget, dtype=self._dtype).values
         process = implicit_prm(own, reference, batch.mask, beta=self._beta)
-        return {"process_rewards": process, "process_reference": reference}
+        return {"process_rewards": process, "process_logprobs": own, "process_reference": reference}
 
     def learn(self, batch: Batch, known: _Signals, step: int) -> dict[str, float]:
+        # The logit is a sum over all rows of a rollout, which packs may cut up: its slopes first, then pack by pack.
+        own = known["process_logprobs"].clone().requires_grad_()
+        rewards = implicit_prm(own, known["process_reference"], batch.mask, beta=self._beta).sum(dim=1)
+        logits = torch.zeros(batch.num_rollouts).index_add(0, batch.rollout_index, rewards)
         scored = ~batch.rewards.isnan()
-        share = scored.float() / scored.sum().clamp(min=1)
-        total = 0.0
+        loss = (verdict_cross_entropy(logits, batch.rewards.nan_to_num()) * scored).sum() / scored.sum().clamp(min=1)
+        loss.backward()
+        assert own.grad is not None
         for pack in pack_views(batch.views, token_budget=self._config.token_budget):
             rows = sorted(set(pack.rows))
-            own = score_pack(self._learner.model, pack, batch, dtype=self._dtype).values[rows].cpu()
-            rollouts = batch.rollout_index[rows]
-            outcome = batch.rewards[rollouts].nan_to_num()
-            reference = known["process_reference"][rows]
-            losses = implicit_prm_loss(own, reference, batch.mask[rows], outcome, beta=self._beta)
-            loss = (losses * share[rollouts]).sum()
-            loss.backward()
-            total += float(loss.detach())
-        return {
-            "process_loss": total,
-            "process_grad_norm": _optimizer_step(self._learner, self._config, self._optim.learning_rate, step),
-        }
+            values = score_pack(self._learner.model, pack, batch, dtype=self._dtype).values[rows].cpu()
+            (values * own.grad[rows]).sum().backward()
+        norm = _optimizer_step(self._learner, self._config, self._optim.learning_rate, step)
+        return {"process_loss": float(loss.detach()), "process_grad_norm": norm}
 
 
 class CostMultiplier:

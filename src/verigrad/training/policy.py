@@ -179,25 +179,63 @@ def _accumulate(
     part, weights, nll_weights = part.select_rows(keep), weights[keep], nll_weights[keep]
     settings = {key: value for key in ("clip_low", "clip_high") if (value := getattr(config, key)) is not None}
     seen = _Seen.empty(part.batch)
-    total = 0.0
+    packs = pack_views(part.batch.views, token_budget=config.token_budget, share_prompts=config.share_prompts)
+    slopes, total = None, 0.0
+    if asks_for(algorithm.objective, "rollout_index") and _cuts_rollouts(packs, part.batch):
+        slopes, total = _slopes(model, part, weights, algorithm, config, settings, dtype)
     model.train()
-    for pack in pack_views(part.batch.views, token_budget=config.token_budget, share_prompts=config.share_prompts):
+    for pack in packs:
         rows = sorted(set(pack.rows))
         scores = score_pack(model, pack, part.batch, dtype=dtype)
         logprobs, mask = scores.values[rows].cpu(), part.batch.mask[rows]
-        per_token = _policy_loss(logprobs, part, rows, algorithm, config, settings)
+        loss = -(logprobs * nll_weights[rows]).sum()
+        if slopes is None:
+            loss = loss + (_policy_loss(logprobs, part, rows, algorithm, config, settings) * weights[rows]).sum()
         if kl_coef:
             ref = _reference_of(pack, part.batch, reference, dtype)[rows]
-            per_token = per_token + kl_coef * kl_k3(logprobs, ref, mask)
+            loss = loss + (kl_coef * kl_k3(logprobs, ref, mask) * weights[rows]).sum()
             seen.kl[rows] = kl_k3(logprobs.detach(), ref, mask)
-        loss = (per_token * weights[rows] - logprobs * nll_weights[rows]).sum()
-        loss.backward()
         total += float(loss.detach())
+        if slopes is not None:
+            loss = loss + (logprobs * slopes[rows]).sum()
+        loss.backward()
         assert scores.entropy is not None
         seen.logprobs[rows], seen.anchor[rows] = logprobs.detach(), _anchor(part, rows, logprobs)
         seen.entropy[rows] = scores.entropy[rows].cpu()
     model.eval()
     return {"loss": total, **seen.metrics(part, _bounds(algorithm.objective, settings), with_kl=bool(kl_coef))}
+
+
+def _cuts_rollouts(packs: Sequence[Pack], batch: Batch) -> bool:
+    """Whether the rows of some rollout lie in different packs."""
+    home: dict[int, int] = {}
+    for number, pack in enumerate(packs):
+        for row in pack.rows:
+            if home.setdefault(int(batch.rollout_index[row]), number) != number:
+                return True
+    return False
+
+
+def _slopes(
+    model: Any,
+    part: _Part,
+    weights: Tensor,
+    algorithm: Algorithm,
+    config: RLConfig,
+    settings: Mapping[str, float],
+    dtype: torch.dtype,
+) -> tuple[Tensor, float]:
+    """The objective's gradient with respect to every log-prob (B, T), and its value, over all rows at once.
+
+    An objective that reads whole rollouts cannot be computed pack by pack where these are cut up. Its gradient with
+    respect to the log-probs can, from a forward pass of its own, and the packs then carry it on, by the chain rule.
+    """
+    every = token_logprobs(model, part.batch, token_budget=config.token_budget, dtype=dtype).values.requires_grad_()
+    rows = list(range(len(every)))
+    loss = (_policy_loss(every, part, rows, algorithm, config, settings) * weights).sum()
+    loss.backward()
+    assert every.grad is not None
+    return every.grad, float(loss.detach())
 
 
 def _policy_loss(
