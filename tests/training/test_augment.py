@@ -2,7 +2,8 @@
 
 from random import Random
 
-from verigrad.training.augment import drop_words
+from verigrad.tasks import load_tasks
+from verigrad.training.augment import drop_words, thin_prompts
 
 TEXT = (
     "Write a Python function `def far(a, b):`\n\nReturn the distance of a and b, plus 3 or x_2 (an integer).\n\n"
@@ -45,3 +46,17 @@ def test_the_share_is_drawn_for_each_text():
 
 def test_the_same_generator_drops_the_same():
     assert drop_words(TEXT, 0.9, Random(5)) == drop_words(TEXT, 0.9, Random(5))
+
+
+def test_tasks_keep_all_but_words():
+    tasks = load_tasks("builtin-easy@1?split=train&families=add_constant,sum_list")
+    thinned = thin_prompts(tasks, 1.0, seed=0)
+    assert thinned == thin_prompts(tasks, 1.0, seed=0) != thin_prompts(tasks, 1.0, seed=1)
+    assert thinned.oracles == tasks.oracles
+    lengths = [(len(one.prompt), len(other.prompt)) for one, other in zip(tasks.tasks, thinned.tasks, strict=True)]
+    assert all(after <= before for before, after in lengths) and any(after < before for before, after in lengths)
+    for one, other in zip(tasks.tasks, thinned.tasks, strict=True):
+        assert other.id == one.id and other.public_tests == one.public_tests
+        asserts = [line for line in one.prompt.splitlines() if line.startswith("assert")]
+        assert asserts and all(line in other.prompt for line in asserts)
+        assert f"`def {one.entry_point}(" in other.prompt

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from random import Random
 
-__all__ = ["drop_words"]
+from verigrad.seeds import derive_seed
+from verigrad.tasks.base import TaskSet
+
+__all__ = ["drop_words", "thin_prompts"]
 
 _WORD = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")  # letters only: names with digits, underscores or dots stay whole
 _TOKEN = re.compile(r"\S+")
@@ -23,6 +27,15 @@ def drop_words(text: str, most: float, random: Random) -> str:
     """
     share = most * random.random()
     return "\n".join(line if _CODE_LINE.match(line) else _thin(line, share, random) for line in text.split("\n"))
+
+
+def thin_prompts(tasks: TaskSet, most: float, seed: int) -> TaskSet:
+    """The same tasks with words missing from their prompts, drawn by (seed, task)."""
+    thinned = (
+        replace(task, prompt=drop_words(task.prompt, most, Random(derive_seed(seed, "words", task.id))))
+        for task in tasks.tasks
+    )
+    return replace(tasks, tasks=tuple(thinned))
 
 
 def _thin(line: str, share: float, random: Random) -> str:

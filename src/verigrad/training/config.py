@@ -199,6 +199,7 @@ class RLConfig(StageConfig):
 
     Attributes:
         tasks: task source to train on.
+        word_dropout: of each prompt's words a share up to this is left out, so that its examples have to be read.
         algorithm: preset name, or `file.py:attr`.
         reward: reward name, or `file.py:function`; not set: the algorithm's own, else `tests`.
         reward_model: folder of a reward model to train against; `reward` is then only measured, as the gold standard.
@@ -235,6 +236,7 @@ class RLConfig(StageConfig):
 
     run: str = "runs/rl"
     tasks: str = "builtin-easy@1?split=train"
+    word_dropout: float = 0.0
     algorithm: str = "grpo"
     reward: str | None = None
     reward_model: str = ""
