@@ -49,6 +49,7 @@ def settings(workshop):
         "batch_size": 6,
         "max_length": 128,
         "held_out_share": 0.25,
+        "head_factor": 1.0,
         "optim": OptimConfig(learning_rate=3e-3, warmup_steps=1),
     }
 
@@ -298,3 +299,14 @@ def test_gradient_checkpointing_runs_layers_again_and_changes_nothing(settings, 
     for plain, again in zip(*rows, strict=True):
         for key in ("loss", "grad_norm", "accuracy"):
             assert again[key] == pytest.approx(plain[key], rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize("lora", [LoraConfig(), LoraConfig(rank=2)])
+def test_the_head_learns_faster(settings, lora):
+    """AdamW's first step moves every weight with a gradient by its rate: the head, from zero, by a factor more."""
+    optim = OptimConfig(learning_rate=1e-4, warmup_steps=0, schedule="constant", max_grad_norm=1e9)
+    config = RewardModelConfig(**{**settings, "optim": optim, "batch_size": 99, "head_factor": 50.0}, lora=lora)
+    model, _ = load_scalar(str(train(config) / "model"), device="cpu")
+    head = model.score.weight.detach()
+    assert head.abs().max() == pytest.approx(50 * 1e-4, rel=1e-3)
+    assert head.abs().median() == pytest.approx(50 * 1e-4, rel=1e-3)

@@ -370,6 +370,7 @@ class RewardModelConfig(StageConfig):
         centering: weight of the squared sum of a pair's scores, which keeps scores around 0.
         epochs: passes over the records.
         batch_size: records per optimizer step.
+        head_factor: the head, which starts at zero, learns at so many times the rate.
     """
 
     run: str = "runs/reward-model"
@@ -380,7 +381,8 @@ class RewardModelConfig(StageConfig):
     use_margin: bool = False
     centering: float = 0.01
     epochs: int = 1
-    batch_size: int = 32
+    batch_size: int = 16
+    head_factor: float = 100.0
     optim: OptimConfig = OptimConfig(learning_rate=1e-5, schedule="linear")
 
     def __post_init__(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -14,12 +14,21 @@ from verigrad.training.config import OptimConfig
 __all__ = ["clip_gradients", "learning_rate", "make_optimizer", "set_learning_rate"]
 
 
-def make_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.Optimizer:
-    """AdamW over the trainable weights; decay on matrices only, norms and biases are left alone."""
+def make_optimizer(
+    model: nn.Module, config: OptimConfig, *, faster: Sequence[nn.Parameter] = (), factor: float = 1.0
+) -> torch.optim.Optimizer:
+    """AdamW over the trainable weights; decay on matrices only, norms and biases are left alone.
+
+    Args:
+        faster: weights whose rate is `factor` times that of the others, without decay.
+    """
+    apart = {id(parameter) for parameter in faster}
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    others = [parameter for parameter in trainable if id(parameter) not in apart]
     groups: list[dict[str, Any]] = [
-        {"params": [p for p in trainable if p.ndim >= 2], "weight_decay": config.weight_decay},
-        {"params": [p for p in trainable if p.ndim < 2], "weight_decay": 0.0},
+        {"params": [p for p in others if p.ndim >= 2], "weight_decay": config.weight_decay},
+        {"params": [p for p in others if p.ndim < 2], "weight_decay": 0.0},
+        {"params": [p for p in trainable if id(p) in apart], "weight_decay": 0.0, "factor": factor},
     ]
     groups = [group for group in groups if group["params"]]
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(config.beta1, config.beta2), fused=True)
@@ -39,8 +48,9 @@ def learning_rate(config: OptimConfig, step: int, steps: int) -> float:
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
+    """The rate of all weights, times the factor of those that have one."""
     for group in optimizer.param_groups:
-        group["lr"] = value
+        group["lr"] = value * group.get("factor", 1.0)
 
 
 def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> float:

@@ -22,6 +22,7 @@ from verigrad.algorithms.reward_model import bradley_terry, centering, regressio
 from verigrad.errors import ConfigError
 from verigrad.evaluation.report import write_report
 from verigrad.models.base import Batch
+from verigrad.models.causal import plain_model
 from verigrad.models.checkpoint import save_model
 from verigrad.models.packing import pack_views
 from verigrad.models.scalar import HEAD, last_values, load_scalar, pack_values
@@ -57,7 +58,8 @@ def train(config: RewardModelConfig, *, resume: bool = False, reporter: Reporter
     with ExitStack() as opened:
         run, checkpoint = open_run(config, resume=resume)
         opened.callback(run.close)
-        learner = Learner(model, make_optimizer(model, config.optim))
+        head = list(plain_model(model).get_submodule(HEAD).parameters())
+        learner = Learner(model, make_optimizer(model, config.optim, faster=head, factor=config.head_factor))
         steps = config.epochs * -(-len(examples) // config.batch_size)
         if checkpoint is not None:
             load_state(checkpoint, {"policy": learner})
