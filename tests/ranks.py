@@ -418,7 +418,7 @@ def made_up_records(data: str) -> Records:
         return -math.log(VOCABULARY) - 0.2 + 0.3 * torch.randn(sum(row.mask), generator=generator, dtype=torch.float64)
 
     reference = [tuple(under_reference(row) for row in example.rows) for example in examples]
-    mismatched = _mismatched(examples)
+    mismatched = _mismatched(examples, 1 << 20)
     return Records(examples, reference, mismatched, torch.stack([under_reference(row).sum() for row in mismatched]))
 
 
