@@ -15,7 +15,7 @@ def settle_torch() -> None:
     - Waiting threads spin for milliseconds by default, and starve the judged programs and each other; without any
       spinning an update takes a third longer; 50 microseconds (20000 turns) do neither. The policy must not be
       `PASSIVE`: libgomp lets a second pool of threads, such as that of the sampling engine, spin for 1000 turns
-      under `ACTIVE`, 100 without a policy and not at all under `PASSIVE`, which makes sampling a third slower.
+      under `ACTIVE`, 100 without a policy and not at all under `PASSIVE`, where sampling takes half as long again.
     - oneDNN keeps 1024 compiled kernels, some hundreds of megabytes where sequence lengths vary; a quarter of them
       makes nothing slower.
 

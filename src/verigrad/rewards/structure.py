@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from verigrad.rewards.base import Answer, Check
 from verigrad.rewards.outcome import COMPILE_ERROR, LADDER, outcome_class, outcome_parts
@@ -67,9 +67,7 @@ def ast_match(program: str, reference: str) -> float:
     >>> ast_match("def f(a):\\n    return a + 1", "def g(b):\\n    return b + 2")
     1.0
     """
-    wanted = Counter(_shapes(_parse_reference(reference)))
-    tree = _parse(program)
-    return _share(wanted, Counter(_shapes(tree))) if tree is not None else 0.0
+    return _found_again(program, reference, _shapes)
 
 
 def dataflow_match(program: str, reference: str) -> float:
@@ -84,9 +82,7 @@ def dataflow_match(program: str, reference: str) -> float:
     >>> dataflow_match("def f(x):\\n    y = x\\n    return y", "def f(a):\\n    b = a\\n    return b")
     1.0
     """
-    wanted = Counter(_edges(_parse_reference(reference)))
-    tree = _parse(program)
-    return _share(wanted, Counter(_edges(tree))) if tree is not None else 0.0
+    return _found_again(program, reference, _edges)
 
 
 def _parse(source: str) -> ast.AST | None:
@@ -97,16 +93,16 @@ def _parse(source: str) -> ast.AST | None:
         return None
 
 
-def _parse_reference(source: str) -> ast.AST:
-    tree = _parse(source)
+def _found_again(program: str, reference: str, features: Callable[[ast.AST], Iterator[str]]) -> float:
+    """Share of the reference's features that the program has too, each as often as it occurs."""
+    target, tree = _parse(reference), _parse(program)
+    if target is None:
+        raise ValueError(f"the reference program cannot be parsed: {reference[:80]!r}")
     if tree is None:
-        raise ValueError(f"the reference program cannot be parsed: {source[:80]!r}")
-    return tree
-
-
-def _share(wanted: Counter[str], found: Counter[str]) -> float:
+        return 0.0
+    wanted = Counter(features(target))
     total = wanted.total()
-    return (wanted & found).total() / total if total else 1.0
+    return (wanted & Counter(features(tree))).total() / total if total else 1.0
 
 
 def _shapes(tree: ast.AST) -> Iterator[str]:
