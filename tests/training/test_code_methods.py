@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,9 +12,12 @@ from loops import check_a_stopped_run_goes_on, train_metrics
 from verigrad.algorithms.presets import GRPO, PRESETS, RLTF
 from verigrad.errors import ConfigError
 from verigrad.models.base import Batch
+from verigrad.training.batching import rows_batch
+from verigrad.training.companions import OutcomeCritic
 from verigrad.training.config import OptimConfig, RLConfig, SamplingConfig, SFTConfig
 from verigrad.training.rl import advantages_of, train
 from verigrad.training.sft import train as fine_tune
+from verigrad.types import Row
 
 CODING = '''
 from verigrad import CallTest, Oracle, Task
@@ -153,3 +157,11 @@ def test_weights_and_bonuses_by_token():
 def test_what_does_not_go_together_is_refused(coding, workshop, change, message):
     with pytest.raises(ConfigError, match=message):
         train(RLConfig(**{**coding, "tasks": f"{workshop}/coding.py:bare", **change}))
+
+
+def test_the_critics_weights_leave_out_what_was_left_out_already(coding):
+    """An untrained critic gives every token a quarter, also on top of weights that are there."""
+    batch = rows_batch([Row((1, 2, 3), (False, True, True), (0.0,) * 3, (1.0,) * 3, {}, 1)], [0], [0], [1.0])
+    critic = OutcomeCritic(RLConfig(**coding), SimpleNamespace(device="cpu", dtype=torch.float32))
+    known = {"outcomes": torch.tensor([3]), "token_weights": torch.tensor([[0.0, 1.0, 0.0]])}
+    torch.testing.assert_close(critic.signals(batch, known)["token_weights"], torch.tensor([[0.0, 0.25, 0.0]]))

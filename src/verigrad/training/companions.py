@@ -143,7 +143,8 @@ class OutcomeCritic(_Stateless):
         budget = self._config.token_budget
         logits = token_outputs(self._learner.model, batch, token_budget=budget, dtype=self._dtype)
         outcomes = known["outcomes"][batch.rollout_index]
-        return {"token_weights": critic_weight(_after_each_token(logits, batch.mask), outcomes, batch.mask)}
+        weights = critic_weight(_after_each_token(logits, batch.mask), outcomes, batch.mask)
+        return {"token_weights": weights * known.get("token_weights", 1.0)}
 
     def learn(self, batch: Batch, known: _Signals, step: int) -> dict[str, float]:
         weights = token_mean(batch.mask, batch.rollout_index, batch.group_ids)
