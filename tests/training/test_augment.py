@@ -1,9 +1,18 @@
 """Words that are left out, and what stays."""
 
+import asyncio
 from random import Random
 
+import pytest
+
+from verigrad.errors import ConfigError
+from verigrad.sandbox.judge import Judge
+from verigrad.sandbox.process import ProcessSandbox
 from verigrad.tasks import load_tasks
-from verigrad.training.augment import drop_words, thin_prompts
+from verigrad.tasks.base import TaskSet
+from verigrad.training.augment import drop_words, rename_functions, thin_prompts
+from verigrad.training.config import SFTConfig
+from verigrad.types import Oracle, Task
 
 TEXT = (
     "Write a Python function `def far(a, b):`\n\nReturn the distance of a and b, plus 3 or x_2 (an integer).\n\n"
@@ -60,3 +69,56 @@ def test_tasks_keep_all_but_words():
         asserts = [line for line in one.prompt.splitlines() if line.startswith("assert")]
         assert asserts and all(line in other.prompt for line in asserts)
         assert f"`def {one.entry_point}(" in other.prompt
+
+
+def judged(tasks: TaskSet) -> set[str]:
+    async def run():
+        sandbox = ProcessSandbox(workers=2)
+        try:
+            judge = Judge(sandbox)
+            oracles = [(tasks.oracle(task), task.entry_point) for task in tasks.tasks]
+            return [await judge.judge(oracle.gold, oracle, name) for oracle, name in oracles]
+        finally:
+            await sandbox.close()
+
+    return {verdict.status for verdict in asyncio.run(run())}
+
+
+def test_a_renamed_task_is_the_same_problem():
+    tasks = load_tasks("builtin?split=train&instances=1")
+    renamed = rename_functions(tasks, 1.0, seed=0)
+    assert renamed == rename_functions(tasks, 1.0, seed=0) != rename_functions(tasks, 1.0, seed=1)
+    names = {task.entry_point for task in tasks.tasks}
+    for one, other in zip(tasks.tasks, renamed.tasks, strict=True):
+        assert other.entry_point != one.entry_point and other.entry_point in names
+        # Only the name changed: put back, everything is as it was.
+        assert other.prompt.replace(f"{other.entry_point}(", f"{one.entry_point}(") == one.prompt
+        assert renamed.oracle(other).tests == tasks.oracle(one).tests
+    assert judged(renamed) == {"passed"}
+
+
+def test_the_share_of_tasks_renamed():
+    tasks = load_tasks("builtin?split=train&instances=4")
+    assert rename_functions(tasks, 0.0, seed=0) == tasks
+    half = rename_functions(tasks, 0.5, seed=0)
+    changed = sum(one != other for one, other in zip(tasks.tasks, half.tasks, strict=True))
+    assert abs(changed / len(tasks) - 0.5) < 3 * 0.5 / len(tasks) ** 0.5
+
+
+def test_a_word_of_the_statement_is_no_name():
+    """`area` names a function and stands in its statement; a name the statement uses is not given."""
+    area = Task(id="t/0", prompt="Write `def area(a):` giving the area of b.", entry_point="area")
+    other = Task(id="t/1", prompt="Write `def b(x):`.", entry_point="b")
+    third = Task(id="t/2", prompt="Write `def c(x):`.", entry_point="c")
+    oracles = {
+        task.id: Oracle(task_id=task.id, tests=(), gold=f"def {task.entry_point}(a):\n    return 1\n")
+        for task in (area, other, third)
+    }
+    renamed = rename_functions(TaskSet("t", (area, other, third), oracles, {}), 1.0, seed=0)
+    assert renamed.tasks[0].prompt == "Write `def c(a):` giving the area of b."
+    assert renamed.oracle(renamed.tasks[0]).gold == "def c(a):\n    return 1\n"
+
+
+def test_demonstrations_of_a_file_cannot_be_renamed():
+    with pytest.raises(ConfigError, match="rename needs tasks"):
+        SFTConfig(data="demonstrations.jsonl", rename=0.5)

@@ -9,9 +9,10 @@ from random import Random
 from verigrad.seeds import derive_seed
 from verigrad.tasks.base import TaskSet
 
-__all__ = ["drop_words", "thin_prompts"]
+__all__ = ["augmented", "drop_words", "rename_functions", "thin_prompts"]
 
 _WORD = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")  # letters only: names with digits, underscores or dots stay whole
+_NAME = re.compile(r"\w+")
 _TOKEN = re.compile(r"\S+")
 _CODE_LINE = re.compile(r"\s*(?:assert\b|>>>|def\b|class\b|import\b|from\b|```|#|    )")
 
@@ -36,6 +37,38 @@ def thin_prompts(tasks: TaskSet, most: float, seed: int) -> TaskSet:
         for task in tasks.tasks
     )
     return replace(tasks, tasks=tuple(thinned))
+
+
+def rename_functions(tasks: TaskSet, share: float, seed: int) -> TaskSet:
+    """The same tasks, of which a share has another task's function name, drawn by (seed, task).
+
+    A name that always tells what a function does is all a policy learns to read; a name in an unseen wording then leads
+    it astray. Prompt, stub, gold program and entry point change together, so that the tests go on deciding. Names that
+    occur in a task's prompt or gold program are not given to it.
+    """
+    names = sorted({task.entry_point for task in tasks.tasks if task.entry_point})
+    renamed, oracles = [], dict(tasks.oracles)
+    for task in tasks.tasks:
+        oracle = tasks.oracle(task)
+        random = Random(derive_seed(seed, "name", task.id))
+        if task.entry_point is None or oracle.trust != "values" or random.random() >= share:
+            renamed.append(task)
+            continue
+        taken = set(_NAME.findall(task.prompt + task.stub + (oracle.gold or "")))
+        name = random.choice([other for other in names if other not in taken] or [task.entry_point])
+        called = re.compile(rf"\b{re.escape(task.entry_point)}(?=\()")  # the same word in prose is no name
+        renamed.append(
+            replace(task, entry_point=name, prompt=called.sub(name, task.prompt), stub=called.sub(name, task.stub))
+        )
+        oracles[task.id] = replace(oracle, gold=None if oracle.gold is None else called.sub(name, oracle.gold))
+    return replace(tasks, tasks=tuple(renamed), oracles=oracles)
+
+
+def augmented(tasks: TaskSet, rename: float, word_dropout: float, seed: int) -> TaskSet:
+    """Both of the above; a share of 0 leaves things as they are."""
+    if rename:
+        tasks = rename_functions(tasks, rename, seed)
+    return thin_prompts(tasks, word_dropout, seed) if word_dropout else tasks
 
 
 def _thin(line: str, share: float, random: Random) -> str:

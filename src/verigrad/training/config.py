@@ -200,6 +200,7 @@ class RLConfig(StageConfig):
     Attributes:
         tasks: task source to train on.
         word_dropout: of each prompt's words a share up to this is left out, so that its examples have to be read.
+        rename: share of the tasks whose function gets another task's name, so that names are not relied on.
         algorithm: preset name, or `file.py:attr`.
         reward: reward name, or `file.py:function`; not set: the algorithm's own, else `tests`.
         reward_model: folder of a reward model to train against; `reward` is then only measured, as the gold standard.
@@ -237,6 +238,7 @@ class RLConfig(StageConfig):
     run: str = "runs/rl"
     tasks: str = "builtin-easy@1?split=train"
     word_dropout: float = 0.0
+    rename: float = 0.0
     algorithm: str = "grpo"
     reward: str | None = None
     reward_model: str = ""
@@ -293,6 +295,7 @@ class SFTConfig(StageConfig):
         epochs: passes over the demonstrations.
         batch_size: demonstrations per optimizer step.
         word_dropout: of each prompt's words a share up to this is left out, for wordings never seen; code stays.
+        rename: share of the tasks whose function gets another task's name, so that names are not relied on.
     """
 
     run: str = "runs/sft"
@@ -301,11 +304,14 @@ class SFTConfig(StageConfig):
     epochs: int = 2
     batch_size: int = 16
     word_dropout: float = 0.0
+    rename: float = 0.0
     optim: OptimConfig = OptimConfig(learning_rate=2e-5, schedule="cosine")
 
     def __post_init__(self) -> None:
         if bool(self.tasks) == bool(self.data):
             raise ConfigError("set exactly one of tasks (gold programs as demonstrations) and data (a JSONL file)")
+        if self.rename and self.data:
+            raise ConfigError("rename needs tasks: a file of demonstrations does not say which function is asked for")
 
 
 @dataclass(frozen=True, kw_only=True)

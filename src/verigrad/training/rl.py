@@ -39,7 +39,7 @@ from verigrad.rewards.outcome import PASSED
 from verigrad.rollout import Group, collect
 from verigrad.seeds import derive_seed
 from verigrad.tasks.base import TaskSet
-from verigrad.training.augment import thin_prompts
+from verigrad.training.augment import augmented
 from verigrad.training.batching import (
     make_batch,
     rewarded_tokens,
@@ -78,9 +78,7 @@ def train(config: RLConfig, *, resume: bool = False, reporter: Reporter | None =
     config = with_loop_settings(config, algorithm)
     assert config.reward is not None
     reward: Reward = resolve(config.reward, REWARDS, what="reward")
-    tasks = load_source(config.tasks)
-    if config.word_dropout:
-        tasks = thin_prompts(tasks, config.word_dropout, config.seed)
+    tasks = augmented(load_source(config.tasks), config.rename, config.word_dropout, config.seed)
     _check(config, algorithm, tasks)
     with ExitStack() as opened:
         # The stage first: it finds what is wrong with the settings before a run folder exists.

@@ -24,7 +24,7 @@ from verigrad.models.packing import pack_views
 from verigrad.preferences.records import prompt_and_answer
 from verigrad.seeds import derive_seed
 from verigrad.tasks.base import TaskSet
-from verigrad.training.augment import drop_words
+from verigrad.training.augment import drop_words, rename_functions
 from verigrad.training.batching import rows_batch
 from verigrad.training.config import SFTConfig
 from verigrad.training.memory import give_back_freed_memory
@@ -55,6 +55,8 @@ def train(config: SFTConfig, *, resume: bool = False, reporter: Reporter | None 
     """
     reporter = reporter or Silent()
     tasks = load_source(config.tasks) if config.tasks else None
+    if tasks and config.rename:
+        tasks = rename_functions(tasks, config.rename, config.seed)
     demonstrations = gold_demonstrations(tasks) if tasks else read_demonstrations(Path(config.data))
     with ExitStack() as opened:
         stage = open_stage(config, reporter, [task.id for task in tasks.tasks] if tasks else [])
