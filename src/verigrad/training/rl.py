@@ -58,10 +58,11 @@ from verigrad.training.policy import reference_logprobs, update_policy
 from verigrad.training.replay import Replay
 from verigrad.training.reporter import Reporter, Silent
 from verigrad.training.reward_model import score_batch
+from verigrad.training.rollout_metrics import first_error, rollout_metrics, share_of_groups
 from verigrad.training.run import Learner, Run, TrainState, load_state, save_state
 from verigrad.training.sft import demonstration_rows, gold_demonstrations
 from verigrad.training.stage import Stage, open_run, open_stage, sampling_params
-from verigrad.types import Rollout, Task
+from verigrad.types import Task
 
 __all__ = ["Loop", "advantages_of", "scheduled_tasks", "train", "with_loop_settings"]
 
@@ -225,11 +226,11 @@ class Loop:
         sampled = time.perf_counter()
         if self.config.rollouts_kept and step % self.config.rollouts_kept == 0:
             run.write_rows(f"rollouts/step-{step + 1:06d}.jsonl", sample_rows(groups))
-        row = {"step": step + 1, "kind": "train", **_rollout_metrics(sampled_groups)}
+        row = {"step": step + 1, "kind": "train", **rollout_metrics(sampled_groups)}
         self.notes["tokens"] += row["completion_tokens_total"]
         batch = make_batch(group.rollouts for group in groups)
         if batch is None:
-            raise RunError(f"step {step + 1}: every rollout failed; the first says: {_first_error(groups)}")
+            raise RunError(f"step {step + 1}: every rollout failed; the first says: {first_error(groups)}")
         row.update(self._learn(batch, self._known(groups, batch, greedy), self._demonstrations(groups), step))
         if self.curriculum is not None:
             row.update(self.curriculum.record(sampled_groups))
@@ -318,7 +319,7 @@ class Loop:
         """Advantages, the policy's update, then the companions'."""
         batch, row = self._by_reward_model(batch)
         signal = has_signal(batch.rewards, batch.group_ids)
-        row["signal_groups"] = _share_of_groups(signal, batch.group_ids)
+        row["signal_groups"] = share_of_groups(signal, batch.group_ids)
         batch, known = self._select(batch, known, step)
         batch, known, found = self._shape_rewards(batch, known)
         row.update(found)
@@ -452,46 +453,6 @@ def _parts_as_columns(parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The parts of scores, costs apart, as one matrix (N, K) for algorithms that weigh them one by one."""
     columns = [values for name, values in sorted(parts.items()) if name != "costs"]
     return {"part_rewards": torch.stack(columns, dim=1)} if columns else {}
-
-
-def _share_of_groups(chosen: Tensor, group_ids: Tensor) -> float:
-    return len(set(group_ids[chosen].tolist())) / len(set(group_ids.tolist()))
-
-
-def _rollout_metrics(groups: Sequence[Group]) -> dict[str, Any]:
-    """Figures of a step's rollouts; shares are of those that did not fail for reasons of ours."""
-    rollouts = [rollout for group in groups for rollout in group.rollouts]
-    sound = [rollout for rollout in rollouts if rollout.status != "error"]
-    rows = [row for row in sample_rows(groups) if row["status"] != "error"]
-    values = [rollout.score.value for rollout in sound if rollout.score.value is not None]
-    count = max(1, len(sound))
-    tokens = sum(rollout.usage["completion_tokens"] for rollout in sound)
-    return {
-        **_part_means(sound),
-        "reward": sum(values) / max(1, len(values)),
-        "pass_rate": sum(row["status"] == "passed" for row in rows) / count,
-        "tests_passed": sum(row["passed"] / max(1, row["total"]) for row in rows) / count,
-        "completion_tokens": tokens / count,
-        "completion_tokens_total": tokens,
-        "truncated": sum(rollout.status == "truncated" for rollout in sound) / count,
-        "no_code": sum(row["status"] == "no_code" for row in rows) / count,
-        "syntax_error": sum(row["status"] in ("syntax_error", "no_entry_point") for row in rows) / count,
-        "timeout": sum(row["status"] == "timeout" for row in rows) / count,
-        "violations": sum(bool(row["violations"]) for row in rows) / count,
-        "infra_errors": len(rollouts) - len(sound),
-    }
-
-
-def _part_means(rollouts: Sequence[Rollout]) -> dict[str, float]:
-    """Mean of every part of a score, over the rollouts that have it."""
-    names = sorted({name for rollout in rollouts for name in rollout.score.parts})
-    found = {name: [r.score.parts[name] for r in rollouts if name in r.score.parts] for name in names}
-    return {f"part_{name}": sum(values) / len(values) for name, values in found.items()}
-
-
-def _first_error(groups: Sequence[Group]) -> str:
-    errors = (rollout.error for group in groups for rollout in group.rollouts if rollout.error)
-    return next(errors, "nothing (no completion had a sampled token)")
 
 
 def _after_step(step: int, loop: Loop, run: Run) -> None:

@@ -1,0 +1,54 @@
+"""What a step's rollouts say in figures; docs/metrics.md explains each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from verigrad.evaluation.benchmark import sample_rows
+from verigrad.rollout import Group
+from verigrad.types import Rollout
+
+__all__ = ["first_error", "rollout_metrics", "share_of_groups"]
+
+
+def rollout_metrics(groups: Sequence[Group]) -> dict[str, Any]:
+    """Figures of a step's rollouts; shares are of those that did not fail for reasons of ours."""
+    rollouts = [rollout for group in groups for rollout in group.rollouts]
+    sound = [rollout for rollout in rollouts if rollout.status != "error"]
+    rows = [row for row in sample_rows(groups) if row["status"] != "error"]
+    values = [rollout.score.value for rollout in sound if rollout.score.value is not None]
+    count = max(1, len(sound))
+    tokens = sum(rollout.usage["completion_tokens"] for rollout in sound)
+    return {
+        **_part_means(sound),
+        "reward": sum(values) / max(1, len(values)),
+        "pass_rate": sum(row["status"] == "passed" for row in rows) / count,
+        "tests_passed": sum(row["passed"] / max(1, row["total"]) for row in rows) / count,
+        "completion_tokens": tokens / count,
+        "completion_tokens_total": tokens,
+        "truncated": sum(rollout.status == "truncated" for rollout in sound) / count,
+        "no_code": sum(row["status"] == "no_code" for row in rows) / count,
+        "syntax_error": sum(row["status"] in ("syntax_error", "no_entry_point") for row in rows) / count,
+        "timeout": sum(row["status"] == "timeout" for row in rows) / count,
+        "violations": sum(bool(row["violations"]) for row in rows) / count,
+        "infra_errors": len(rollouts) - len(sound),
+    }
+
+
+def _part_means(rollouts: Sequence[Rollout]) -> dict[str, float]:
+    """Mean of every part of a score, over the rollouts that have it."""
+    names = sorted({name for rollout in rollouts for name in rollout.score.parts})
+    found = {name: [r.score.parts[name] for r in rollouts if name in r.score.parts] for name in names}
+    return {f"part_{name}": sum(values) / len(values) for name, values in found.items()}
+
+
+def first_error(groups: Sequence[Group]) -> str:
+    errors = (rollout.error for group in groups for rollout in group.rollouts if rollout.error)
+    return next(errors, "nothing (no completion had a sampled token)")
+
+
+def share_of_groups(chosen: Tensor, group_ids: Tensor) -> float:
+    return len(set(group_ids[chosen].tolist())) / len(set(group_ids.tolist()))
