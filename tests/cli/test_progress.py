@@ -1,6 +1,7 @@
 """Progress in a pipe and on a terminal; phases nest."""
 
 import io
+import re
 
 from rich.console import Console
 
@@ -40,3 +41,17 @@ def test_a_terminal_gets_bars_and_is_left_clean():
     assert "training" in shown and "1/4" in shown and "reward 0.500" in shown and "left" in shown
     assert "wrote [somewhere]" in shown
     assert shown.count("\x1b[?25h") == shown.count("\x1b[?25l") > 0  # the cursor is shown again
+
+
+def test_figures_leave_room_for_the_bar():
+    out = io.StringIO()
+    reporter = TerminalReporter(Console(file=out, width=60, force_terminal=True))
+    reporter.begin("training", 4)
+    reporter.advance()
+    reporter.step({**ROW, "entropy": 0.3, "seconds": 5.3, "completion_tokens": 16})
+    lines = [
+        line.strip() for line in re.sub(r"\x1b\[[?0-9;]*[A-Za-z]", "", out.getvalue()).replace("\r", "\n").split("\n")
+    ]
+    reporter.close()
+    assert any(re.match(r"training ━+ 1/4 0:00:0\d left", line) for line in lines)
+    assert any(re.match("reward 0.500  passed 25%  loss 0.0100 .*…$", line) for line in lines)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -16,10 +16,22 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 __all__ = ["TerminalReporter"]
 
 _PLAIN_EVERY_S = 15.0
+
+
+class _Bars(Progress):
+    """Bars, and the last step's figures on a line of their own: beside it they leave a bar no room."""
+
+    note = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield from super().get_renderables()
+        if self.note:
+            yield Text(self.note, no_wrap=True, overflow="ellipsis")
 
 
 class _Phase:
@@ -37,14 +49,13 @@ class TerminalReporter:
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(highlight=False)
         self._phases: list[_Phase] = []
-        self._progress = Progress(
+        self._progress = _Bars(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(compact=True),
-            TextColumn("{task.fields[note]}"),
             console=self.console,
             transient=True,
         )
@@ -56,7 +67,7 @@ class TerminalReporter:
         bar = None
         if self.console.is_terminal:
             self._progress.start()
-            bar = self._progress.add_task(phase, total=total, note="")
+            bar = self._progress.add_task(phase, total=total)
         self._phases.append(_Phase(phase, total, bar))
 
     def advance(self, amount: int = 1) -> None:
@@ -72,7 +83,8 @@ class TerminalReporter:
         phase = self._phases[-1]
         line = self._line(row)
         if phase.bar is not None:
-            self._progress.update(phase.bar, note=line, refresh=True)
+            self._progress.note = line
+            self._progress.refresh()
         else:
             self.message(f"step {row['step']:>4}/{phase.total}  {line}")
 
@@ -80,6 +92,8 @@ class TerminalReporter:
         phase = self._phases.pop()
         if phase.bar is not None:
             self._progress.remove_task(phase.bar)
+        if not self._phases:
+            self._progress.note = ""
 
     def close(self) -> None:
         """Leave the terminal as it was, whatever happened."""
