@@ -53,5 +53,5 @@ def test_figures_leave_room_for_the_bar():
         line.strip() for line in re.sub(r"\x1b\[[?0-9;]*[A-Za-z]", "", out.getvalue()).replace("\r", "\n").split("\n")
     ]
     reporter.close()
-    assert any(re.match(r"training ━+ 1/4 0:00:0\d left", line) for line in lines)
+    assert any(re.match(r"training \S+ 1/4 0:00:0\d left", line) for line in lines)
     assert any(re.match("reward 0.500  passed 25%  loss 0.0100 .*…$", line) for line in lines)
