@@ -57,6 +57,26 @@ def test_it_learns(settings, algorithm):
     assert sum(seen[-3:]) / 3 > 0.95
 
 
+def test_every_validation_keeps_its_samples(settings, workshop):
+    report = ReportConfig(validation=f"{workshop}/my.py:held_out", validate_every=1, max_tokens=8)
+    folder = train(RLConfig(**settings, steps=2, optim=FAST, sampling=SHORT, report=report))
+    logged = {row["step"]: row["pass@1"] for row in metrics(folder) if row["kind"] == "validation"}
+    assert list(logged) == [1, 2]
+    for step, value in logged.items():
+        file = folder / "evaluations" / "validation" / f"step-{step:06d}.jsonl"
+        passed = [json.loads(line)["status"] == "passed" for line in file.read_text().splitlines()]
+        assert len(passed) == 3 and sum(passed) / 3 == pytest.approx(value)
+
+
+def test_the_best_validated_weights_are_kept(settings, workshop):
+    """No answer ever passes, so the first validation stays the best, and the run ends as it was then."""
+    report = ReportConfig(validation=f"{workshop}/my.py:held_out", validate_every=1, keep_best=True)
+    three = RLConfig(**settings, steps=3, keep_checkpoints=1, optim=FAST, sampling=SHORT, report=report)
+    one = RLConfig(**{**settings, "run": str(workshop / "one")}, steps=1, optim=FAST, sampling=SHORT)
+    kept, expected = final_weights(train(three)), final_weights(train(one))
+    assert all(torch.equal(kept[name], weight) for name, weight in expected.items())
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_it_learns_on_a_gpu(settings, dtype):

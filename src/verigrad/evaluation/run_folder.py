@@ -3,6 +3,7 @@
     config.toml                               settings
     metrics.jsonl                             one object a line, kind `train` or `validation`
     evaluations/<split>-<before|after>.jsonl  one judged sample a line
+    evaluations/validation/step-<step>.jsonl  the same of every validation
     held_out.jsonl                            of reward models: one scored record a line
     summary.json                              final figures, set-up, cost
 

@@ -7,7 +7,7 @@ import os
 import platform
 import resource
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +21,7 @@ from verigrad.engines.local import LocalEngine
 from verigrad.errors import ConfigError
 from verigrad.evaluation.benchmark import evaluate
 from verigrad.evaluation.compare import results_by_task, summarize_split
-from verigrad.evaluation.pass_at_k import summarize
+from verigrad.evaluation.pass_at_k import Estimate, summarize
 from verigrad.evaluation.report import write_report
 from verigrad.evaluation.sources import load_source
 from verigrad.models.causal import load_causal, pick_device
@@ -120,19 +120,16 @@ class Stage:
             if rows is None:
                 rows = self.sample_split(f"{name} {when}", taskset, self.config.report.samples)
                 run.write_rows(file, rows)
-            estimate = summarize(results_by_task(rows), 1)
-            self.reporter.message(
-                f"{name}, {when}: pass@1 {estimate.value:.1%} [{estimate.low:.1%}, {estimate.high:.1%}] "
-                f"over {estimate.num_tasks} tasks"
-            )
+            self._told(f"{name}, {when}", rows)
 
     def validate(self, run: Run, step: int) -> float | None:
-        """Evaluate on the validation set and log it; returns pass@1, or None where there is no such set."""
+        """Evaluate on the validation set, log it and store its rows; returns pass@1, or None without such a set."""
         if self.validation is None:
             return None
         started = time.perf_counter()
         rows = self.sample_split("validation", self.validation, self.config.report.validation_samples)
-        estimate = summarize(results_by_task(rows), 1)
+        run.write_rows(f"evaluations/validation/step-{step:06d}.jsonl", rows)
+        estimate = self._told(f"validation, step {step}", rows)
         run.log(
             {
                 "step": step,
@@ -144,6 +141,14 @@ class Stage:
             }
         )
         return estimate.value
+
+    def _told(self, what: str, rows: Sequence[Mapping[str, Any]]) -> Estimate:
+        estimate = summarize(results_by_task(rows), 1)
+        self.reporter.message(
+            f"{what}: pass@1 {estimate.value:.1%} [{estimate.low:.1%}, {estimate.high:.1%}] "
+            f"over {estimate.num_tasks} tasks"
+        )
+        return estimate
 
     def finish(self, run: Run, extra: Mapping[str, Any]) -> None:
         """Evaluate, save the model, write summary and report."""
