@@ -88,9 +88,9 @@ def test_a_renamed_task_is_the_same_problem():
     tasks = load_tasks("builtin?split=train&instances=1")
     renamed = rename_functions(tasks, 1.0, seed=0)
     assert renamed == rename_functions(tasks, 1.0, seed=0) != rename_functions(tasks, 1.0, seed=1)
-    names = {task.entry_point for task in tasks.tasks}
+    words = {word for task in tasks.tasks for word in task.entry_point.split("_")}
     for one, other in zip(tasks.tasks, renamed.tasks, strict=True):
-        assert other.entry_point != one.entry_point and other.entry_point in names
+        assert other.entry_point != one.entry_point and set(other.entry_point.split("_")) <= words
         # Only the name changed: put back, everything is as it was.
         assert other.prompt.replace(f"{other.entry_point}(", f"{one.entry_point}(") == one.prompt
         assert renamed.oracle(other).tests == tasks.oracle(one).tests
@@ -106,17 +106,14 @@ def test_the_share_of_tasks_renamed():
 
 
 def test_a_word_of_the_statement_is_no_name():
-    """`area` names a function and stands in its statement; a name the statement uses is not given."""
-    area = Task(id="t/0", prompt="Write `def area(a):` giving the area of b.", entry_point="area")
-    other = Task(id="t/1", prompt="Write `def b(x):`.", entry_point="b")
-    third = Task(id="t/2", prompt="Write `def c(x):`.", entry_point="c")
-    oracles = {
-        task.id: Oracle(task_id=task.id, tests=(), gold=f"def {task.entry_point}(a):\n    return 1\n")
-        for task in (area, other, third)
-    }
-    renamed = rename_functions(TaskSet("t", (area, other, third), oracles, {}), 1.0, seed=0)
-    assert renamed.tasks[0].prompt == "Write `def c(a):` giving the area of b."
-    assert renamed.oracle(renamed.tasks[0]).gold == "def c(a):\n    return 1\n"
+    area = Task(id="t/0", prompt="Write `def area(a):` giving the area of b, or area_area.", entry_point="area")
+    oracles = {area.id: Oracle(task_id=area.id, tests=(), gold="def area(a):\n    return a * a\n")}
+    for seed in range(20):
+        renamed = rename_functions(TaskSet("t", (area,), oracles, {}), 1.0, seed=seed)
+        name = renamed.tasks[0].entry_point
+        assert name != "area_area" and set(name.split("_")) <= {"area", "f1", "f2", "f3", "f4"}
+        assert renamed.tasks[0].prompt == f"Write `def {name}(a):` giving the area of b, or area_area."
+        assert renamed.oracle(renamed.tasks[0]).gold == f"def {name}(a):\n    return a * a\n"
 
 
 def test_demonstrations_of_a_file_cannot_be_renamed():

@@ -40,13 +40,13 @@ def thin_prompts(tasks: TaskSet, most: float, seed: int) -> TaskSet:
 
 
 def rename_functions(tasks: TaskSet, share: float, seed: int) -> TaskSet:
-    """The same tasks, of which a share has another task's function name, drawn by (seed, task).
+    """The same tasks, of which a share has a function name that says nothing, drawn by (seed, task).
 
     A name that always tells what a function does is all a policy learns to read; a name in an unseen wording then leads
-    it astray. Prompt, stub, gold program and entry point change together, so that the tests go on deciding. Names that
-    occur in a task's prompt or gold program are not given to it.
+    it astray. The new ones are two or three words out of the tasks' names, so that they have to be copied too. Prompt,
+    stub, gold program and entry point change together, and the tests go on deciding.
     """
-    names = sorted({task.entry_point for task in tasks.tasks if task.entry_point})
+    words = sorted({word for task in tasks.tasks for word in (task.entry_point or "").split("_") if word})
     renamed, oracles = [], dict(tasks.oracles)
     for task in tasks.tasks:
         oracle = tasks.oracle(task)
@@ -54,14 +54,21 @@ def rename_functions(tasks: TaskSet, share: float, seed: int) -> TaskSet:
         if task.entry_point is None or oracle.trust != "values" or random.random() >= share:
             renamed.append(task)
             continue
-        taken = set(_NAME.findall(task.prompt + task.stub + (oracle.gold or "")))
-        name = random.choice([other for other in names if other not in taken] or [task.entry_point])
+        texts = (task.prompt, task.stub, oracle.gold or "")
+        name = _new_name(words, set(_NAME.findall(" ".join(texts))), random)
         called = re.compile(rf"\b{re.escape(task.entry_point)}(?=\()")  # the same word in prose is no name
-        renamed.append(
-            replace(task, entry_point=name, prompt=called.sub(name, task.prompt), stub=called.sub(name, task.stub))
-        )
-        oracles[task.id] = replace(oracle, gold=None if oracle.gold is None else called.sub(name, oracle.gold))
+        prompt, stub, gold = (called.sub(name, text) for text in texts)
+        renamed.append(replace(task, entry_point=name, prompt=prompt, stub=stub))
+        oracles[task.id] = replace(oracle, gold=None if oracle.gold is None else gold)
     return replace(tasks, tasks=tuple(renamed), oracles=oracles)
+
+
+def _new_name(words: list[str], taken: set[str], random: Random) -> str:
+    while True:
+        name = "_".join(random.choices(words, k=random.choice((2, 3))))
+        if name.isidentifier() and name not in taken:
+            return name
+        words = [*words, f"f{len(words)}"]  # where there are next to no words to draw from
 
 
 def augmented(tasks: TaskSet, rename: float, word_dropout: float, seed: int) -> TaskSet:

@@ -200,7 +200,7 @@ class RLConfig(StageConfig):
     Attributes:
         tasks: task source to train on.
         word_dropout: of each prompt's words a share up to this is left out, so that its examples have to be read.
-        rename: share of the tasks whose function gets another task's name, so that names are not relied on.
+        rename: share of the tasks whose function gets a name that says nothing, so that names are not relied on.
         algorithm: preset name, or `file.py:attr`.
         reward: reward name, or `file.py:function`; not set: the algorithm's own, else `tests`.
         reward_model: folder of a reward model to train against; `reward` is then only measured, as the gold standard.
@@ -295,7 +295,7 @@ class SFTConfig(StageConfig):
         epochs: passes over the demonstrations.
         batch_size: demonstrations per optimizer step.
         word_dropout: of each prompt's words a share up to this is left out, for wordings never seen; code stays.
-        rename: share of the tasks whose function gets another task's name, so that names are not relied on.
+        rename: share of the tasks whose function gets a name that says nothing, so that names are not relied on.
     """
 
     run: str = "runs/sft"
