@@ -1,6 +1,7 @@
 """The preference loop: every loss learns, a step equals the slow way, a stopped run goes on as if it had not."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -59,6 +60,16 @@ def test_every_loss_learns(settings, name):
     assert len(rows) == (32 if name == "kto" else 16)
     assert rows[-1]["accuracy"] == 1.0
     assert rows[-1]["margin"] > rows[0]["margin"] + 0.5
+
+
+def test_the_schedule_counts_records_that_fit(settings, workshop):
+    """Pairs too long for `max_length` in the file, or not there at all: the same steps at the same rates."""
+    optim = replace(FAST, schedule="linear")
+    short = train_metrics(train(PreferenceConfig(**{**settings, "optim": optim}, epochs=2)))
+    long = [replace(record, chosen=record.chosen * 100) for record in pairs()]
+    write_records(workshop / "pairs.jsonl", [*pairs(), *long])
+    again = PreferenceConfig(**{**settings, "optim": optim, "run": str(workshop / "again")}, epochs=2)
+    assert train_metrics(train(again)) == short and len(short) == 4
 
 
 def slow_log_probs(model, tokenizer, record):
@@ -173,6 +184,8 @@ def test_clear_errors(settings, workshop):
         train(PreferenceConfig(**settings, options={"betta": 0.2}))
     with pytest.raises(ConfigError, match="does not weigh tokens"):
         train(PreferenceConfig(**settings, token_weights="diff"))
+    with pytest.raises(ConfigError, match="weighs tokens, and all alike it is dpo"):
+        train(PreferenceConfig(**settings, loss="weighted_dpo"))
     (workshop / "bad.jsonl").write_text('{"prompt": "p", "chosen": "a", "rejected": "a"}\n')
     with pytest.raises(DataError, match=r"bad\.jsonl:1: chosen and rejected are the same text"):
         train(PreferenceConfig(**{**settings, "data": str(workshop / "bad.jsonl")}))

@@ -107,6 +107,8 @@ def _check_options(row: PreferenceLoss, config: PreferenceConfig) -> None:
         )
     if config.token_weights != "none" and row.form != "tokens":
         raise ConfigError(f"token_weights is {config.token_weights!r}, but loss {row.name!r} does not weigh tokens")
+    if config.token_weights == "none" and row.form == "tokens":
+        raise ConfigError(f"loss {row.name!r} weighs tokens, and all alike it is dpo; set token_weights, or take dpo")
 
 
 def _check_tasks(tasks: TaskSet, config: PreferenceConfig) -> None:
@@ -156,7 +158,7 @@ class _Loop:
         tasks: TaskSet | None,
         records: Sequence[Record] | None,
     ) -> None:
-        self.config, self.stage, self.run, self.row, self.tasks, self.records = config, stage, run, row, tasks, records
+        self.config, self.stage, self.run, self.row, self.tasks = config, stage, run, row, tasks
         self.policy = Learner(stage.model, make_optimizer(stage.model, config.optim))
         self.notes: dict[str, Any] = {"cursor": 0, "delta": 0.0, "delta_steps": 0}
         many_rounds = config.rounds > 1 and config.reference == "start" and row.reference
@@ -164,7 +166,8 @@ class _Loop:
         self._frozen = (
             copy.deepcopy(stage.model).requires_grad_(False) if many_rounds and not is_lora(stage.model) else None
         )
-        planned = len(records) if records is not None else config.records_per_round
+        self._given = self._fitting(records) if records is not None else None
+        planned = len(self._given) if self._given is not None else config.records_per_round
         self.steps_per_round = config.epochs * -(-planned // config.batch_size)
         self.steps = self.steps_per_round * config.rounds
 
@@ -199,16 +202,13 @@ class _Loop:
     # ------------------------------------------------------------------------------------------ records of a round
 
     def _prepare(self, number: int) -> _Round | None:
-        records = self.records if self.records is not None else self._mined(number)
-        if not records:
-            return None
-        system = self.config.system or None
-        examples = examples_of(self.stage.tokenizer, records, system=system, max_length=self.config.max_length)
-        self.stage.reporter.message(
-            f"{len(examples)} records; {len(records) - len(examples)} longer than max_length left out"
-        )
-        if not examples:
-            raise ConfigError(f"none of {len(records)} records fits max_length = {self.config.max_length}")
+        if self._given is not None:
+            examples = self._given
+        else:
+            records = self._mined(number)
+            if not records:
+                return None
+            examples = self._fitting(records)
         mismatched = _mismatched(examples, self.config.max_length) if "kl" in self.row.extra else []
         rows = [row for example in examples for row in example.rows] + mismatched
         scored = self._reference_logprobs(rows, number) if self.row.reference else [torch.zeros(0)] * len(rows)
@@ -216,6 +216,17 @@ class _Loop:
         reference = tuple(tuple(next(own) for _ in example.rows) for example in examples)
         sums = torch.tensor([float(values.sum()) for values in own])
         return _Round(tuple(examples), reference, tuple(mismatched), sums)
+
+    def _fitting(self, records: Sequence[Record]) -> list[Example]:
+        """Token ids of the records that are not too long; the schedule counts these."""
+        longest, system = self.config.max_length, self.config.system or None
+        examples = examples_of(self.stage.tokenizer, records, system=system, max_length=longest)
+        self.stage.reporter.message(
+            f"{len(examples)} records; {len(records) - len(examples)} longer than max_length left out"
+        )
+        if not examples:
+            raise ConfigError(f"none of {len(records)} records fits max_length = {longest}")
+        return examples
 
     def _mined(self, number: int) -> list[Record]:
         """Records of a round: those on disk where it was begun before, else sampled, judged and mined now."""
