@@ -8,10 +8,11 @@ import torch
 from safetensors.torch import load_file
 
 from verigrad.preferences.records import Pair
+from verigrad.training.config import ReportConfig
 from verigrad.training.reporter import Silent
 from verigrad.types import Message
 
-__all__ = ["check_a_stopped_run_goes_on", "pairs", "train_metrics"]
+__all__ = ["check_a_stopped_run_goes_on", "check_the_best_is_kept", "pairs", "train_metrics"]
 
 CLOCK = {"seconds", "seconds_sampling", "tokens_per_second"}
 
@@ -58,3 +59,15 @@ def check_a_stopped_run_goes_on(train, config_type, settings):
     assert one.keys() == other.keys()
     for name in one:
         assert torch.equal(one[name], other[name])
+
+
+def check_the_best_is_kept(train, config_type, settings, validation):
+    """No validation answer ever passes, so the first stays the best, and the run ends as it was then."""
+    report = ReportConfig(validation=validation, validate_every=1, max_tokens=4, keep_best=True)
+    folder = train(config_type(**{**settings, "report": report, "keep_checkpoints": 1, "checkpoint_every": 0}))
+    saved = load_file(folder / "model" / "model.safetensors")
+    first, *_, last = sorted((folder / "checkpoints").iterdir())
+    assert first.name == "step-000001" and json.loads((folder / "summary.json").read_text())["best_step"] == 1
+    best, final = (load_file(checkpoint / "policy.safetensors") for checkpoint in (first, last))
+    assert all(torch.equal(weight, best[name]) for name, weight in saved.items())
+    assert not all(torch.equal(weight, final[name]) for name, weight in saved.items())

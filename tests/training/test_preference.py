@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from loops import check_a_stopped_run_goes_on, pairs, train_metrics
+from loops import check_a_stopped_run_goes_on, check_the_best_is_kept, pairs, train_metrics
 from safetensors.torch import load_file
 from tiny import tiny_model
 
@@ -131,6 +131,10 @@ def test_one_step_of_dpo_is_the_slow_one(settings, token_budget):
 def test_a_stopped_run_goes_on_to_the_same_weights(settings, name):
     settings = {**settings, "epochs": 3, "checkpoint_every": 2, "loss": name}
     check_a_stopped_run_goes_on(train, PreferenceConfig, settings)
+
+
+def test_the_best_validated_weights_are_kept(settings, workshop):
+    check_the_best_is_kept(train, PreferenceConfig, settings, f"{workshop}/my.py:held_out")
 
 
 def test_with_adapters_the_reference_is_the_base(settings):

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from loops import check_the_best_is_kept
 from safetensors.torch import load_file
 from tiny import tiny_model
 from transformers import AutoModelForCausalLM
@@ -69,12 +70,8 @@ def test_every_validation_keeps_its_samples(settings, workshop):
 
 
 def test_the_best_validated_weights_are_kept(settings, workshop):
-    """No answer ever passes, so the first validation stays the best, and the run ends as it was then."""
-    report = ReportConfig(validation=f"{workshop}/my.py:held_out", validate_every=1, keep_best=True)
-    three = RLConfig(**settings, steps=3, keep_checkpoints=1, optim=FAST, sampling=SHORT, report=report)
-    one = RLConfig(**{**settings, "run": str(workshop / "one")}, steps=1, optim=FAST, sampling=SHORT)
-    kept, expected = final_weights(train(three)), final_weights(train(one))
-    assert all(torch.equal(kept[name], weight) for name, weight in expected.items())
+    short = {**settings, "steps": 3, "optim": FAST, "sampling": SHORT}
+    check_the_best_is_kept(train, RLConfig, short, f"{workshop}/my.py:held_out")
 
 
 @pytest.mark.gpu

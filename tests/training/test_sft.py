@@ -3,10 +3,11 @@
 import json
 
 import pytest
+from loops import check_a_stopped_run_goes_on, check_the_best_is_kept
 from tiny import tiny_tokenizer
 
 from verigrad.errors import ConfigError, DataError
-from verigrad.training.config import OptimConfig, SamplingConfig, SFTConfig
+from verigrad.training.config import OptimConfig, ReportConfig, RewardModelConfig, SamplingConfig, SFTConfig
 from verigrad.training.sft import Demonstration, demonstration_rows, read_demonstrations, train
 from verigrad.types import Message
 
@@ -22,20 +23,27 @@ def losses(folder):
     return [json.loads(line)["loss"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_it_memorises_and_resumes(sft_settings, workshop):
+@pytest.fixture
+def few(sft_settings, workshop):
+    """Settings with four demonstrations, in batches of two."""
     rows = [{"prompt": f"Say {n}.", "completion": f"It is {n}."} for n in range(4)]
     (workshop / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    config = SFTConfig(
-        **sft_settings,
-        data=str(workshop / "data.jsonl"),
-        epochs=60,
-        batch_size=2,
-        optim=OptimConfig(learning_rate=1e-2, schedule="cosine"),
-        sampling=SamplingConfig(max_tokens=16),
-    )
-    seen = losses(train(config))
+    optim = OptimConfig(learning_rate=1e-2, schedule="cosine")
+    return {**sft_settings, "data": str(workshop / "data.jsonl"), "batch_size": 2, "optim": optim}
+
+
+def test_it_memorises(few):
+    seen = losses(train(SFTConfig(**few, epochs=60, sampling=SamplingConfig(max_tokens=16))))
     assert len(seen) == 120
     assert seen[0] > 2 and seen[-1] < 0.1
+
+
+def test_a_stopped_run_goes_on_to_the_same_weights(few):
+    check_a_stopped_run_goes_on(train, SFTConfig, {**few, "epochs": 3})
+
+
+def test_the_best_validated_weights_are_kept(few, workshop):
+    check_the_best_is_kept(train, SFTConfig, {**few, "epochs": 2}, f"{workshop}/my.py:held_out")
 
 
 def test_the_mask_covers_the_answer_and_its_end_alone():
@@ -67,3 +75,11 @@ def test_a_malformed_row_is_named(tmp_path, line, says):
     file.write_text('{"prompt": "a", "completion": "b"}\n' + line + "\n")
     with pytest.raises(DataError, match=says):
         read_demonstrations(file)
+
+
+def test_the_best_of_what():
+    with pytest.raises(ConfigError, match="keep_best goes by validations"):
+        ReportConfig(keep_best=True)
+    validated = ReportConfig(keep_best=True, validation="builtin", validate_every=5)
+    with pytest.raises(ConfigError, match="a reward model ends with the last step's weights"):
+        RewardModelConfig(data="pairs.jsonl", report=validated)

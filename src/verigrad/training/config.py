@@ -109,6 +109,10 @@ class ReportConfig:
     max_tokens: int = 0
     keep_best: bool = False
 
+    def __post_init__(self) -> None:
+        if self.keep_best and not (self.validation and self.validate_every):
+            raise ConfigError("keep_best goes by validations: set report.validation and report.validate_every")
+
 
 @dataclass(frozen=True, kw_only=True)
 class CriticConfig:
@@ -394,5 +398,7 @@ class RewardModelConfig(StageConfig):
     def __post_init__(self) -> None:
         if not self.data:
             raise ConfigError("data is not set: wanted a JSONL file of preferences")
+        if self.report.keep_best:
+            raise ConfigError("a reward model ends with the last step's weights; report.keep_best is for policies")
         if not 0 < self.held_out_share < 1:
             raise ConfigError(f"held_out_share is {self.held_out_share}, wanted between 0 and 1")

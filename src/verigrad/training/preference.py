@@ -52,6 +52,7 @@ from verigrad.rewards.tests import all_pass
 from verigrad.rollout import collect
 from verigrad.seeds import derive_seed
 from verigrad.tasks.base import TaskSet
+from verigrad.training.checkpoints import after_step, load_best
 from verigrad.training.config import PreferenceConfig
 from verigrad.training.examples import Chunk, Example, chunks, examples_of, flat_rows, token_sums
 from verigrad.training.memory import give_back_freed_memory
@@ -93,7 +94,8 @@ def train(config: PreferenceConfig, *, resume: bool = False, reporter: Reporter 
             stage.refresh_engine(run.start_step)
             reporter.message(f"resumed after step {run.start_step}")
         loop.run_rounds(run.start_step)
-        stage.refresh_engine(loop.steps)
+        load_best(stage, run, loop.notes, loop.load)
+        stage.refresh_engine(loop.steps + 1)
         stage.finish(run, {"steps": loop.steps, **loop.notes})
     return run.folder
 
@@ -195,7 +197,8 @@ class _Loop:
                 row["seconds"] = time.perf_counter() - started
                 self.run.log(row)
                 reporter.step(row)
-                self._after_step(first + index + 1, last=number + 1 == self.config.rounds and index + 1 == count)
+                last = number + 1 == self.config.rounds and index + 1 == count
+                after_step(self.stage, self.run, first + index + 1, last=last, notes=self.notes, save=self.save)
                 reporter.advance()
             reporter.end()
 
@@ -347,14 +350,8 @@ class _Loop:
         self.notes["delta_steps"] += 1
         self.notes["delta"] += (step_delta - self.notes["delta"]) / self.notes["delta_steps"]
 
-    def _after_step(self, step: int, *, last: bool) -> None:
-        config, every = self.config, self.config.report.validate_every
-        if every and (step % every == 0 or last):
-            self.stage.refresh_engine(step)
-            self.stage.validate(self.run, step)
-        if last or (config.checkpoint_every and step % config.checkpoint_every == 0):
-            save_state(self.run.checkpoint_folder(step), {"policy": self.policy}, TrainState(step, self.notes))
-            self.run.forget_old_checkpoints(config.keep_checkpoints)
+    def save(self, folder: Path, step: int) -> None:
+        save_state(folder, {"policy": self.policy}, TrainState(step, self.notes))
 
 
 def _chosen(count: int, config: PreferenceConfig, number: int, index: int) -> list[int]:

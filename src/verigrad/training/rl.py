@@ -48,6 +48,7 @@ from verigrad.training.batching import (
     select_rollouts,
     terminal_rewards,
 )
+from verigrad.training.checkpoints import after_step, load_best
 from verigrad.training.companions import Companion, open_companions
 from verigrad.training.config import RLConfig
 from verigrad.training.credit import credit_tensors
@@ -100,12 +101,11 @@ def train(config: RLConfig, *, resume: bool = False, reporter: Reporter | None =
             row = loop.step(step, run)
             run.log(row)
             reporter.step(row)
-            _after_step(step + 1, loop, run)
+            after_step(stage, run, step + 1, last=step + 1 == config.steps, notes=loop.notes, save=loop.save)
             reporter.advance()
         reporter.end()
-        if config.report.keep_best and "best_step" in loop.notes:
-            loop.load(run.checkpoint_folder(loop.notes["best_step"]))
-            stage.refresh_engine(config.steps + 1)
+        load_best(stage, run, loop.notes, loop.load)
+        stage.refresh_engine(config.steps + 1)
         stage.finish(run, {"steps": config.steps, **loop.notes})
     return run.folder
 
@@ -453,20 +453,3 @@ def _parts_as_columns(parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The parts of scores, costs apart, as one matrix (N, K) for algorithms that weigh them one by one."""
     columns = [values for name, values in sorted(parts.items()) if name != "costs"]
     return {"part_rewards": torch.stack(columns, dim=1)} if columns else {}
-
-
-def _after_step(step: int, loop: Loop, run: Run) -> None:
-    """Validation and checkpoint, where they are due."""
-    config, notes = loop.config, loop.notes
-    every = config.report.validate_every
-    best = False
-    if every and (step % every == 0 or step == config.steps):
-        value = loop.stage.validate(run, step)
-        if value is not None and value > notes.get("best_value", -1.0):
-            notes.update(best_value=value, best_step=step)
-            best = config.report.keep_best
-    due = step == config.steps or (config.checkpoint_every and step % config.checkpoint_every == 0)
-    if due or best:
-        loop.save(run.checkpoint_folder(step), step)
-        protect = [notes["best_step"]] if config.report.keep_best and "best_step" in notes else []
-        run.forget_old_checkpoints(config.keep_checkpoints, protect)

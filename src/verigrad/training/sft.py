@@ -26,11 +26,12 @@ from verigrad.seeds import derive_seed
 from verigrad.tasks.base import TaskSet
 from verigrad.training.augment import drop_words, rename_functions
 from verigrad.training.batching import rows_batch
+from verigrad.training.checkpoints import after_step, load_best
 from verigrad.training.config import SFTConfig
 from verigrad.training.memory import give_back_freed_memory
 from verigrad.training.optim import clip_gradients, learning_rate, make_optimizer, set_learning_rate
 from verigrad.training.reporter import Reporter, Silent
-from verigrad.training.run import Learner, Run, TrainState, load_state, save_state
+from verigrad.training.run import Learner, TrainState, load_state, save_state
 from verigrad.training.stage import Stage, open_run, open_stage
 from verigrad.types import Message, Row
 
@@ -71,28 +72,34 @@ def train(config: SFTConfig, *, resume: bool = False, reporter: Reporter | None 
             raise ConfigError(f"none of {len(demonstrations)} demonstrations fits max_length = {config.max_length}")
         run, checkpoint = open_run(config, resume=resume)
         opened.callback(run.close)
-        optimizer = make_optimizer(stage.model, config.optim)
+        policy = Learner(stage.model, make_optimizer(stage.model, config.optim))
+        notes: dict[str, Any] = {}
         steps = config.epochs * -(-len(parts) // config.batch_size)
         if checkpoint is None:
             stage.evaluate_splits(run, "before")
         else:
-            load_state(checkpoint, {"policy": Learner(stage.model, optimizer)})
+            notes.update(load_state(checkpoint, {"policy": policy}).notes)
             reporter.message(f"resumed after step {run.start_step}")
+
+        def save(folder: Path, step: int) -> None:
+            save_state(folder, {"policy": policy}, TrainState(step, notes))
+
         reporter.begin("training", steps)
         reporter.advance(run.start_step)
         for step in range(run.start_step, steps):
             started = time.perf_counter()
             batch = _step_batch(parts, step, config)
-            row = {"step": step + 1, "kind": "train", **_update(stage, optimizer, batch, config, step, steps)}
+            row = {"step": step + 1, "kind": "train", **_update(stage, policy.optimizer, batch, config, step, steps)}
             give_back_freed_memory()
             row["seconds"] = time.perf_counter() - started
             run.log(row)
             reporter.step(row)
-            _after_step(step + 1, steps, config, stage, run, optimizer)
+            after_step(stage, run, step + 1, last=step + 1 == steps, notes=notes, save=save)
             reporter.advance()
         reporter.end()
-        stage.refresh_engine(steps)
-        stage.finish(run, {"steps": steps, "demonstrations": len(parts)})
+        load_best(stage, run, notes, lambda folder: load_state(folder, {"policy": policy}))
+        stage.refresh_engine(steps + 1)
+        stage.finish(run, {"steps": steps, "demonstrations": len(parts), **notes})
     return run.folder
 
 
@@ -199,16 +206,3 @@ def _update(
         "learning_rate": optimizer.param_groups[0]["lr"],
         "completion_tokens_total": tokens,
     }
-
-
-def _after_step(
-    step: int, steps: int, config: SFTConfig, stage: Stage, run: Run, optimizer: torch.optim.Optimizer
-) -> None:
-    every = config.report.validate_every
-    if every and (step % every == 0 or step == steps):
-        stage.refresh_engine(step)
-        stage.validate(run, step)
-    if step == steps or (config.checkpoint_every and step % config.checkpoint_every == 0):
-        learners = {"policy": Learner(stage.model, optimizer)}
-        save_state(run.checkpoint_folder(step), learners, TrainState(step, {}))
-        run.forget_old_checkpoints(config.keep_checkpoints)
