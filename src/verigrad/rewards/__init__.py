@@ -5,9 +5,14 @@ __all__ = ["REWARDS"]
 REWARDS = {
     "tests": "verigrad.rewards.tests:all_pass",
     "fraction": "verigrad.rewards.tests:fraction",
+    "corrected": "verigrad.rewards.tests:corrected",
+    "power": "verigrad.rewards.tests:power",
+    "weighted": "verigrad.rewards.tests:weighted",
+    "subtasks": "verigrad.rewards.tests:subtasks",
     "ladder": "verigrad.rewards.outcome:ladder",
     "adaptive": "verigrad.rewards.outcome:adaptive",
     "ppocoder": "verigrad.rewards.structure:ppocoder",
+    "signature": "verigrad.rewards.signature:signature",
     "syntax": "verigrad.rewards.controls:syntax",
     "random": "verigrad.rewards.controls:random",
 }
