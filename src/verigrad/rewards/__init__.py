@@ -14,5 +14,10 @@ REWARDS = {
     "ppocoder": "verigrad.rewards.structure:ppocoder",
     "signature": "verigrad.rewards.signature:signature",
     "syntax": "verigrad.rewards.controls:syntax",
+    "static": "verigrad.rewards.lint:static",
+    "lint": "verigrad.rewards.lint:lint",
+    "style": "verigrad.rewards.lint:style",
+    "quality": "verigrad.rewards.quality:quality",
+    "security": "verigrad.rewards.security:security",
     "random": "verigrad.rewards.controls:random",
 }

@@ -9,7 +9,7 @@ from verigrad.rewards.base import Answer, Check
 from verigrad.rewards.source import Function, find_function, parse, real_program
 from verigrad.types import CallTest, Oracle, Score, Task, Verdict
 
-__all__ = ["CHECKS", "accepts", "signature", "wanted_calls"]
+__all__ = ["CHECKS", "Call", "accepts", "signature", "wanted_calls"]
 
 CHECKS = [
     Check("gold", at_least=1.0),
