@@ -19,5 +19,11 @@ REWARDS = {
     "style": "verigrad.rewards.lint:style",
     "quality": "verigrad.rewards.quality:quality",
     "security": "verigrad.rewards.security:security",
+    "form": "verigrad.rewards.writing:form",
+    "brevity": "verigrad.rewards.writing:brevity",
+    "repetition": "verigrad.rewards.writing:repetition",
+    "clean": "verigrad.rewards.gated:clean",
+    "secure": "verigrad.rewards.gated:secure",
+    "short": "verigrad.rewards.gated:short",
     "random": "verigrad.rewards.controls:random",
 }
