@@ -13,6 +13,7 @@ REWARDS = {
     "adaptive": "verigrad.rewards.outcome:adaptive",
     "ppocoder": "verigrad.rewards.structure:ppocoder",
     "signature": "verigrad.rewards.signature:signature",
+    "patch": "verigrad.rewards.patch:patch",
     "syntax": "verigrad.rewards.controls:syntax",
     "static": "verigrad.rewards.lint:static",
     "lint": "verigrad.rewards.lint:lint",
