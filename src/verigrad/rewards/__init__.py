@@ -24,6 +24,8 @@ REWARDS = {
     "brevity": "verigrad.rewards.writing:brevity",
     "repetition": "verigrad.rewards.writing:repetition",
     "clean": "verigrad.rewards.gated:clean",
+    "general": "verigrad.rewards.special_casing:general",
+    "honest": "verigrad.rewards.gated:honest",
     "secure": "verigrad.rewards.gated:secure",
     "short": "verigrad.rewards.gated:short",
     "random": "verigrad.rewards.controls:random",
