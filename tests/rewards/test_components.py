@@ -13,6 +13,7 @@ from verigrad.rewards.lint import lint, ruff_findings, static, style, style_matc
 from verigrad.rewards.quality import complexity, dead_share, documented_share, duplicated_share, quality
 from verigrad.rewards.security import bandit_findings, security
 from verigrad.rewards.tools import run_tool
+from verigrad.rewards.typed import type_errors, typed
 from verigrad.types import Task
 
 TASK = Task(id="t", prompt="", entry_point="f")
@@ -56,7 +57,7 @@ def test_style_is_the_share_of_lines_left_alone():
     assert style_match("a\nb\nc\n", "a\nc\n") == pytest.approx(2 * 2 / 5)
 
 
-@pytest.mark.parametrize("reward", [static, lint, style, quality, security])
+@pytest.mark.parametrize("reward", [static, lint, style, typed, quality, security])
 @pytest.mark.parametrize(
     "program", [None, "", "pass", "def f(a): pass", "def f(a):\n    '''A docstring of words.'''\n    ...", "def f(a:"]
 )
@@ -82,6 +83,26 @@ def test_security(program, found, worth):
     assert result.value == pytest.approx(worth)
     assert {test: result.parts[test] for test, _ in found} == {test: 1.0 for test, _ in found}
     assert sum(result.parts[severity] for severity in ("low", "medium", "high")) == len(found)
+
+
+@pytest.mark.parametrize(
+    ("program", "annotated", "errors"),
+    [
+        ("def f(a: int) -> int:\n    return a + 1\n", 1, 0),
+        ("def f(a):\n    return a + 1\n", 0, 0),
+        ("def f(a: int) -> str:\n    return a + 1\n", 1, 1),
+        ("def f(a: int) -> str:\n    return a + 1  # type: ignore\n", 1, 1),
+        ("# mypy: ignore-errors\ndef f(a: int) -> str:\n    return a + 1\n", 1, 1),
+        ("import numpy\n\ndef f(a: int, b):\n    return numpy.zeros(a)\n", 1 / 3, 0),
+        ("from typing import Any\n\ndef f(a: Any) -> 'list[str]':\n    return a\n", 1 / 2, 0),
+        ("import typing\n\n@typing.no_type_check\ndef f(a: int) -> str:\n    return a\n", 0, 0),
+        ("class C:\n    def g(self, a: int) -> int:\n        return a\n\ndef f(a):\n    return C().g(a)\n", 1 / 2, 0),
+    ],
+)
+def test_types(program, annotated, errors):
+    found = score(typed, program)
+    assert found.parts == {"annotated": pytest.approx(annotated), "type_errors": errors}
+    assert found.value == pytest.approx(annotated * (1 - 0.25 * errors))
 
 
 BRANCHES = """
@@ -146,12 +167,17 @@ def test_quality_is_the_mean_of_its_parts():
     assert score(quality, complex_one).parts["complexity"] == 0.5
 
 
-def test_a_missing_package_stops_the_run_and_scores_nothing(monkeypatch):
-    lint_module._ruff.cache_clear()
-    ruff_findings.cache_clear()
+@pytest.mark.parametrize(
+    ("reward", "package", "extra"),
+    [(static, "ruff", "quality"), (typed, "mypy", "quality"), (security, "bandit", "security")],
+)
+def test_a_missing_package_stops_the_run_and_scores_nothing(reward, package, extra, monkeypatch):
+    for cached in (lint_module._ruff, ruff_findings, type_errors, bandit_findings):
+        cached.cache_clear()
     monkeypatch.setitem(sys.modules, "ruff.__main__", None)
-    with pytest.raises(MissingExtra, match=r"verigrad\[quality\]"):
-        value(static, "def f(a):\n    return a\n")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match=rf"'{package}'.*verigrad\[{extra}\]"):
+        value(reward, "def f(a):\n    return a\n")
 
 
 def test_a_checker_that_fails_is_an_error_of_ours():

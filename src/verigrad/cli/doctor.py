@@ -17,6 +17,7 @@ _EXTRAS = {
     "httpx": ("openai", "evaluating models behind an endpoint"),
     "tensorboard": ("tensorboard", "TensorBoard events"),
     "ruff": ("quality", "rewards from lint and layout"),
+    "mypy": ("quality", "the reward for types"),
     "bandit": ("security", "the reward for security"),
     "vllm": ("vllm", "sampling with vLLM"),
     "trl": ("bench", "side-by-side benchmarks"),

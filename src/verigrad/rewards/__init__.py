@@ -18,6 +18,7 @@ REWARDS = {
     "static": "verigrad.rewards.lint:static",
     "lint": "verigrad.rewards.lint:lint",
     "style": "verigrad.rewards.lint:style",
+    "typed": "verigrad.rewards.typed:typed",
     "quality": "verigrad.rewards.quality:quality",
     "security": "verigrad.rewards.security:security",
     "form": "verigrad.rewards.writing:form",

@@ -1,4 +1,4 @@
-"""Checkers of other projects, run on one program at a time through stdin."""
+"""Checkers of other projects, run on one program at a time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["run_tool"]
 
 
 def run_tool(command: Sequence[str], source: str, *, expected: Collection[int], seconds: float = 60.0) -> str:
-    """What a checker prints about `source`.
+    """What a checker prints about `source`, its standard input.
 
     Only programs within the bounds of `rewards/source.py` get here, so that a checker that crashes or hangs is broken
     itself: the bounds are what keeps a policy from choosing to be left out.
