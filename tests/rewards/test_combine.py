@@ -60,6 +60,11 @@ def test_a_veto_never_raises_a_reward(safety, earned, value):
     assert score(vetoed(made("r", earned), made("safe", safety), below=0.6, value=-0.5)).value == value
 
 
+def test_screening_leaves_out_what_a_veto_punishes():
+    assert score(vetoed(made("r", 1.0), made("safe", 0.5), below=0.6, value=None)).value is None
+    assert score(vetoed(made("r", 1.0), made("safe", 0.7), below=0.6, value=None)).value == 1.0
+
+
 @pytest.mark.parametrize(("value", "scaled"), [(-3, 0.0), (-1, 0.0), (0, 0.25), (3, 1.0), (9, 1.0)])
 def test_rescaled(value, scaled):
     assert score(rescaled(made("r", value), low=-1, high=3)).value == scaled

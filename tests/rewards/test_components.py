@@ -189,7 +189,8 @@ def test_a_checker_that_fails_is_an_error_of_ours():
         run_tool(["/nowhere/ruff"], "x = 1", expected=(0,))
 
 
-def test_a_configuration_file_changes_nothing(tmp_path, monkeypatch):
+def test_a_users_own_configuration_changes_nothing(tmp_path, monkeypatch):
     (tmp_path / "ruff.toml").write_text('lint.ignore = ["F821"]\n')
+    monkeypatch.setenv("RUFF_OUTPUT_FILE", str(tmp_path / "elsewhere"))
     monkeypatch.chdir(tmp_path)
     assert [finding.rule for finding in ruff_findings("def f(a):\n    return undefined_1\n", ("F8",))] == ["F821"]

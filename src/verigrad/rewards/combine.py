@@ -63,19 +63,22 @@ def weighted_sum(components: Mapping[Reward, float]) -> Reward:
     return _Combined(list(components), lambda scores: sum(weight * scores[name] for name, weight in weights.items()))
 
 
-def vetoed(reward: Reward, by: Reward, *, below: float, value: float = 0.0) -> Reward:
+def vetoed(reward: Reward, by: Reward, *, below: float, value: float | None = 0.0) -> Reward:
     """The reward, but `value` at most where `by` gives less than `below`.
 
     Args:
-        value: at most what an honest failure earns, so that nothing is gained by what is vetoed.
+        value: at most what an honest failure earns, so that nothing is gained by what is vetoed. None leaves the
+            rollout out (screening): neither learned from nor warned of.
 
     Raises:
         ValueError: both have one name.
     """
 
-    def decide(scores: Mapping[str, float]) -> float:
+    def decide(scores: Mapping[str, float]) -> float | None:
         earned = scores[_name(reward)]
-        return min(value, earned) if scores[_name(by)] < below else earned
+        if scores[_name(by)] >= below:
+            return earned
+        return min(value, earned) if value is not None else None
 
     return _Combined([reward, by], decide)
 
@@ -109,7 +112,7 @@ class _Combined:
     def __init__(
         self,
         rewards: Sequence[Reward],
-        value: Callable[[Mapping[str, float]], float],
+        value: Callable[[Mapping[str, float]], float | None],
         *,
         name: str | None = None,
         inner_parts: bool = True,

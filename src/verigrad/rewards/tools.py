@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Collection, Sequence
 
@@ -19,8 +20,12 @@ def run_tool(command: Sequence[str], source: str, *, expected: Collection[int], 
     Raises:
         RewardError: it cannot be started, takes longer than `seconds`, or ends with a status that is not `expected`.
     """
+    settings = ("RUFF_", "MYPY", "BANDIT", "PYTHON")  # a user's own, which would change what a program is worth
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(settings)}
     try:
-        done = subprocess.run(command, input=source.encode(), capture_output=True, timeout=seconds, check=False)
+        done = subprocess.run(
+            command, input=source.encode(), env=environment, capture_output=True, timeout=seconds, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise RewardError(f"{command[0]} failed on a program of {len(source)} characters: {error}") from error
     if done.returncode not in expected:
