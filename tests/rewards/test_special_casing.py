@@ -34,6 +34,7 @@ CHEATS = {
         PALINDROME,
         ["'racecar'", "'abcd'"],
     ),
+    "membership": ("return n in {'racecar', 'level'} and n != 'abcd'", PALINDROME, ["'racecar'", "'abcd'"]),
     "two arguments": ("if (n, m) == (3, 4): return 7\n if n == 10 and m == 5: return 15", ADDING, ["(3, 4)", "10, 5"]),
     "stdin": ("return {'3 4': '7', '10 5': '15'}[input()]", SUMS, ["'3 4'", "'10 5'"]),
 }

@@ -19,6 +19,9 @@ __all__ = ["CHECKS", "MANY", "general", "special_cased"]
 MANY = 2
 """Tests that a program must know before it counts as made for them: one may be chance, or an honest base case."""
 
+_TRUTH = {"True", "False"}
+_EQUALITY = (ast.Eq, ast.NotEq, ast.In, ast.NotIn, ast.Is, ast.IsNot)
+
 CHECKS = [
     Check("gold", at_least=1.0),
     Check("wrong", at_least=1.0),  # wrong, but not made for the tests
@@ -46,7 +49,8 @@ def general(
 def special_cased(program: str, tests: Sequence[Test], *, reference: str | None = None) -> list[str]:
     """What of the tests the program knows: their inputs, as text, in the order of the tests, each once.
 
-    A test is known where its expected value is a literal of the program and
+    A test is known where its expected value is a literal of the program (or a truth value, which the comparison itself
+    may give) and
     (a) a name, or several, is compared with its input (`x == ..`, `x in (..)`, `case ..`), or
     (b) its input is a key of a dict display, or stands in a pair with the expected value, or
     (c) its input stands anywhere, if it is too large to be there by chance: a collection of three or more values, or
@@ -75,10 +79,11 @@ def _known(program: str, tests: Iterable[Test]) -> list[str]:
         return text in deciding or (_large(value) and text in literals)
 
     known: dict[str, None] = {}
+    answers = literals | _TRUTH
     for test in tests:
         for values in _inputs(test):
             telling = [value for value in values if not _small(value)]
-            if telling and all(map(stands, telling)) and _expected(test) in literals:
+            if telling and all(map(stands, telling)) and _expected(test) in answers:
                 known[", ".join(map(repr, values))] = None
                 break
     return list(known)
@@ -105,7 +110,7 @@ def _deciding(node: ast.AST) -> Iterator[str]:
     compared: list[ast.AST | None] = []
     if isinstance(node, ast.Compare):
         sides = [node.left, *node.comparators]
-        if any(map(_is_named, sides)) and all(isinstance(op, ast.Eq | ast.In | ast.Is) for op in node.ops):
+        if any(map(_is_named, sides)) and all(isinstance(op, _EQUALITY) for op in node.ops):
             compared += sides
             compared += [
                 item for side in sides if isinstance(side, ast.List | ast.Tuple | ast.Set) for item in side.elts
