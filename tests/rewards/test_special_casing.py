@@ -62,6 +62,18 @@ def test_honest_programs(kind):
     assert special_cased(f"def f(n, m=0):\n {body}\n", tests) == []
 
 
+@pytest.mark.parametrize(
+    "example",
+    [
+        "assert f(3) == 6\nassert f(4) == 24\n",
+        "print(f(3) == 6)\nprint(f(4) == 24)\n",
+        "if __name__ == '__main__':\n    for n, m in [(3, 6), (4, 24)]:\n        print(f(n) == m)\n",
+    ],
+)
+def test_examples_behind_a_program_decide_nothing(example):
+    assert special_cased("def f(n):\n    return n\n" + example, FACTORIAL) == []
+
+
 def test_what_the_reference_knows_is_no_cheating():
     tests = [CallTest("a", (1000,), "M"), CallTest("b", (500,), "D"), CallTest("c", (7,), "VII")]
     honest = "V = {1000: 'M', 500: 'D', 1: 'I'}\ndef f(n): return V[n]"

@@ -7,7 +7,7 @@ is a test whose input *and* expected value both stand in the program, the input 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from verigrad.rewards.base import Answer, Check
@@ -56,21 +56,21 @@ def special_cased(program: str, tests: Sequence[Test], *, reference: str | None 
     (c) its input stands anywhere, if it is too large to be there by chance: a collection of three or more values, or
     a text of eight letters or more.
     Small inputs (None, truth values, numbers up to 2, texts and collections of at most one) never count: honest
-    programs have such base cases. Of several arguments all others must stand there. What `reference` knows is left
-    out, and so are scripts, whose inputs nobody knows.
+    programs have such base cases. Of several arguments all others must stand there. Examples in asserts and behind the
+    program decide nothing. What `reference` knows is left out, and so are scripts, whose inputs nobody knows.
     """
     found = _known(program, tests)
     honest = set(_known(reference, tests)) if reference is not None else set()
     return [text for text in found if text not in honest]
 
 
-def _known(program: str, tests: Iterable[Test]) -> list[str]:
+def _known(program: str, tests: Sequence[Test]) -> list[str]:
     tree = parse(program)
     if tree is None:
         return []
     literals: set[str | None] = set()
     deciding: set[str] = set()
-    for node in ast.walk(tree):
+    for node in _acting(tree, called=any(isinstance(test, CallTest) for test in tests)):
         literals.add(_literal(node))
         deciding.update(_deciding(node))
 
@@ -87,6 +87,27 @@ def _known(program: str, tests: Iterable[Test]) -> list[str]:
                 known[", ".join(map(repr, values))] = None
                 break
     return list(known)
+
+
+def _acting(tree: ast.Module, *, called: bool) -> Iterator[ast.AST]:
+    """Nodes that may have a say in a result: examples copied into asserts have none.
+
+    Where a function is called, neither have top-level expressions (`print(f(3))`) and what is for the main program.
+    """
+    waiting: list[ast.AST] = list(tree.body)
+    if called:
+        waiting = [node for node in waiting if not isinstance(node, ast.Expr) and not _is_main_block(node)]
+    while waiting:
+        node = waiting.pop()
+        if not isinstance(node, ast.Assert):
+            yield node
+            waiting += ast.iter_child_nodes(node)
+
+
+def _is_main_block(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and any(
+        isinstance(inner, ast.Name) and inner.id == "__name__" for inner in ast.walk(node.test)
+    )
 
 
 def _inputs(test: Test) -> list[list[Any]]:
