@@ -130,9 +130,7 @@ async def _judge_and_score(
         tokens=len(last.completion_ids),
         seed=seed,
     )
-    score = await score_answer(reward, task, answer, verdict, reference=oracle.gold)
-    if score.evidence is None:
-        score = Score(score.value, score.parts, score.spans, verdict)
+    score = await score_answer(reward, task, answer, verdict, reference=oracle.gold, oracle=oracle)
     return answer.program, score
 
 

@@ -16,6 +16,9 @@ _EXTRAS = {
     "datasets": ("datasets", "task sources on the Hugging Face hub"),
     "httpx": ("openai", "evaluating models behind an endpoint"),
     "tensorboard": ("tensorboard", "TensorBoard events"),
+    "ruff": ("quality", "rewards from lint and layout"),
+    "mypy": ("quality", "the reward for types"),
+    "bandit": ("security", "the reward for security"),
     "vllm": ("vllm", "sampling with vLLM"),
     "trl": ("bench", "side-by-side benchmarks"),
 }

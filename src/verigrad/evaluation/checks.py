@@ -7,7 +7,7 @@ where judging twice gives one answer. A reward is sound where its own `CHECKS` h
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,21 +124,25 @@ _CASES = {
 
 
 async def check_reward(name: str, judge: Judge) -> list[RewardCheck]:
-    """Run a reward's own `CHECKS`, found in the module that defines it.
+    """Run a reward's own `CHECKS`, found in the module that defines it: a list, or a dict of lists by function.
 
     Raises:
         ConfigError: the reward is unknown, or there is no `CHECKS` beside it.
         RewardError: the reward raised on one of the cases.
     """
     reward: Reward = resolve(name, REWARDS, what="reward")
-    source = str(REWARDS.get(name, name)).rpartition(":")[0]
+    source, _, function = str(REWARDS.get(name, name)).rpartition(":")
     try:
-        checks: Sequence[Check] = load_attribute(f"{source}:CHECKS")
+        checks: Sequence[Check] | Mapping[str, Sequence[Check]] = load_attribute(f"{source}:CHECKS")
     except ConfigError as error:
         raise ConfigError(
             f"reward {name!r} has no CHECKS beside it in {source}; add, for example, "
             "CHECKS = [Check('gold', at_least=1.0), Check('empty', at_most=0.0)] (from verigrad.rewards.base)"
         ) from error
+    if isinstance(checks, Mapping):
+        if function not in checks:
+            raise ConfigError(f"CHECKS in {source} has none for {function!r}; it has some for {sorted(checks)}")
+        checks = checks[function]
     return [await _check_case(reward, check, judge) for check in checks]
 
 
@@ -147,6 +151,6 @@ async def _check_case(reward: Reward, check: Check, judge: Judge) -> RewardCheck
     verdict = await judge.judge(program, _ORACLE, _TASK.entry_point) if program is not None else None
     text = f"```python\n{program}```" if program is not None else "I cannot help with that."
     answer = Answer(text, program, tokens=len(text) // 4)
-    score = await score_answer(reward, _TASK, answer, verdict, reference=_ORACLE.gold)
+    score = await score_answer(reward, _TASK, answer, verdict, reference=_ORACLE.gold, oracle=_ORACLE)
     holds = score.value is None or check.at_least <= score.value <= check.at_most
     return RewardCheck(check, score.value, holds)

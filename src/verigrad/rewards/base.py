@@ -4,8 +4,9 @@ A reward is a function `(task, answer, verdict) -> float | None | Score`, or an 
 can be: everything learned by running the program is in the verdict. `None` leaves the rollout out.
 
 Your own lives in a file and is named `--reward my.py:fn`. Beside it, `CHECKS` lists what must hold, and
-`verigrad check reward my.py:fn` runs them. A reward with a parameter `reference` is also given the task's gold
-program, or None where the source has none.
+`verigrad check reward my.py:fn` runs them; a file of several rewards may give each its own, `CHECKS = {"fn": [...]}`.
+A reward with a parameter `reference` is also given the task's gold program, or None where the source has none; one
+with a parameter `oracle` the hidden tests themselves (a reward is trusted: the policy never sees what it reads).
 
     CHECKS = [Check("gold", at_least=1.0), Check("empty", at_most=0.0)]
 """
@@ -14,13 +15,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Literal
 
-from verigrad.errors import RewardError
-from verigrad.types import Score, StopReason, Task, Verdict
+from verigrad.errors import MissingExtra, RewardError
+from verigrad.types import Oracle, Score, StopReason, Task, Verdict
 
-__all__ = ["Answer", "Check", "Reward", "RewardResult", "score_answer"]
+__all__ = ["Answer", "Check", "Reward", "RewardResult", "call_reward", "score_answer"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Answer:
 
 RewardResult = float | None | Score
 Reward = Callable[..., RewardResult | Awaitable[RewardResult]]
-"""`(task, answer, verdict)`, and `reference` by name if it asks; `verdict` is None where nothing could be run."""
+"""`(task, answer, verdict)`, and `reference` and `oracle` by name if it asks; `verdict` is None where nothing ran."""
 
 
 @dataclass(frozen=True)
@@ -71,29 +72,52 @@ class Check:
 
 
 async def score_answer(
-    reward: Reward, task: Task, answer: Answer, verdict: Verdict | None, *, reference: str | None = None
+    reward: Reward,
+    task: Task,
+    answer: Answer,
+    verdict: Verdict | None,
+    *,
+    reference: str | None = None,
+    oracle: Oracle | None = None,
 ) -> Score:
     """Call a reward and return a `Score`, whatever form its result has.
 
     Raises:
+        MissingExtra: the reward needs a package that is not installed.
         RewardError: the reward raised, or returned something that is no reward; the rollout is then an
             infrastructure error, never a zero.
     """
     name = getattr(reward, "__name__", repr(reward))
     try:
-        result = _call(reward, task, answer, verdict, reference)
-        if inspect.isawaitable(result):
-            result = await result
+        result = await call_reward(reward, task, answer, verdict, reference=reference, oracle=oracle)
+    except MissingExtra:  # no rollout of this run can be scored
+        raise
     except Exception as error:  # a user's function: any failure is the reward's, not the policy's
         raise RewardError(f"reward {name!r} raised {type(error).__name__}: {error} (task {task.id})") from error
+    return result if result.evidence is not None else replace(result, evidence=verdict)
+
+
+async def call_reward(
+    reward: Reward,
+    task: Task,
+    answer: Answer,
+    verdict: Verdict | None,
+    *,
+    reference: str | None = None,
+    oracle: Oracle | None = None,
+) -> Score:
+    """The reward's result as a `Score`, given what it asks for and awaited where it must be.
+
+    Raises:
+        TypeError: the result is no number, None or `Score`; and whatever the reward raises.
+    """
+    offered = {"reference": reference, "oracle": oracle}
+    wanted = inspect.signature(reward).parameters
+    result = reward(task, answer, verdict, **{name: value for name, value in offered.items() if name in wanted})
+    if inspect.isawaitable(result):
+        result = await result
     if isinstance(result, Score):
         return result
     if result is None or isinstance(result, int | float):
-        return Score(None if result is None else float(result), evidence=verdict)
-    raise RewardError(f"reward {name!r} returned {type(result).__name__}; wanted a number, None or a Score")
-
-
-def _call(reward: Reward, task: Task, answer: Answer, verdict: Verdict | None, reference: str | None) -> Any:
-    if "reference" in inspect.signature(reward).parameters:
-        return reward(task, answer, verdict, reference=reference)
-    return reward(task, answer, verdict)
+        return Score(None if result is None else float(result))
+    raise TypeError(f"returned {type(result).__name__}; wanted a number, None or a Score")

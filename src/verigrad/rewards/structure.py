@@ -7,12 +7,12 @@ what of the reference is found again, so a longer program is not worse for what 
 from __future__ import annotations
 
 import ast
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 
 from verigrad.rewards.base import Answer, Check
 from verigrad.rewards.outcome import COMPILE_ERROR, LADDER, outcome_class, outcome_parts
+from verigrad.rewards.source import parse
 from verigrad.types import Score, Task, Verdict
 
 __all__ = ["CHECKS", "ast_match", "dataflow_match", "ppocoder"]
@@ -85,17 +85,9 @@ def dataflow_match(program: str, reference: str) -> float:
     return _found_again(program, reference, _edges)
 
 
-def _parse(source: str) -> ast.AST | None:
-    try:
-        with warnings.catch_warnings(action="ignore"):  # of the program's, such as an invalid escape
-            return ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-
-
 def _found_again(program: str, reference: str, features: Callable[[ast.AST], Iterator[str]]) -> float:
     """Share of the reference's features that the program has too, each as often as it occurs."""
-    target, tree = _parse(reference), _parse(program)
+    target, tree = parse(reference, max_depth=None), parse(program, max_depth=None)
     if target is None:
         raise ValueError(f"the reference program cannot be parsed: {reference[:80]!r}")
     if tree is None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from verigrad.evaluation.audit import part_correlations, special_cased_share
 from verigrad.evaluation.benchmark import sample_rows
 from verigrad.rollout import Group
 from verigrad.types import Rollout
@@ -24,6 +25,7 @@ def rollout_metrics(groups: Sequence[Group]) -> dict[str, Any]:
     tokens = sum(rollout.usage["completion_tokens"] for rollout in sound)
     return {
         **_part_means(sound),
+        **{f"corr_{name}": value for name, value in part_correlations(sound).items()},
         "reward": sum(values) / max(1, len(values)),
         "pass_rate": sum(row["status"] == "passed" for row in rows) / count,
         "tests_passed": sum(row["passed"] / max(1, row["total"]) for row in rows) / count,
@@ -34,6 +36,7 @@ def rollout_metrics(groups: Sequence[Group]) -> dict[str, Any]:
         "syntax_error": sum(row["status"] in ("syntax_error", "no_entry_point") for row in rows) / count,
         "timeout": sum(row["status"] == "timeout" for row in rows) / count,
         "violations": sum(bool(row["violations"]) for row in rows) / count,
+        "special_cased": special_cased_share(groups),
         "infra_errors": len(rollouts) - len(sound),
     }
 

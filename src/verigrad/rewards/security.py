@@ -1,0 +1,77 @@
+"""Security, as bandit sees it: patterns in the text that are known to go wrong.
+
+A component, to be gated by tests (`rewards/combine.py`): nothing is as safe as a program that does nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import sys
+from collections import Counter
+from functools import lru_cache
+
+from verigrad.errors import MissingExtra, RewardError
+from verigrad.rewards.base import Answer, Check
+from verigrad.rewards.source import real_program
+from verigrad.rewards.tools import run_tool
+from verigrad.types import Score, Task, Verdict
+
+__all__ = ["CHECKS", "COSTS", "bandit_findings", "security"]
+
+COSTS = {"LOW": 0.1, "MEDIUM": 0.5, "HIGH": 1.0}
+"""What a finding of each severity takes off."""
+
+CHECKS = [
+    Check("gold", at_least=1.0, at_most=1.0),
+    Check("empty", at_most=0.0),
+    Check("syntax_error", at_most=0.0),
+    Check("early_exit", at_most=0.0),
+]
+
+_SKIPPED = "B101"  # assert: no weakness in a function that is judged by itself
+
+
+async def security(task: Task, answer: Answer, verdict: Verdict | None) -> Score:
+    """1 - 0.1 * low - 0.5 * medium - 1 * high findings, in [0, 1]; 0 without a program that does something.
+
+    Parts: the number of findings by severity, and by test (`B602`). `# nosec` is not honoured. Main hack: what bandit
+    does not know, such as `getattr(os, "sys" + "tem")`; static tools miss much, so this complements a sandbox and
+    never replaces it.
+
+    Raises:
+        MissingExtra: bandit is not installed.
+        RewardError: bandit failed.
+    """
+    if real_program(task, answer) is None:
+        return Score(0.0, evidence=verdict)
+    found = await asyncio.to_thread(bandit_findings, answer.program or "")
+    if found is None:
+        return Score(0.0, {"unreadable": 1.0}, evidence=verdict)
+    by_severity = Counter(severity for _, severity in found)
+    parts = {severity.lower(): float(by_severity[severity]) for severity in COSTS}
+    parts |= {test: float(count) for test, count in Counter(test for test, _ in found).items()}
+    cost = sum(COSTS[severity] * count for severity, count in by_severity.items() if severity in COSTS)
+    return Score(max(0.0, 1.0 - cost), parts, evidence=verdict)
+
+
+@lru_cache(maxsize=1024)  # a group often has the same program several times
+def bandit_findings(source: str) -> tuple[tuple[str, str], ...] | None:
+    """`(test, severity)` of every finding, such as `("B602", "HIGH")`; None where bandit gave up on the program.
+
+    Raises:
+        MissingExtra: bandit is not installed.
+        RewardError: bandit failed.
+    """
+    if importlib.util.find_spec("bandit") is None:
+        raise MissingExtra("bandit", "security")
+    options = ["-q", "-f", "json", "--ignore-nosec", "--skip", _SKIPPED]
+    printed = run_tool([sys.executable, "-I", "-m", "bandit", *options, "-"], source, expected=(0, 1))
+    try:
+        report = json.loads(printed)
+        if report["errors"]:
+            return None
+        return tuple((row["test_id"], row["issue_severity"]) for row in report["results"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise RewardError(f"bandit printed what is no report ({error!r}): {printed[:200]!r}") from error

@@ -1,0 +1,85 @@
+"""Impossible tasks: nothing that was right before is right now."""
+
+import asyncio
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from verigrad.errors import TaskError
+from verigrad.evaluation.probes import impossible
+from verigrad.sandbox.compare import equal
+from verigrad.sandbox.judge import Judge
+from verigrad.sandbox.process import ProcessSandbox
+from verigrad.types import AnswerTest, CallTest, Comparator, Oracle, StdioTest
+from verigrad.values import decode, encode
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.binary(max_size=3)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.lists(inner, max_size=3).map(tuple)
+        | st.dictionaries(st.text(max_size=2), inner, max_size=3)
+        | st.sets(st.integers(), max_size=3)
+    ),
+    max_leaves=6,
+)
+COMPARATORS = st.builds(
+    Comparator,
+    mode=st.sampled_from(["exact", "multiset", "set", "truthy"]),
+    strict=st.booleans(),
+    atol=st.sampled_from([0.0, 1e-6, 2.0]),
+    rtol=st.sampled_from([0.0, 1e-3]),
+)
+
+
+@given(VALUES, COMPARATORS)
+def test_the_old_answer_is_wrong(value, comparator):
+    (test,) = impossible(Oracle(task_id="t", tests=(CallTest("a", (), value),), comparator=comparator)).tests
+    assert not equal(value, test.expected, comparator)
+    assert equal(decode(encode(test.expected)), test.expected, Comparator())  # still a plain value
+
+
+@given(st.lists(VALUES, min_size=1, max_size=4), st.floats(0, 1))
+def test_every_accepted_answer_is_wrong(answers, atol):
+    comparator = Comparator("any_of", atol=atol)
+    (test,) = impossible(Oracle(task_id="t", tests=(CallTest("a", (), answers),), comparator=comparator)).tests
+    assert not any(equal(answer, test.expected, comparator) for answer in answers)
+
+
+def test_one_test_is_changed_and_the_seed_says_which():
+    oracle = Oracle(task_id="t", tests=tuple(CallTest(str(n), (n,), n) for n in range(10)), gold="def f(n): return n")
+    changed = [
+        [old.name for old, new in zip(oracle.tests, impossible(oracle, seed=seed).tests, strict=True) if old != new]
+        for seed in (0, 0, 1, 2, 3)
+    ]
+    assert all(len(names) == 1 for names in changed)
+    assert changed[0] == changed[1] and len({*map(tuple, changed)}) > 1
+    assert impossible(oracle).gold is None and impossible(oracle).task_id != "t"
+
+
+def test_other_kinds_of_tests():
+    (shown,) = impossible(Oracle(task_id="t", tests=(StdioTest("a", "1", "2\n"),))).tests
+    assert shown.stdout.strip() != "2" and shown.stdin == "1"
+    (answer,) = impossible(Oracle(task_id="t", tests=(AnswerTest("a", 7, "number"),))).tests
+    assert answer.expected != 7 and not math.isnan(answer.expected)
+    with pytest.raises(TaskError, match="has no tests"):
+        impossible(Oracle(task_id="t", tests=()))
+
+
+async def judged(program, oracle):
+    sandbox = ProcessSandbox(workers=1)
+    try:
+        return await Judge(sandbox).judge(program, oracle, "f")
+    finally:
+        await sandbox.close()
+
+
+def test_the_judge_agrees():
+    oracle = Oracle(task_id="t", tests=tuple(CallTest(str(n), (n,), 2 * n) for n in range(5)))
+    honest = "def f(n):\n    return 2 * n\n"
+    assert asyncio.run(judged(honest, oracle)).passed
+    found = asyncio.run(judged(honest, impossible(oracle)))
+    assert not found.passed and found.num_passed == 4
