@@ -1,7 +1,8 @@
 """The run folder survives kills, damage and full disks, and says what is wrong."""
 
 import json
-import os
+import resource
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -11,11 +12,11 @@ from verigrad.errors import CheckpointError, RunError
 from verigrad.training.run import Learner, Run, TrainState, load_state, save_state
 
 
-def small():
+def small(inputs=3, outputs=2):
     torch.manual_seed(0)
-    model = nn.Linear(3, 2)
+    model = nn.Linear(inputs, outputs)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.1)
-    model(torch.ones(1, 3)).sum().backward()
+    model(torch.ones(1, inputs)).sum().backward()
     optimizer.step()
     return model, optimizer
 
@@ -90,18 +91,26 @@ def test_changed_settings_and_existing_folders_are_refused(tmp_path):
         Run.resume(tmp_path / "elsewhere", {})
 
 
-def test_a_failed_write_leaves_the_old_checkpoint(tmp_path, monkeypatch):
+@contextmanager
+def files_at_most(size):
+    """Writing beyond so many bytes of a file fails, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("size", [0, 100_000, 300_000], ids=["everything", "weights", "optimizer"])
+def test_a_failed_write_leaves_the_old_checkpoint(tmp_path, size):
+    """Weights take 240 kB, the optimizer twice that."""
     run = Run.create(tmp_path / "run", "")
     run.close()
-    save_state(run.checkpoint_folder(1), small_learners(), TrainState(1, {}))
-
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(CheckpointError, match=r"No space left.*--resume"):
-        save_state(run.checkpoint_folder(2), small_learners(), TrainState(2, {}))
-    monkeypatch.undo()
+    learners = {"policy": Learner(*small(300, 200))}
+    save_state(run.checkpoint_folder(1), learners, TrainState(1, {}))
+    with files_at_most(size), pytest.raises(CheckpointError, match=r"cannot write .*step-000002.*--resume"):
+        save_state(run.checkpoint_folder(2), learners, TrainState(2, {}))
     assert sorted(path.name for path in (run.folder / "checkpoints").iterdir()) == ["step-000001"]
     resumed, checkpoint = Run.resume(run.folder, {})
     resumed.close()

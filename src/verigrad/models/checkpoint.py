@@ -10,11 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from verigrad.errors import CheckpointError
 from verigrad.models.lora import full_tensors, is_lora
 from verigrad.models.quiet import quiet_transformers
 
 __all__ = ["new_folder", "save_model"]
+
+_WRITE_ERRORS = (OSError, SafetensorError, RuntimeError)
+"""What a full disk makes of it: Python says OSError, safetensors its own, torch's zip writer RuntimeError."""
 
 
 @contextmanager
@@ -40,7 +45,7 @@ def new_folder(target: Path) -> Iterator[Path]:
             shutil.rmtree(target)
         building.rename(target)
         _flush(target.parent)
-    except OSError as error:
+    except _WRITE_ERRORS as error:
         free = shutil.disk_usage(target.parent).free >> 20 if target.parent.exists() else 0
         raise CheckpointError(
             f"cannot write {target}: {error}; {free} MiB are free there. What was written before is untouched; "
