@@ -131,6 +131,7 @@ class Pool:
         self._levels = tuple(levels)
         self._isolation: Isolation | None = None
         self._first = threading.Lock()
+        self._closed = False
         self._slots: queue.SimpleQueue[Worker | None] = queue.SimpleQueue()
         for _ in range(size):
             self._slots.put(None)
@@ -140,9 +141,11 @@ class Pool:
         """What this machine offers; starts a worker where none was started yet.
 
         Raises:
-            SandboxError: none could be started.
+            SandboxError: none could be started, or the pool was closed before any was.
         """
         if self._isolation is None:
+            if self._closed:
+                raise SandboxError("this sandbox is closed; make a new one")
             worker = self._slots.get()
             try:
                 worker = worker or self._new_worker()
@@ -199,6 +202,7 @@ class Pool:
 
     def close(self) -> None:
         """End every worker once its program is done; nothing may be running or start afterwards."""
+        self._closed = True
         for worker in [self._slots.get() for _ in range(self._size)]:
             if worker is not None:
                 worker.close()

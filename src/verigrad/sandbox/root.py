@@ -8,6 +8,7 @@ program may write to.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import sys
@@ -92,7 +93,8 @@ def _mount(source: str | None, place: str, kind: str | None, flags: int, options
     try:
         call("mount", *encoded[:3], flags, encoded[3])
     except OSError as error:
-        raise OSError(error.errno, f"mounting {source or kind or place} on {place}: {os.strerror(error.errno or 0)}") from error
+        what = f"mounting {source or kind or place} on {place}"
+        raise OSError(error.errno, f"{what}: {os.strerror(error.errno or 0)}") from error
 
 
 # ------------------------------------------------------------------------------------- shared libraries
@@ -110,7 +112,8 @@ def _shared_libraries(folders: Iterable[str]) -> list[str]:
             os.close(reading)
             modules = [str(path) for folder in folders for path in Path(folder).glob("*.so")]
             for path in (*modules, "libgcc_s.so.1"):  # the last is loaded by the C library where a thread is cancelled
-                _load(path)
+                with contextlib.suppress(OSError):  # a module that does not work here need not work there
+                    ctypes.CDLL(path)
             with open(writing, "wb") as file:
                 file.write(b"\0".join(os.fsencode(name) for name in _loaded() if name not in modules))
             os._exit(0)
@@ -122,13 +125,6 @@ def _shared_libraries(folders: Iterable[str]) -> list[str]:
     if os.waitpid(pid, 0)[1] != 0:
         raise OSError("the shared libraries of the standard library could not be listed")
     return [os.path.normpath(name) for name in names if name.startswith("/")]
-
-
-def _load(path: str) -> None:
-    try:
-        ctypes.CDLL(path)
-    except OSError:  # the module does not work here, so it need not work there
-        pass
 
 
 def _loaded() -> list[str]:

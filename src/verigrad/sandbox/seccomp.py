@@ -112,7 +112,8 @@ def build_filter(machine: str) -> bytes:
         OSError: none are written for `machine`.
     """
     if machine not in _ARCHITECTURES:
-        raise OSError(ENOSYS, f"no filter of system calls is written for {machine}, only for {', '.join(_ARCHITECTURES)}")
+        known = ", ".join(_ARCHITECTURES)
+        raise OSError(ENOSYS, f"no filter of system calls is written for {machine}, only for {known}")
     column, architecture = _ARCHITECTURES[machine]
     parts = [
         _step(_LOAD, _ARCHITECTURE) + _step(_EQUAL, architecture, 1, 0) + _step(_RETURN, _KILL),

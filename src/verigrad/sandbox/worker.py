@@ -54,9 +54,11 @@ def _start_zygote(parent: int, levels: Sequence[str]) -> tuple[str, socket.socke
     """The level reached, the link to its fork-server, and why those before it were out of reach."""
     reasons: list[str] = []
     for level in levels:
-        link = _fork_zygote(parent, level)
+        pid, link = _fork_zygote(parent, level)
         reason = link.recv(_MAX_TEXT).decode("utf-8", "replace")
         if reason == " ":
+            if level != "process":
+                os.waitpid(pid, 0)  # it entered the namespaces, where another goes on in its place
             return level, link, reasons
         link.close()
         if not reason:
@@ -67,11 +69,12 @@ def _start_zygote(parent: int, levels: Sequence[str]) -> tuple[str, socket.socke
     raise SystemExit("; ".join(f"level {level!r} is out of reach: {reason}" for level, reason in tried))
 
 
-def _fork_zygote(parent: int, level: str) -> socket.socket:
-    """Returns our end of a new link, on which every message comes with its sender's process id."""
+def _fork_zygote(parent: int, level: str) -> tuple[int, socket.socket]:
+    """Returns a new process and our end of its link, on which every message comes with its sender's process id."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-    if os.fork() == 0:
+    pid = os.fork()
+    if pid == 0:
         ours.close()
         os.close(parent)
         _preload()
@@ -79,7 +82,7 @@ def _fork_zygote(parent: int, level: str) -> socket.socket:
 
         run_zygote(theirs, level)
     theirs.close()
-    return ours
+    return pid, ours
 
 
 def _wait_for_all() -> None:
