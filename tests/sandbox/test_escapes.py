@@ -3,7 +3,9 @@
 import asyncio
 import os
 import socket
+import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 from sandbox.escapes import ESCAPES, LEAVINGS
@@ -25,15 +27,17 @@ def at_least(level):
 
 
 @pytest.fixture(scope="module")
-def judge(tmp_path_factory):
+def judge():
     """What a program may be told of us, and two listeners that greet whoever comes."""
-    folder = tmp_path_factory.mktemp("judge")
-    for path in (folder, *folder.parents[:3]):
-        if path.owner() == folder.owner():
-            path.chmod(0o755)
-    (folder / "tests.json").write_text("expected=42")
     name = f"verigrad-{os.getpid()}"
-    with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_UNIX) as local:
+    with (
+        tempfile.TemporaryDirectory() as folder,  # pytest's own are for its user only
+        socket.create_server(("127.0.0.1", 0)) as tcp,
+        socket.socket(socket.AF_UNIX) as local,
+    ):
+        os.chmod(folder, 0o755)
+        file = Path(folder) / "tests.json"
+        file.write_text("expected=42")
         local.bind("\0" + name)
         local.listen()
         for server in (tcp, local):

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import venv
 from pathlib import Path
 
@@ -87,7 +88,8 @@ async def main():
         for name, (program, arguments) in programs.items():
             limits = Limits(cpu_s=1, wall_s=5, processes=4)
             execution = await box.run(program, [Call("f", tuple(each)) for each in arguments], limits)
-            found[name] = [(o.status, repr(o.value), o.error) for o in execution.outcomes] or [(execution.status, 'None', execution.error)]
+            outcomes = execution.outcomes or [execution]  # without outcomes, what stopped the program
+            found[name] = [(o.status, repr(getattr(o, "value", None)), o.error) for o in outcomes]
         print(json.dumps({"level": box.level, "found": found}))
 
 asyncio.run(main())
@@ -153,7 +155,7 @@ def test_an_interpreter_that_only_root_may_enter(box_at):
 
 
 @pytest.fixture(scope="module")
-def as_nobody(tmp_path_factory):
+def as_nobody():
     """`as_nobody(programs, level)`: judge them as an ordinary user, with an interpreter that one may run."""
     if os.geteuid() != 0 or not shutil.which("setpriv"):
         pytest.skip("only root can become another user, with setpriv")
@@ -164,11 +166,11 @@ def as_nobody(tmp_path_factory):
     python = next(usable, None)
     if python is None:
         pytest.skip("no Python from 3.11 on that an ordinary user may run")
-    folder = tmp_path_factory.mktemp("source")
-    for path in (folder, *folder.parents[:2]):
-        path.chmod(0o755)
-    shutil.copytree(Path(verigrad.__file__).parent, folder / "verigrad", ignore=shutil.ignore_patterns("__pycache__"))
-    return lambda programs, level: judge_with(python, folder, programs, level=level, prefix=prefix)
+    ignored = shutil.ignore_patterns("__pycache__")
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own are for its user only
+        os.chmod(folder, 0o755)
+        shutil.copytree(Path(verigrad.__file__).parent, f"{folder}/verigrad", ignore=ignored)
+        yield lambda programs, level: judge_with(python, folder, programs, level=level, prefix=prefix)
 
 
 @pytest.mark.parametrize("level", ["process", "namespaces", "full"])
