@@ -43,13 +43,7 @@ def judge():
         for server in (tcp, local):
             threading.Thread(target=greet, args=(server,), daemon=True).start()
         port = tcp.getsockname()[1]
-        yield {
-            "file": str(folder / "tests.json"),
-            "folder": str(folder),
-            "port": port,
-            "socket": name,
-            "pid": os.getpid(),
-        }
+        yield {"file": str(file), "folder": folder, "port": port, "socket": name, "pid": os.getpid()}
         for server in (tcp, local):
             server.shutdown(socket.SHUT_RDWR)
 
