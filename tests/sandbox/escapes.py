@@ -45,6 +45,7 @@ import os, sys
 def f(judge):
     folders = {"/", "/dev", "/dev/shm", "/etc", "/usr", "/var/tmp", "/run", judge["folder"], *sys.path}
     folders |= {os.path.dirname(path) for path in list(folders)}
+    folders -= {"/tmp", ""}
     made = []
     for folder in folders:
         for make in (lambda path: open(path, "w"), os.mkdir, lambda path: os.symlink("/", path)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+import resource
 
 from verigrad.sandbox.kernel import call
 
@@ -28,10 +28,9 @@ def enter_namespaces() -> None:
     uid, gid = os.geteuid(), os.getegid()
     call("unshare", user | _NEWNS | _NEWUTS | _NEWIPC | _NEWPID | _NEWNET)
     if user:
-        me = Path("/proc/self")
-        (me / "setgroups").write_text("deny")
-        (me / "uid_map").write_text(f"{uid} {uid} 1")
-        (me / "gid_map").write_text(f"{gid} {gid} 1")
+        for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
+            with open(f"/proc/self/{name}", "w") as file:
+                file.write(text)
     if os.fork():
         os._exit(0)
 
@@ -55,8 +54,6 @@ def begin_processes(own: int) -> None:
 
 def counts_by_user_namespace(running: int) -> bool:
     """Whether the limit on processes counts those of this user namespace only, of which `running` are ours."""
-    import resource
-
     pid = os.fork()
     if pid == 0:
         try:

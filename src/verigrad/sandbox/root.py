@@ -14,7 +14,6 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 from verigrad.sandbox.kernel import call, syscall
 
@@ -73,7 +72,7 @@ def _show(path: str, place: str) -> None:
     if os.path.isdir(path):
         os.makedirs(place, exist_ok=True)
     else:
-        Path(place).touch()
+        open(place, "xb").close()
     _bind(path, place)
 
 
@@ -110,7 +109,7 @@ def _shared_libraries(folders: Iterable[str]) -> list[str]:
     if pid == 0:
         try:
             os.close(reading)
-            modules = [str(path) for folder in folders for path in Path(folder).glob("*.so")]
+            modules = _extension_modules(folders)
             for path in (*modules, "libgcc_s.so.1"):  # the last is loaded by the C library where a thread is cancelled
                 with contextlib.suppress(OSError):  # a module that does not work here need not work there
                     ctypes.CDLL(path)
@@ -125,6 +124,11 @@ def _shared_libraries(folders: Iterable[str]) -> list[str]:
     if os.waitpid(pid, 0)[1] != 0:
         raise OSError("the shared libraries of the standard library could not be listed")
     return [os.path.normpath(name) for name in names if name.startswith("/")]
+
+
+def _extension_modules(folders: Iterable[str]) -> list[str]:
+    listed = [os.path.join(folder, name) for folder in folders if os.path.isdir(folder) for name in os.listdir(folder)]
+    return [path for path in listed if path.endswith(".so")]
 
 
 def _loaded() -> list[str]:

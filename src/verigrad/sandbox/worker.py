@@ -35,12 +35,13 @@ def main(parent: int, levels: Sequence[str]) -> None:
     """
     _make_importable()
     from verigrad.sandbox.confine import become_subreaper, kill_children
-    from verigrad.sandbox.protocol import pack, write_all
-    from verigrad.sandbox.supervisor import run_supervisor
 
     become_subreaper()  # a fork-server in a process namespace begins as our grandchild
     try:
         level, link, reasons = _start_zygote(parent, levels)
+        from verigrad.sandbox.protocol import pack, write_all
+        from verigrad.sandbox.supervisor import run_supervisor  # only now: what a fork-server has makes forks dearer
+
         with link:
             write_all(parent, pack([level.encode(), *(reason.encode() for reason in reasons)]))
             run_supervisor(parent, link)
