@@ -18,7 +18,14 @@ def made(number, *arguments):
 _FILES = {
     "read the password file": (
         "namespaces",
-        "def f(judge):\n    try:\n        return open('/etc/passwd').read()\n    except OSError:\n        pass\n",
+        """
+def f(judge):
+    for root in ("", "/..", "/tmp/../..", "/proc/1/root", "/proc/self/cwd/..", "/old_root"):
+        try:
+            return open(root + "/etc/passwd").read()
+        except OSError:
+            pass
+""",
     ),
     "read a file of the judge": (
         "namespaces",

@@ -109,6 +109,16 @@ def test_shared_memory_stays_at_a_lower_level(box_at):
     assert gained(run(box, program, Call("look")))
 
 
+def test_all_but_the_private_files_is_read_only(box_at):
+    program = """
+import os, sys
+def f():
+    folders = ["/", "/dev", "/dev/null", "/tmp", "/tmp/..", *(path for path in sys.path if os.path.exists(path))]
+    return [path for path in folders if not os.statvfs(path).f_flag & os.ST_RDONLY]
+"""
+    assert run(box_at("full"), program, Call("f")).value == ["/tmp"]
+
+
 def test_private_files_are_capped_in_size_and_number(box_at):
     program = """
 import os
