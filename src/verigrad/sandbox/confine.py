@@ -12,7 +12,7 @@ import struct
 import sys
 from typing import Any
 
-from verigrad.sandbox.kernel import call, prctl
+from verigrad.sandbox.kernel import function, prctl
 
 __all__ = [
     "LIBRARY_FD",
@@ -35,6 +35,9 @@ __all__ = [
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 4, 24, 36, 38
 _CAPABILITIES_VERSION_3 = 0x20080522
+_OURSELVES = ctypes.create_string_buffer(struct.pack("=Ii", _CAPABILITIES_VERSION_3, 0), 8)
+_NO_CAPABILITIES = ctypes.create_string_buffer(24)
+_capset = function("capset")
 _FIRST_PRIVATE_UID = 0x70000000
 _NOBODY = 65534
 _OPEN_FILES = 64
@@ -79,8 +82,7 @@ def _last_capability() -> int:
 
 def drop_capabilities() -> None:
     """Give up every capability of this process for good."""
-    header = ctypes.create_string_buffer(struct.pack("=Ii", _CAPABILITIES_VERSION_3, 0), 8)
-    call("capset", header, ctypes.create_string_buffer(24))
+    _capset(_OURSELVES, _NO_CAPABILITIES)
 
 
 def prefer_out_of_memory_kill() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Callable
 
-__all__ = ["call", "prctl", "syscall"]
+__all__ = ["call", "function", "prctl", "syscall"]
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
@@ -18,6 +19,12 @@ def call(name: str, *arguments: object) -> int:
         OSError: it returned a negative number; the message names the function.
     """
     return _checked(name, getattr(_libc, name)(*map(_wide, arguments)))
+
+
+def function(name: str) -> Callable[..., int]:
+    """`call` of one function of the C library, looked up now: in every fork, that would take a tenth of its time."""
+    getattr(_libc, name)  # which keeps it
+    return lambda *arguments: call(name, *arguments)
 
 
 def syscall(name: str, number: int, *arguments: object) -> int:

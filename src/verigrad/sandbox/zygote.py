@@ -57,7 +57,8 @@ def _prepare(link: socket.socket, level: str) -> Enclosure:
     try:
         enclosure = enclose(level)
     except OSError as error:
-        link.send(str(error).encode()[:_MAX_TEXT])
+        reason = str(error) if error.filename or not error.strerror else error.strerror  # without "[Errno 1]"
+        link.send(reason.encode()[:_MAX_TEXT])
         os._exit(0)
     for name in [name for name in sys.modules if name.partition(".")[0] == "verigrad"]:
         del sys.modules[name]
