@@ -173,6 +173,25 @@ def as_nobody():
         yield lambda programs, level: judge_with(python, folder, programs, level=level, prefix=prefix)
 
 
+FORKS_UNTIL_STOPPED = """
+import os, time
+def f():
+    made = 0
+    try:
+        while made < 500:
+            if os.fork() == 0:
+                time.sleep(60)
+                os._exit(0)
+            made += 1
+    except OSError:
+        return made
+"""
+
+
+def test_an_ordinary_users_programs_have_their_processes_counted_too(as_nobody):
+    assert as_nobody({"forks": (FORKS_UNTIL_STOPPED, [()])}, "full")["found"] == {"forks": [["returned", "4", ""]]}
+
+
 @pytest.mark.parametrize("level", ["process", "namespaces", "full"])
 def test_an_ordinary_user_judges_as_well(as_nobody, level):
     from sandbox.escapes import ESCAPES

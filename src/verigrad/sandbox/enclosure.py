@@ -116,8 +116,9 @@ class Enclosed:
             seccomp.install_filter()
 
     def _count_spare_processes(self) -> int:
-        if self._uid is None and namespaces.counts_by_user_namespace(running=1):
-            return 2  # the fork-server and the program
+        # We and, until it is reaped, the process that entered the namespaces; later we and the program.
+        if self._uid is None and namespaces.counts_by_user_namespace(running=2):
+            return 2
         return confine.spare_processes(self._uid)
 
     def _make_ruleset(self) -> int:

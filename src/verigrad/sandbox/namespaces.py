@@ -53,7 +53,10 @@ def begin_processes(own: int) -> None:
 
 
 def counts_by_user_namespace(running: int) -> bool:
-    """Whether the limit on processes counts those of this user namespace only, of which `running` are ours."""
+    """Whether the limit on processes counts those of this user namespace only, where at most `running` are running.
+
+    Older kernels count all of the user's, which are more.
+    """
     pid = os.fork()
     if pid == 0:
         try:

@@ -37,16 +37,24 @@ def run_zygote(link: socket.socket, level: str) -> NoReturn:
         enclosure = _prepare(link, level)
         while True:
             pid = _start(link, enclosure)
-            if not link.recv(1):
+            if not _asked_to_end(link):
                 enclosure.end(pid)
                 os._exit(0)
             status, usage = enclosure.end(pid)
             link.send(ENDED.pack(status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss))
-    except (BrokenPipeError, ConnectionResetError):
+    except BrokenPipeError:  # the supervisor is gone, and so is the program
         os._exit(0)
     except BaseException:
         sys.excepthook(*sys.exc_info())
         os._exit(1)
+
+
+def _asked_to_end(link: socket.socket) -> bool:
+    """Wait until the supervisor wants the program ended; False if it is gone itself."""
+    try:
+        return bool(link.recv(1))
+    except ConnectionResetError:  # it left a message unread
+        return False
 
 
 def _prepare(link: socket.socket, level: str) -> Enclosure:
