@@ -22,8 +22,8 @@ _EXTRAS = {
 }
 _HOLDS = {
     "process": "a fresh process per program, limits, empty environment",
-    "namespaces": "also no files but the standard library, no network, no other processes",
-    "full": "also seccomp and Landlock",
+    "namespaces": "limits, no files but the standard library and a private /tmp, no network, no other processes",
+    "full": "all of namespaces, and Landlock and seccomp: no sockets, no other programs, few system calls",
 }
 
 
