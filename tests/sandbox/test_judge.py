@@ -40,10 +40,10 @@ class Recording:
         await self.inner.close()
 
 
-def test_a_right_program_passes(judged):
+def test_a_right_program_passes(box, judged):
     verdict = judged(DOUBLE, THREE)
     assert verdict.passed
-    assert verdict.level == "process"
+    assert verdict.level == box.level
     assert [(result.name, result.status) for result in verdict.results] == [
         *(("f(1)", "passed"), ("f(2)", "passed"), ("f(3)", "passed"))
     ]
@@ -227,9 +227,9 @@ def test_rows_in_rows_out(box):
     )
     assert seen == found
     assert [(row["task_id"], row["status"], row["passed"], row["total"], row["level"]) for row in found] == [
-        ("double@1/0", "passed", 3, 3, "process"),
-        ("Double/0", "passed", 3, 3, "process"),
-        ("double@1/0", "failed", 0, 3, "process"),
+        ("double@1/0", "passed", 3, 3, box.level),
+        ("Double/0", "passed", 3, 3, box.level),
+        ("double@1/0", "failed", 0, 3, box.level),
         ("answer@1/0", "passed", 1, 1, "none"),
     ]
     assert found[2]["results"][0] == {

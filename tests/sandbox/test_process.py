@@ -231,21 +231,22 @@ def threads():
 def test_a_program_sees_nothing_of_ours(sandbox_run, monkeypatch):
     monkeypatch.setenv("VERIGRAD_SECRET", "hunter2")
     program = """
-import os, sys
+import os, stat, sys
 def f():
-    fds = {}
-    for fd in map(int, os.listdir("/proc/self/fd")):
+    modes = {}
+    for fd in range(64):
         try:
-            fds[fd] = os.readlink(f"/proc/self/fd/{fd}")
+            modes[fd] = os.fstat(fd).st_mode
         except OSError:
-            pass  # the listing's own
-    return dict(os.environ), sys.argv, fds, os.listdir("."), [name for name in sys.modules if "verigrad" in name]
+            pass
+    kinds = {fd: "pipe" if stat.S_ISFIFO(mode) else stat.filemode(mode)[0] for fd, mode in modes.items()}
+    return dict(os.environ), sys.argv, kinds, os.listdir("."), [name for name in sys.modules if "verigrad" in name]
 """
     (outcome,) = sandbox_run(program, Call("f")).outcomes
-    environment, argv, descriptors, here, modules = outcome.value
+    environment, argv, kinds, here, modules = outcome.value
     assert (environment, argv, here, modules) == ({}, [""], [], [])
-    kinds = {fd: target.split(":")[0] for fd, target in descriptors.items() if "/lib" not in target}
-    assert kinds == {0: "/dev/null", 1: "pipe", 2: "pipe", 3: "pipe", 4: "pipe"}
+    held = {fd: kind for fd, kind in kinds.items() if kind != "d"}  # level `process` may hold the library's folders
+    assert held == {0: "c", 1: "pipe", 2: "pipe", 3: "pipe", 4: "pipe"}
 
 
 def test_site_packages_are_out_of_reach_but_the_library_is_not(sandbox_run):
@@ -261,13 +262,14 @@ def test_programs_run_as_a_user_of_their_own(sandbox_run):
 import os
 def f():
     try:
-        open("here", "w")
+        open("/here", "w")
     except OSError as error:
         return os.getuid(), os.geteuid(), os.getgid(), os.getgroups(), type(error).__name__
 """
     uid, euid, gid, groups, error = sandbox_run(program, Call("f")).outcomes[0].value
     assert uid == euid == gid >= 0x70000000
-    assert (groups, error) == ([], "PermissionError")
+    assert groups == []
+    assert error in ("PermissionError", "OSError")  # whichever of not allowed and read-only is found first
 
 
 def test_no_program_finds_a_trace_of_another(sandbox_run):

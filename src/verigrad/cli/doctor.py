@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import importlib.util
 import os
 import platform
@@ -22,12 +23,17 @@ _EXTRAS = {
     "vllm": ("vllm", "sampling with vLLM"),
     "trl": ("bench", "side-by-side benchmarks"),
 }
+_HOLDS = {
+    "process": "a fresh process per program, limits, empty environment",
+    "namespaces": "limits, no files but the standard library and a private /tmp, no network, no other processes",
+    "full": "all of namespaces, and Landlock and seccomp: no sockets, no other programs, few system calls",
+}
 
 
 def doctor(argv: list[str]) -> int:
     """Print versions, devices, the sandbox level in force, the default model and optional packages."""
     argparse.ArgumentParser(prog="verigrad doctor", description=doctor.__doc__).parse_args(argv)
-    for name, text in (*_packages(), *_devices(), _sandbox(), _model(), *_extras()):
+    for name, text in (*_packages(), *_devices(), *_sandbox(), _model(), *_extras()):
         print(f"{name:<14}{text}")
     return 0
 
@@ -58,13 +64,22 @@ def _devices() -> Iterator[tuple[str, str]]:
     )
 
 
-def _sandbox() -> tuple[str, str]:
+def _sandbox() -> Iterator[tuple[str, str]]:
+    """The level in force, and of each stronger one what it lacks."""
+    from verigrad.errors import SandboxError
     from verigrad.sandbox.process import ProcessSandbox
 
-    sandbox = ProcessSandbox(workers=1)
-    root = os.name == "posix" and os.geteuid() == 0
-    uid = "programs run as another, unprivileged user" if root else "programs run as you, with your file access"
-    return "sandbox", f"level {sandbox.level}: a fresh process per program, limits, empty environment; {uid}"
+    try:
+        sandbox = ProcessSandbox(workers=1)
+        level, missing = sandbox.level, sandbox.missing
+    except SandboxError as error:
+        yield "sandbox", f"none: {error}"
+        return
+    asyncio.run(sandbox.close())
+    user = "as another, unprivileged user" if os.geteuid() == 0 else "as you"
+    yield "sandbox", f"level {level}: {_HOLDS[level]}; programs run {user}"
+    for stronger, reason in missing.items():
+        yield "", f"level {stronger} is out of reach: {reason} (docs/sandbox.md)"
 
 
 def _model() -> tuple[str, str]:

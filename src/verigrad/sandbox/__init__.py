@@ -1,8 +1,9 @@
 """Untrusted programs: where they run and how they are judged.
 
 base         the contract of a sandbox
-process      the sandbox of level `process`; pool, jobs, protocol: its side of the worker
-worker       the process that runs programs; supervisor, zygote, confine, program: its parts
+process      the sandbox; pool, jobs, protocol: its side of the worker
+worker       the process that runs programs; supervisor, zygote, program: its parts
+enclosure    what stands around programs at each level; confine, namespaces, root, landlock, seccomp: its parts
 judge        program + oracle -> verdict; compare, answers: what counts as equal
 records      files of programs and verdicts
 """

@@ -12,7 +12,22 @@ from typing import Any, Literal, Protocol
 
 from verigrad.types import Limits
 
-__all__ = ["Call", "Execution", "ExecutionStatus", "Outcome", "OutcomeStatus", "Sandbox", "Script", "Stdin"]
+__all__ = [
+    "LEVELS",
+    "Call",
+    "Execution",
+    "ExecutionStatus",
+    "Level",
+    "Outcome",
+    "OutcomeStatus",
+    "Sandbox",
+    "Script",
+    "Stdin",
+]
+
+Level = Literal["process", "namespaces", "full"]
+LEVELS: tuple[Level, ...] = ("process", "namespaces", "full")
+"""From the weakest to the strongest; `docs/sandbox.md` says what each holds against."""
 
 OutcomeStatus = Literal[
     "returned", "exception", "timeout", "memory", "output_limit", "crashed", "violation", "not_plain"

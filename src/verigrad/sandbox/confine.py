@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import math
 import os
 import resource
+import signal
+import struct
 import sys
 from typing import Any
+
+from verigrad.sandbox.kernel import function, prctl
 
 __all__ = [
     "LIBRARY_FD",
@@ -16,18 +21,23 @@ __all__ = [
     "become",
     "become_subreaper",
     "die_with_parent",
+    "drop_capabilities",
+    "empty_bounding_set",
     "find_uid",
     "forbid_inspection",
     "forbid_new_privileges",
     "is_private",
-    "kill_user",
+    "kill_children",
     "open_library",
     "prefer_out_of_memory_kill",
     "spare_processes",
 ]
 
-_libc = ctypes.CDLL(None, use_errno=True)
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 4, 36, 38
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 4, 24, 36, 38
+_CAPABILITIES_VERSION_3 = 0x20080522
+_OURSELVES = ctypes.create_string_buffer(struct.pack("=Ii", _CAPABILITIES_VERSION_3, 0), 8)
+_NO_CAPABILITIES = ctypes.create_string_buffer(24)
+_capset = function("capset")
 _FIRST_PRIVATE_UID = 0x70000000
 _NOBODY = 65534
 _OPEN_FILES = 64
@@ -37,28 +47,42 @@ LIBRARY_FD = 32
 """First of the descriptors that `open_library` holds."""
 
 
-def _prctl(option: int, value: int) -> None:
-    if _libc.prctl(option, value, 0, 0, 0) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"prctl({option}): {os.strerror(number)}")
-
-
 def become_subreaper() -> None:
     """Make every orphan among this process's descendants its child, so that none is lost."""
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def die_with_parent() -> None:
-    _prctl(_PR_SET_PDEATHSIG, 9)
+    prctl(_PR_SET_PDEATHSIG, 9)
 
 
 def forbid_inspection() -> None:
     """Keep other processes of the same user from reading this one's memory."""
-    _prctl(_PR_SET_DUMPABLE, 0)
+    prctl(_PR_SET_DUMPABLE, 0)
 
 
 def forbid_new_privileges() -> None:
-    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def empty_bounding_set() -> None:
+    """See to it that no process forked from here on can gain a capability it does not have.
+
+    Raises:
+        OSError: this process may not do that.
+    """
+    for capability in range(_last_capability() + 1):
+        prctl(_PR_CAPBSET_DROP, capability)
+
+
+def _last_capability() -> int:
+    with open("/proc/sys/kernel/cap_last_cap", "rb") as file:
+        return int(file.read())
+
+
+def drop_capabilities() -> None:
+    """Give up every capability of this process for good."""
+    _capset(_OURSELVES, _NO_CAPABILITIES)
 
 
 def prefer_out_of_memory_kill() -> None:
@@ -70,15 +94,15 @@ def prefer_out_of_memory_kill() -> None:
 # ------------------------------------------------------------------------------------------------ users
 
 
-def find_uid() -> int | None:
-    """A user that programs of this process can run as: one of its own, else `nobody`, else None (keep ours).
+def find_uid(pid: int) -> int | None:
+    """A user that a worker's programs can run as: one of its own, else `nobody`, else None (keep ours).
 
-    The first is unique on the machine because our process id is, so its processes can be counted and
-    killed without touching anything else.
+    The first is unique on the machine because `pid`, of a process of the worker, is; so its processes can be
+    counted and killed without touching anything else.
     """
     if os.geteuid() != 0:
         return None
-    for uid in (_FIRST_PRIVATE_UID + os.getpid(), _NOBODY):
+    for uid in (_FIRST_PRIVATE_UID + pid, _NOBODY):
         if _runs_as(uid):
             return uid
     return None
@@ -108,7 +132,38 @@ def become(uid: int) -> None:
     os.setresuid(uid, uid, uid)
 
 
-def kill_user(uid: int) -> None:
+def kill_children(uid: int | None) -> None:
+    """Kill and reap every descendant of this process, whose programs run as `uid`.
+
+    Orphans become children of a subreaper, so none is missed.
+    """
+    while True:
+        try:
+            if os.waitpid(-1, os.WNOHANG)[0]:
+                continue
+        except ChildProcessError:
+            return
+        if uid is not None and is_private(uid):
+            _kill_user(uid)
+        for child in _children():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        os.waitpid(-1, 0)
+
+
+def _children() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit() and _parent(name) == os.getpid()]
+
+
+def _parent(pid: str) -> int | None:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[1])
+    except OSError:  # it ended meanwhile
+        return None
+
+
+def _kill_user(uid: int) -> None:
     """Kill every process of a private uid at once; a fork cannot slip through, the kernel sees to that."""
     pid = os.fork()
     if pid == 0:

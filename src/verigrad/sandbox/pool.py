@@ -14,17 +14,31 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from verigrad.errors import SandboxError
+from verigrad.sandbox.base import LEVELS, Level
 from verigrad.sandbox.protocol import pack, read_message, write_all
 
-__all__ = ["Pool", "Worker", "WorkerDied"]
+__all__ = ["Isolation", "Pool", "Worker", "WorkerDied"]
 
 _START_S = 60.0
 _GRACE_S = 30.0
 """Beyond a program's own deadline, for killing what it left behind on a busy machine."""
+
+
+@dataclass(frozen=True)
+class Isolation:
+    """The level in force, as measured in a worker, and of each stronger one that was tried why it is not."""
+
+    level: Level
+    missing: Mapping[Level, str]
+
+
+def _known(name: str) -> Level:
+    return next(level for level in LEVELS if level == name)
 
 
 class WorkerDied(Exception):
@@ -32,19 +46,25 @@ class WorkerDied(Exception):
 
 
 class Worker:
-    """One supervisor with its fork-server; serves one job at a time."""
+    """One supervisor with its fork-server, of the first of `levels` within reach; serves one job at a time.
 
-    def __init__(self, folder: Path) -> None:
+    Raises:
+        SandboxError: it did not start, or no level is within reach.
+    """
+
+    def __init__(self, folder: Path, levels: Sequence[Level]) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         self._socket, theirs = socket.socketpair()
         with theirs:
-            self._process = self._start(folder, theirs.fileno())
-        self._expect_ready()
+            self._process = self._start(folder, theirs.fileno(), levels)
+        level, *reasons = self._expect_ready()
+        self.isolation = Isolation(_known(level), dict(zip(levels, reasons, strict=False)))
 
-    def _start(self, folder: Path, channel: int) -> subprocess.Popen[bytes]:
+    def _start(self, folder: Path, channel: int, levels: Sequence[Level]) -> subprocess.Popen[bytes]:
         script = Path(__file__).with_name("worker.py")
         # As -I, except that the hash seed may be fixed: a verdict must not depend on the order of a set.
-        command = [sys.executable, "-P", "-s", "-S", "-B", "-X", "utf8", "-W", "ignore", str(script), str(channel)]
+        options = ["-P", "-s", "-S", "-B", "-X", "utf8", "-W", "ignore"]
+        command = [sys.executable, *options, str(script), str(channel), ",".join(levels)]
         try:
             return subprocess.Popen(
                 command,
@@ -61,9 +81,9 @@ class Worker:
             self._errors.close()
             raise SandboxError(f"cannot start {sys.executable}: {error}") from error
 
-    def _expect_ready(self) -> None:
+    def _expect_ready(self) -> list[str]:
         try:
-            read_message(self._socket.fileno(), _START_S)
+            return [part.decode() for part in read_message(self._socket.fileno(), _START_S)]
         except (EOFError, TimeoutError, OSError) as error:
             text = self._last_words()
             self.close()
@@ -99,16 +119,48 @@ class Worker:
 
 
 class Pool:
-    """At most `size` workers, started on first use; safe to use from several threads."""
+    """At most `size` workers, started on first use; safe to use from several threads.
 
-    def __init__(self, size: int) -> None:
+    The first worker settles the level, the first of `levels` within reach; those after it reach the same or fail.
+    """
+
+    def __init__(self, size: int, levels: Sequence[Level]) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="verigrad-"))
         self._folder.chmod(0o555)  # where programs stand: empty, and it stays so
         self._size = size
+        self._levels = tuple(levels)
+        self._isolation: Isolation | None = None
+        self._first = threading.Lock()
+        self._closed = False
         self._slots: queue.SimpleQueue[Worker | None] = queue.SimpleQueue()
         for _ in range(size):
             self._slots.put(None)
         self._alone = threading.Lock()
+
+    def isolation(self) -> Isolation:
+        """What this machine offers; starts a worker where none was started yet.
+
+        Raises:
+            SandboxError: none could be started, or the pool was closed before any was.
+        """
+        if self._isolation is None:
+            if self._closed:
+                raise SandboxError("this sandbox is closed; make a new one")
+            worker = self._slots.get()
+            try:
+                worker = worker or self._new_worker()
+            finally:
+                self._slots.put(worker)
+        assert self._isolation is not None
+        return self._isolation
+
+    def _new_worker(self) -> Worker:
+        with self._first:
+            if self._isolation is None:
+                worker = Worker(self._folder, self._levels)
+                self._isolation = worker.isolation
+                return worker
+        return Worker(self._folder, (self._isolation.level,))
 
     def exchange(self, parts: Sequence[bytes], timeout_s: float) -> list[bytes]:
         """Run one job in a free worker and return the reply; blocks until there is one.
@@ -139,7 +191,7 @@ class Pool:
         """One job in `worker`, or in a new one, which then takes the free slot; a dead one frees it."""
         kept = None
         try:
-            worker = worker or Worker(self._folder)
+            worker = worker or self._new_worker()
             reply = worker.exchange(parts, timeout_s + _GRACE_S)
             kept = worker
             return reply
@@ -150,6 +202,7 @@ class Pool:
 
     def close(self) -> None:
         """End every worker once its program is done; nothing may be running or start afterwards."""
+        self._closed = True
         for worker in [self._slots.get() for _ in range(self._size)]:
             if worker is not None:
                 worker.close()

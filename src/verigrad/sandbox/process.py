@@ -1,13 +1,12 @@
-"""Sandbox of level `process`: a process of its own for every program, limits, and nothing of ours inside it.
+"""The sandbox: a process of its own for every program, limits, and nothing of ours inside it.
 
-What it holds against: a program sees no expected value, no later input, no other program, no environment
-and no descriptor but its own; CPU and elapsed time, memory, output, file size and open files are bounded;
-whatever it leaves running is killed; it cannot forge another test's answer. Where the judge runs as root,
-programs run as a user of their own, cannot touch other processes, and processes and threads are counted.
+What holds at every level: a program sees no expected value, no later input, no other program, no environment and
+no descriptor but its own; CPU and elapsed time, memory, output, file size and open files are bounded; whatever it
+leaves running is killed; it cannot forge another test's answer. Where the judge runs as root, programs run as a
+user of their own, and processes and threads are counted.
 
-What it does not: programs can read the files that their user can read, use the network, and write where
-anyone may write. Where the judge does not run as root they share its user, so they can signal its
-processes and (unless the system forbids it) read its memory.
+Level `process` is no more than that. `namespaces` takes away the machine's files, network and processes, and `full`
+also most of the kernel. `docs/sandbox.md` has the table of what each does not hold against.
 """
 
 from __future__ import annotations
@@ -15,13 +14,14 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import TracebackType
+from typing import Literal
 
-from verigrad.errors import SandboxError
-from verigrad.sandbox.base import Call, Execution, Script, Stdin
+from verigrad.errors import ConfigError, SandboxError
+from verigrad.sandbox.base import LEVELS, Call, Execution, Level, Script, Stdin
 from verigrad.sandbox.jobs import calls_execution, calls_job, stdin_execution, stdin_job
 from verigrad.sandbox.pool import Pool, WorkerDied
 from verigrad.types import Limits
@@ -30,25 +30,41 @@ __all__ = ["ProcessSandbox"]
 
 
 class ProcessSandbox:
-    """Runs programs in forked processes, `workers` at a time. Linux only.
+    """Runs programs in forked processes, `workers` at a time, at `level` or the best there is. Linux only.
 
     Use it with `async with`, or call `close`. Any event loop may use it, also several in turn.
 
     Raises:
-        SandboxError: this is not Linux.
+        SandboxError: this is not Linux. (That an explicit `level` is out of reach shows on first use.)
+        ConfigError: there is no such level.
     """
 
-    def __init__(self, workers: int = 2) -> None:
+    def __init__(self, workers: int = 2, *, level: Level | Literal["auto"] = "auto") -> None:
         if sys.platform != "linux":
             raise SandboxError(f"the process sandbox needs Linux, this is {sys.platform}")
-        self._pool = Pool(workers)
+        if level not in (*LEVELS, "auto"):
+            raise ConfigError(f"no sandbox level {level!r}; there are 'auto', {', '.join(map(repr, LEVELS))}")
+        self._pool = Pool(workers, LEVELS[::-1] if level == "auto" else (level,))
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="verigrad-sandbox")
         self._closed = False
 
     @property
-    def level(self) -> str:
-        """The isolation in force."""
-        return "process"
+    def level(self) -> Level:
+        """The isolation in force, as a worker found it; the first look starts one.
+
+        Raises:
+            SandboxError: no worker can be started, or none at the level asked for.
+        """
+        return self._pool.isolation().level
+
+    @property
+    def missing(self) -> Mapping[Level, str]:
+        """Why each level stronger than the one in force is out of reach, where `auto` tried it.
+
+        Raises:
+            SandboxError: no worker can be started, or none at the level asked for.
+        """
+        return self._pool.isolation().missing
 
     async def __aenter__(self) -> ProcessSandbox:
         return self

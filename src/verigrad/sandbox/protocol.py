@@ -31,8 +31,8 @@ INPUT = struct.Struct(f"!I{NONCE_BYTES}s")
 """Length of the body, nonce."""
 ANSWER = struct.Struct(f"!I{NONCE_BYTES}s?")
 """Length of the body, nonce, whether more inputs may follow."""
-STARTED = struct.Struct("!i")
-"""Process id of a new program; the message carries the descriptors of requests, answers, stdout and stderr."""
+STARTED = b"s"
+"""From a new program's process, with the descriptors of requests, answers, stdout and stderr."""
 ENDED = struct.Struct("!idq")
 """Wait status of a program, CPU seconds it took with its children, peak resident KiB."""
 _COUNT = struct.Struct("!II")  # number of parts, bytes after this header

@@ -19,6 +19,7 @@ import os
 import select
 import signal
 import socket
+import struct
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +33,8 @@ _FRAME_SLACK = 1_000_000
 """An answer may exceed `result_bytes` by this much: the traced lines and error text around the value."""
 _ALL_ANSWERS = 1 << 26
 """Bytes of all answers of a program together."""
+_RIGHTS, _CREDENTIALS = struct.Struct("4i"), struct.Struct("3i")
+_NOTES_BYTES = socket.CMSG_SPACE(_RIGHTS.size) + socket.CMSG_SPACE(_CREDENTIALS.size)
 _CHUNK = 1 << 16
 _BACKSTOP_MS = 5
 """Shortest wait between two looks at the CPU clock."""
@@ -55,7 +58,6 @@ def run_supervisor(parent: int, link: socket.socket) -> None:
     Raises:
         EOFError: the fork-server is gone.
     """
-    write_all(parent, pack([b"ready"]))
     while True:
         try:
             limits, *frames = read_message(parent)
@@ -66,11 +68,13 @@ def run_supervisor(parent: int, link: socket.socket) -> None:
 
 
 def _receive_program(link: socket.socket, parent: int) -> _Program:
-    message, fds, _, _ = socket.recv_fds(link, STARTED.size, 4)
+    message, notes, _, _ = link.recvmsg(len(STARTED), _NOTES_BYTES)
     if not message:
         raise EOFError("the fork-server is gone")
-    requests, answers, out, err = fds
-    return _Program(STARTED.unpack(message)[0], requests, answers, out, err, (parent, link.fileno()))
+    attached = {kind: data for _, kind, data in notes}
+    requests, answers, out, err = _RIGHTS.unpack(attached[socket.SCM_RIGHTS])
+    pid = _CREDENTIALS.unpack(attached[socket.SCM_CREDENTIALS])[0]
+    return _Program(pid, requests, answers, out, err, (parent, link.fileno()))
 
 
 def _run(limits: dict[str, Any], frames: list[bytes], program: _Program, link: socket.socket) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""Entry of a worker: `python -P -s -S -B -X utf8 worker.py FD`, with an empty environment.
+"""Entry of a worker: `python -P -s -S -B -X utf8 worker.py FD LEVEL,...`, with an empty environment.
 
 The process becomes a supervisor and forks the fork-server before it has seen anything. `FD` is a socket
 to the judge's process. Site packages are never importable, nor is this package once programs run.
@@ -6,11 +6,13 @@ to the judge's process. Site packages are never importable, nor is this package 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import socket
 import sys
 import types
+from collections.abc import Sequence
 
 __all__ = ["PRELOADED", "main"]
 
@@ -19,12 +21,59 @@ PRELOADED = (
     *("typing", "heapq", "bisect", "copy", "random", "datetime", "json"),
 )
 """Modules that programs use often, imported once so that a fork finds them ready; each also makes a fork dearer."""
+_MAX_TEXT = 4096
 
 
-def main(parent: int) -> None:
-    """Fork the fork-server, then supervise until the judge's process goes away."""
+def main(parent: int, levels: Sequence[str]) -> None:
+    """Fork a fork-server of the first of `levels` within reach, then supervise until the judge's process goes away.
+
+    The first message to the judge's process is `[level, why not the first, why not the second, ...]`.
+
+    Raises:
+        SystemExit: none is within reach.
+        EOFError: the fork-server ended.
+    """
     _make_importable()
+    from verigrad.sandbox.confine import become_subreaper, kill_children
+
+    become_subreaper()  # a fork-server in a process namespace begins as our grandchild
+    try:
+        level, link, reasons = _start_zygote(parent, levels)
+        from verigrad.sandbox.protocol import pack, write_all
+        from verigrad.sandbox.supervisor import run_supervisor  # only now: what a fork-server has makes forks dearer
+
+        with link:
+            write_all(parent, pack([level.encode(), *(reason.encode() for reason in reasons)]))
+            run_supervisor(parent, link)
+    finally:
+        with contextlib.suppress(ChildProcessError):
+            os.wait()  # the fork-server, which sees the link closed and ends its program itself
+        kill_children(None)  # what is left where it could not
+
+
+def _start_zygote(parent: int, levels: Sequence[str]) -> tuple[str, socket.socket, list[str]]:
+    """The level reached, the link to its fork-server, and why those before it were out of reach."""
+    reasons: list[str] = []
+    for level in levels:
+        pid, link = _fork_zygote(parent, level)
+        reason = link.recv(_MAX_TEXT).decode("utf-8", "replace")
+        if reason == " ":
+            if level != "process":
+                os.waitpid(pid, 0)  # it entered the namespaces, where another goes on in its place
+            return level, link, reasons
+        link.close()
+        if not reason:
+            raise EOFError(f"the fork-server of level {level!r} ended while it was set up")
+        reasons.append(reason)
+        _wait_for_all()
+    tried = zip(levels, reasons, strict=True)
+    raise SystemExit("; ".join(f"level {level!r} is out of reach: {reason}" for level, reason in tried))
+
+
+def _fork_zygote(parent: int, level: str) -> tuple[int, socket.socket]:
+    """Returns a new process and our end of its link, on which every message comes with its sender's process id."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
     pid = os.fork()
     if pid == 0:
         ours.close()
@@ -32,15 +81,15 @@ def main(parent: int) -> None:
         _preload()
         from verigrad.sandbox.zygote import run_zygote
 
-        run_zygote(theirs)
+        run_zygote(theirs, level)
     theirs.close()
-    from verigrad.sandbox.supervisor import run_supervisor
+    return pid, ours
 
-    try:
-        run_supervisor(parent, ours)
-    finally:
-        ours.close()
-        os.waitpid(pid, 0)
+
+def _wait_for_all() -> None:
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.wait()
 
 
 def _preload() -> None:
@@ -66,4 +115,4 @@ def _make_importable() -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), sys.argv[2].split(","))

@@ -27,6 +27,7 @@ from verigrad.evaluation.sources import load_source
 from verigrad.models.causal import load_causal, pick_device
 from verigrad.models.checkpoint import save_model
 from verigrad.models.lora import add_lora, full_tensors
+from verigrad.sandbox.base import LEVELS
 from verigrad.sandbox.judge import Judge
 from verigrad.sandbox.process import ProcessSandbox
 from verigrad.seeds import derive_seed
@@ -51,7 +52,6 @@ __all__ = [
 
 _Result = TypeVar("_Result")
 TORCH_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-_LEVELS = ("none", "process", "namespaces", "full")
 
 
 @dataclass
@@ -216,8 +216,7 @@ def open_stage(config: StageConfig, reporter: Reporter, training_ids: Iterable[s
         model, tokenizer, dtype=dtype, device=device, max_slots=config.slots, max_length=config.max_length
     )
     model = prepare_model(model, config)
-    sandbox = ProcessSandbox(workers=config.workers)
-    _check_level(sandbox.level, config.min_level)
+    sandbox = _open_sandbox(config)
     return Stage(
         config=config,
         model=model,
@@ -262,12 +261,17 @@ def prepare_model(model: Any, config: StageConfig, *, whole: tuple[str, ...] = (
     return model
 
 
-def _check_level(level: str, wanted: str) -> None:
-    if _LEVELS.index(level) < _LEVELS.index(wanted):
+def _open_sandbox(config: StageConfig) -> ProcessSandbox:
+    """The best sandbox there is, if it is good enough."""
+    sandbox = ProcessSandbox(workers=config.workers)
+    level, wanted = sandbox.level, config.min_level
+    if LEVELS.index(level) < LEVELS.index(wanted):
+        asyncio.run(sandbox.close())
         raise ConfigError(
             f"the sandbox reaches level {level!r} on this machine, and min_level asks for {wanted!r}; "
             "`verigrad doctor` says why; lower min_level only for programs you trust"
         )
+    return sandbox
 
 
 def check_disjoint(training_ids: Iterable[str], splits: Mapping[str, TaskSet], validation: TaskSet | None) -> None:

@@ -1,0 +1,152 @@
+"""What stands around programs at each level; the fork-server puts it up once and programs inherit it.
+
+`Bare` is level `process`, `Enclosed` are the levels `namespaces` and `full`. Both prepare the fork-server when they
+are made, and have four parts to play in every program's life: before the fork, in the fork, when the limits are
+known, and at the end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from resource import struct_rusage
+from typing import Any, Protocol
+
+from verigrad.sandbox import confine, landlock, namespaces, root, seccomp
+
+__all__ = ["Bare", "Enclosed", "Enclosure", "enclose"]
+
+
+class Enclosure(Protocol):
+    """What the fork-server asks of a level."""
+
+    kept: tuple[int, int]
+    """The descriptors that programs keep: the first, and the first after them."""
+
+    def before_fork(self) -> None:
+        """In the fork-server, just before each fork."""
+        ...
+
+    def enter(self) -> None:
+        """In the fork, before it waits for its program."""
+        ...
+
+    def apply_limits(self, limits: dict[str, Any]) -> None:
+        """In the fork, before the program's code is compiled."""
+        ...
+
+    def end(self, pid: int) -> tuple[int, struct_rusage]:
+        """Kill a program and all it started; returns its wait status and what it used."""
+        ...
+
+
+def enclose(level: str) -> Enclosure:
+    """Put up what `level` takes around this process, or another that goes on in its place.
+
+    Raises:
+        OSError: a mechanism is missing; the message says which. This process is then of no more use.
+    """
+    return Bare() if level == "process" else Enclosed(full=level == "full")
+
+
+def _settle() -> None:
+    """What holds at every level."""
+    with contextlib.suppress(OSError):  # a preference; some containers forbid it
+        confine.prefer_out_of_memory_kill()
+    confine.forbid_new_privileges()
+    confine.apply_fixed_limits()
+
+
+class Bare:
+    """Level `process`: another user where we are root, limits, and a hunt for what a program leaves behind."""
+
+    def __init__(self) -> None:
+        confine.become_subreaper()
+        _settle()
+        confine.forbid_inspection()
+        self._uid = confine.find_uid(os.getpid())
+        library = confine.open_library(self._uid) if self._uid is not None else []
+        self.kept = (confine.LIBRARY_FD, confine.LIBRARY_FD + len(library))
+        self._spare_processes = confine.spare_processes(self._uid)
+
+    def before_fork(self) -> None:
+        """Nothing to do."""
+
+    def enter(self) -> None:
+        """Become the programs' user; where that is ours, the program could kill the fork-server."""
+        if self._uid is not None:
+            confine.become(self._uid)
+        else:
+            confine.die_with_parent()
+
+    def apply_limits(self, limits: dict[str, Any]) -> None:
+        """Set the limits of the task."""
+        confine.apply_limits(limits, spare_processes=self._spare_processes)
+
+    def end(self, pid: int) -> tuple[int, struct_rusage]:
+        """Kill the program, its group and every descendant."""
+        for kill in (os.kill, os.killpg):  # the group may have outlived its leader, which is not reaped yet
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                kill(pid, signal.SIGKILL)
+        _, status, usage = os.wait4(pid, 0)
+        confine.kill_children(self._uid)
+        return status, usage
+
+
+class Enclosed:
+    """Levels `namespaces` and `full`: nothing but the standard library to see, nobody else to reach."""
+
+    kept = (0, 0)
+
+    def __init__(self, *, full: bool) -> None:
+        if full:
+            self._quiet = landlock.abi() >= landlock.ABI_WITH_QUIET
+        self._uid = confine.find_uid(os.getppid())  # inside, our own process id will be 1, as that of others
+        namespaces.enter_namespaces()
+        _settle()
+        self._own_processes = namespaces.own_processes()
+        self._spare_processes = self._count_spare_processes()
+        confine.empty_bounding_set()
+        root.move_into_new_root(os.getcwd())
+        self._files = root.PrivateFiles()
+        confine.forbid_inspection()
+        self._ruleset = self._make_ruleset() if full else None
+        if full:
+            seccomp.install_filter()
+
+    def _count_spare_processes(self) -> int:
+        # We and, until it is reaped, the process that entered the namespaces; later we and the program.
+        if self._uid is None and namespaces.counts_by_user_namespace(running=2):
+            return 2
+        return confine.spare_processes(self._uid)
+
+    def _make_ruleset(self) -> int:
+        return landlock.make_ruleset({"/": landlock.READ, "/dev": landlock.USE, root.FILES: landlock.WRITE})
+
+    def before_fork(self) -> None:
+        """Begin a process namespace."""
+        namespaces.begin_processes(self._own_processes)
+
+    def enter(self) -> None:
+        """Become the programs' user, give up every capability, and stand in the private folder."""
+        os.chdir(root.FILES)
+        if self._uid is not None:
+            confine.become(self._uid)
+        confine.drop_capabilities()
+        if self._ruleset is not None:
+            landlock.restrict(self._ruleset, quiet=self._quiet)
+
+    def apply_limits(self, limits: dict[str, Any]) -> None:
+        """Set the limits of the task."""
+        confine.apply_limits(limits, spare_processes=self._spare_processes)
+
+    def end(self, pid: int) -> tuple[int, struct_rusage]:
+        """Kill the first process of the program's namespace, and with it all others; forget its files."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        _, status, usage = os.wait4(pid, 0)
+        if self._files.renew() and self._ruleset is not None:
+            os.close(self._ruleset)
+            self._ruleset = self._make_ruleset()
+        return status, usage

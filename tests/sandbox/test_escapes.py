@@ -1,0 +1,163 @@
+"""What programs reach for at each level: nothing is gained where a level must hold, and it shows where none does."""
+
+import asyncio
+import os
+import socket
+import tempfile
+import threading
+from pathlib import Path
+
+import pytest
+from sandbox.escapes import ESCAPES, LEAVINGS
+from sandbox.exploits import HONEST
+
+from verigrad.sandbox.base import LEVELS, Call
+from verigrad.types import Limits
+
+LIMITS = Limits(cpu_s=2, wall_s=10, processes=4)
+
+
+def run(box, program, *inputs, limits=LIMITS):
+    execution = asyncio.run(box.run(program, inputs, limits))
+    return execution.outcomes[0] if execution.outcomes else execution
+
+
+def at_least(level):
+    return LEVELS[LEVELS.index(level) :]
+
+
+@pytest.fixture(scope="module")
+def judge():
+    """What a program may be told of us, and two listeners that greet whoever comes."""
+    name = f"verigrad-{os.getpid()}"
+    with (
+        tempfile.TemporaryDirectory() as folder,  # pytest's own are for its user only
+        socket.create_server(("127.0.0.1", 0)) as tcp,
+        socket.socket(socket.AF_UNIX) as local,
+    ):
+        os.chmod(folder, 0o755)
+        file = Path(folder) / "tests.json"
+        file.write_text("expected=42")
+        local.bind("\0" + name)
+        local.listen()
+        for server in (tcp, local):
+            threading.Thread(target=greet, args=(server,), daemon=True).start()
+        port = tcp.getsockname()[1]
+        yield {"file": str(file), "folder": folder, "port": port, "socket": name, "pid": os.getpid()}
+        for server in (tcp, local):
+            server.shutdown(socket.SHUT_RDWR)
+
+
+def greet(server):
+    while True:
+        try:
+            with server.accept()[0] as link:
+                link.sendall(b"expected=42")
+        except OSError:
+            return
+
+
+def gained(outcome):
+    """What an escape came back with; one that was killed for it has gained nothing."""
+    assert outcome.status in ("returned", "crashed"), outcome
+    return outcome.value if outcome.status == "returned" else None
+
+
+@pytest.mark.parametrize(("name", "level"), [(n, x) for n, (low, _) in ESCAPES.items() for x in at_least(low)])
+def test_nothing_is_gained(box_at, judge, name, level):
+    box = box_at(level)
+    assert not gained(run(box, ESCAPES[name][1], Call("f", (judge,))))
+    assert run(box, HONEST, Call("f", (2,))).value == 11
+
+
+@pytest.mark.parametrize(("name", "level"), [(n, x) for n, (low, _) in LEAVINGS.items() for x in at_least(low)])
+def test_nothing_is_left_for_the_next(box_at, name, level):
+    box = box_at(level)
+    program = LEAVINGS[name][1]
+    for _ in range(4):  # both workers have run it
+        run(box, program, Call("leave"))
+    for _ in range(4):
+        assert not gained(run(box, program, Call("look")))
+
+
+# These work wherever they are let, so they show that the programs above would gain something.
+SHOWN = {
+    "read the password file": "process",
+    "read a file of the judge": "process",
+    "list the folders of the machine": "process",
+    "connect to a port of the machine": "process",
+    "connect to an abstract socket": "process",
+    "see other processes": "process",
+    "make a socket": "namespaces",
+    "be traced": "namespaces",
+    "links, pipes and devices of its own": "namespaces",
+    "a user namespace": "namespaces",
+    "mount": "namespaces",
+    "calls that programs have no use for": "namespaces",
+}
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_a_lower_level_does_not_stop_it(box_at, judge, name):
+    assert gained(run(box_at(SHOWN[name]), ESCAPES[name][1], Call("f", (judge,))))
+
+
+def test_shared_memory_stays_at_a_lower_level(box_at):
+    box, program = box_at("namespaces"), LEAVINGS["shared memory"][1]
+    for _ in range(4):
+        run(box, program, Call("leave"))
+    assert gained(run(box, program, Call("look")))
+
+
+def test_all_but_the_private_files_is_read_only(box_at):
+    program = """
+import os, sys
+def f():
+    folders = ["/", "/dev", "/dev/null", "/tmp", "/tmp/..", *(path for path in sys.path if os.path.exists(path))]
+    return [path for path in folders if not os.statvfs(path).f_flag & os.ST_RDONLY]
+"""
+    assert run(box_at("full"), program, Call("f")).value == ["/tmp"]
+
+
+def test_private_files_are_capped_in_size_and_number(box_at):
+    program = """
+import os
+def size():
+    written = 0
+    try:
+        for number in range(10):
+            with open(f"/tmp/{number}", "wb") as file:
+                for _ in range(15):
+                    written += file.write(bytes(1 << 20))
+                    file.flush()
+    except OSError:
+        return written
+def number():
+    try:
+        for number in range(10000):
+            open(f"/tmp/{number}", "w").close()
+    except OSError:
+        return number
+"""
+    box = box_at("full")
+    assert 20 << 20 < run(box, program, Call("size")).value <= 32 << 20
+    assert 100 < run(box, program, Call("number")).value <= 256
+
+
+def test_a_fork_bomb_has_as_many_processes_as_the_task_allows(box_at):
+    program = """
+import os, time
+def f():
+    made = 0
+    try:
+        while True:
+            if os.fork() == 0:
+                time.sleep(60)
+                os._exit(0)
+            made += 1
+    except OSError:
+        return made
+"""
+    assert run(box_at("full"), program, Call("f")).value == LIMITS.processes
+    none = Limits(processes=0)
+    assert run(box_at("full"), program, Call("f"), limits=none).value == 0
