@@ -88,6 +88,7 @@ def opened(browser):
 
 def log_in(page, server, name="Ann"):
     page.goto(server.address)
+    page.wait_for_function("document.activeElement.tagName === 'INPUT'")  # a letter typed before that is lost
     page.keyboard.type(name)
     page.keyboard.press("Enter")
     page.wait_for_selector(".sides, .done")
