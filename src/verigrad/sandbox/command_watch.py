@@ -7,7 +7,6 @@ in `/proc`. What the command may be told to it only through its two pipes, its w
 from __future__ import annotations
 
 import contextlib
-import json
 import marshal
 import os
 import resource

@@ -105,7 +105,7 @@ def _reply(reading: int, parent: int, deadline: float) -> list[bytes]:
         return [b"done", *read_message(reading, deadline - time.monotonic())]
     except (EOFError, TimeoutError):
         why = "the command ended or stopped the process that watched over it"
-        outcome = {"status": "crashed", "exit_code": None, "error": why, "cpu_ms": 0.0, "kept": []}
+        outcome: dict[str, Any] = {"status": "crashed", "exit_code": None, "error": why, "cpu_ms": 0.0, "kept": []}
         return [b"done", marshal.dumps(outcome), b"", b""]
 
 

@@ -189,6 +189,4 @@ def _result(parts: list[bytes]) -> CommandResult:
     outcome, stdout, stderr, *bodies = parts
     facts = marshal.loads(outcome)
     files = dict(zip(facts["kept"], bodies, strict=True))
-    return CommandResult(
-        facts["status"], facts["exit_code"], stdout, stderr, files, facts["cpu_ms"], facts["error"]
-    )
+    return CommandResult(facts["status"], facts["exit_code"], stdout, stderr, files, facts["cpu_ms"], facts["error"])

@@ -64,9 +64,7 @@ class Worker:
         level, *reasons = self._expect_ready()
         self.isolation = Isolation(_known(level), dict(zip(levels, reasons, strict=False)))
 
-    def _start(
-        self, folder: Path, channel: int, levels: Sequence[Level], serving: Serving
-    ) -> subprocess.Popen[bytes]:
+    def _start(self, folder: Path, channel: int, levels: Sequence[Level], serving: Serving) -> subprocess.Popen[bytes]:
         script = Path(__file__).with_name("worker.py")
         # As -I, except that the hash seed may be fixed: a verdict must not depend on the order of a set.
         options = ["-P", "-s", "-S", "-B", "-X", "utf8", "-W", "ignore"]

@@ -16,7 +16,6 @@ way. A call in the manner of another architecture ends the process.
 from __future__ import annotations
 
 import ctypes
-import os
 import struct
 from errno import ENOSYS, EPERM
 

@@ -1,7 +1,8 @@
 """Entry of a worker: `python -P -s -S -B -X utf8 worker.py FD LEVEL,... SERVING`, with an empty environment.
 
-SERVING is `programs` or `commands`; for the latter see `command_worker`. For programs the process becomes a supervisor and forks the fork-server before it has seen anything. `FD` is a socket
-to the judge's process. Site packages are never importable, nor is this package once programs run.
+SERVING is `programs` or `commands`; for the latter see `command_worker`. For programs the process becomes a supervisor
+and forks the fork-server before it has seen anything. `FD` is a socket to the judge's process. Site packages are never
+importable, nor is this package once programs run.
 """
 
 from __future__ import annotations
