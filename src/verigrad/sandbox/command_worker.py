@@ -76,7 +76,8 @@ def _run(parent: int, level: str, uid: int | None, job: dict[str, Any]) -> list[
 
 def _run_in(folder: str, parent: int, level: str, uid: int | None, job: dict[str, Any]) -> list[bytes]:
     reading, writing = os.pipe()
-    if os.fork() == 0:
+    pid = os.fork()
+    if pid == 0:
         try:
             os.close(reading)
             os.close(parent)
@@ -85,6 +86,8 @@ def _run_in(folder: str, parent: int, level: str, uid: int | None, job: dict[str
             os._exit(1)
     os.close(writing)
     try:
+        if level != "process":
+            os.waitpid(pid, 0)  # it entered the namespaces, where another goes on in its place
         return _reply(reading, parent, time.monotonic() + job["limits"]["wall_s"] + _GRACE_S)
     finally:
         os.close(reading)
