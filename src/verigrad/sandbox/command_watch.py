@@ -27,14 +27,13 @@ _LOOK_MS = 20
 _CHUNK = 1 << 16
 _MAX_TEXT = 1000
 _TICKS = os.sysconf("SC_CLK_TCK")
-_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
 def run_command(report: int, level: str, uid: int | None, folder: str, job: dict[str, Any]) -> NoReturn:
     """Run one command and write messages to `report`: `[b"ready"]`, then the reply; ends this process.
 
     The first is `[b"failed", reason]` where the command could not even be started. The reply is `[outcome, stdout,
-    stderr, kept file, ...]`; the outcome, in `marshal`'s form, has `status exit_code error cpu_ms kept`, the last being
+    stderr, kept file, ...]`; the outcome, in `marshal`'s form, has `status exit_code error cpu_ms wall_ms kept`, the last being
     the names of the files.
     """
     try:
@@ -133,7 +132,7 @@ def _become_command(job: dict[str, Any], enclosure: CommandEnclosure, ends: tupl
             os.dup2(end, fd)
         for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):  # what Python and we ignore
             signal.signal(number, signal.SIG_DFL)
-        basis = {"PATH": _PATH, "HOME": enclosure.temporary, "TMPDIR": enclosure.temporary, "LANG": "C.UTF-8"}
+        basis = {"HOME": enclosure.temporary, "TMPDIR": enclosure.temporary, "LANG": "C.UTF-8"}
         try:
             os.execvpe(job["argv"][0], job["argv"], {**basis, **job["environment"]})
         except OSError as error:
@@ -176,7 +175,7 @@ class _Watch:
         self._limits, self._enclosure, self._pid, self._pipes = limits, enclosure, pid, (stdout, stderr)
         self._not_started = not_started
         self._cpu_before_s = cpu_before_s
-        self._deadline = time.monotonic() + limits["wall_s"]
+        self._started = time.monotonic()
         self._exit_status: int | None = None
         self.stdout, self.stderr = bytearray(), bytearray()
 
@@ -203,8 +202,13 @@ class _Watch:
         code = os.waitstatus_to_exitcode(self._exit_status or 0)
         if not status:
             status, error = self._how_it_ended(code, cpu_s)
-        exit_code = code if status == "exited" else None
-        return {"status": status, "exit_code": exit_code, "error": error, "cpu_ms": 1000 * cpu_s}
+        return {
+            "status": status,
+            "exit_code": code if status == "exited" else None,
+            "error": error,
+            "cpu_ms": 1000 * cpu_s,
+            "wall_ms": 1000 * (time.monotonic() - self._started),
+        }
 
     def _kill_leader(self) -> None:
         os.kill(self._pid, signal.SIGKILL)
@@ -260,7 +264,7 @@ class _Watch:
                     self._exit_status = ended[1]
 
     def _check_limits(self) -> None:
-        if time.monotonic() > self._deadline:
+        if time.monotonic() - self._started > self._limits["wall_s"]:
             raise _Stopped("timeout", self._too_much("wall_s", "s of elapsed time"))
         usage = _tree_usage()
         if usage.cpu_s + _children_cpu_s() - self._cpu_before_s > self._limits["cpu_s"]:

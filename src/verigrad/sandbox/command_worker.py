@@ -23,7 +23,7 @@ _TRIAL: dict[str, Any] = {
     "argv": ["true"],
     "files": {},
     "stdin": b"",
-    "environment": {},
+    "environment": {"PATH": "/usr/bin:/bin"},
     "keep": [],
     "visible": [],
     "disk_mb": 1,
@@ -108,7 +108,14 @@ def _reply(reading: int, parent: int, deadline: float) -> list[bytes]:
         return [b"done", *read_message(reading, deadline - time.monotonic())]
     except (EOFError, TimeoutError):
         why = "the command ended or stopped the process that watched over it"
-        outcome: dict[str, Any] = {"status": "crashed", "exit_code": None, "error": why, "cpu_ms": 0.0, "kept": []}
+        outcome: dict[str, Any] = {
+            "status": "crashed",
+            "exit_code": None,
+            "error": why,
+            "cpu_ms": 0.0,
+            "wall_ms": 0.0,
+            "kept": [],
+        }
         return [b"done", marshal.dumps(outcome), b"", b""]
 
 

@@ -23,8 +23,10 @@ from verigrad.sandbox.base import LEVELS, Level
 from verigrad.sandbox.pool import Pool, WorkerDied
 from verigrad.types import Limits
 
-__all__ = ["Command", "CommandResult", "CommandSandbox", "CommandStatus"]
+__all__ = ["PATH", "Command", "CommandResult", "CommandSandbox", "CommandStatus"]
 
+PATH = "/usr/local/bin:/usr/bin:/bin"
+"""Where programs are looked up, unless a command's environment says otherwise."""
 CommandStatus = Literal["exited", "timeout", "memory", "output_limit", "crashed"]
 
 
@@ -82,6 +84,7 @@ class CommandResult:
         stdout: at most `Limits.output_bytes` of both together.
         files: those of `Command.keep` that are there in the end and are no links.
         cpu_ms: of the whole process tree.
+        wall_ms: elapsed, setting up and reading back not included.
         error: why it did not exit, for people.
     """
 
@@ -91,6 +94,7 @@ class CommandResult:
     stderr: bytes
     files: Mapping[str, bytes]
     cpu_ms: float
+    wall_ms: float = 0.0
     error: str = ""
 
 
@@ -166,7 +170,7 @@ class CommandSandbox:
             how, *parts = self._pool.exchange([job], limits.wall_s)
         except WorkerDied as error:
             text = f"the command ended the sandbox's worker, and again when it ran alone: {error}"
-            return CommandResult("crashed", None, b"", b"", {}, 0.0, text)
+            return CommandResult("crashed", None, b"", b"", {}, 0.0, error=text)
         if how == b"failed":
             raise SandboxError(f"cannot run {command.argv[0]!r} in the sandbox: {parts[0].decode('utf-8', 'replace')}")
         return _result(parts)
@@ -177,7 +181,7 @@ def _job(command: Command, limits: Limits) -> dict[str, object]:
         "argv": list(command.argv),
         "files": dict(command.files),
         "stdin": command.stdin,
-        "environment": dict(command.environment),
+        "environment": {"PATH": PATH, **command.environment},
         "keep": list(command.keep),
         "visible": list(command.visible),
         "disk_mb": command.disk_mb,
@@ -189,4 +193,13 @@ def _result(parts: list[bytes]) -> CommandResult:
     outcome, stdout, stderr, *bodies = parts
     facts = marshal.loads(outcome)
     files = dict(zip(facts["kept"], bodies, strict=True))
-    return CommandResult(facts["status"], facts["exit_code"], stdout, stderr, files, facts["cpu_ms"], facts["error"])
+    return CommandResult(
+        status=facts["status"],
+        exit_code=facts["exit_code"],
+        stdout=stdout,
+        stderr=stderr,
+        files=files,
+        cpu_ms=facts["cpu_ms"],
+        wall_ms=facts["wall_ms"],
+        error=facts["error"],
+    )
