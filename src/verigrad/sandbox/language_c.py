@@ -68,6 +68,15 @@ class Gcc:
             return "no_entry_point", f"the program defines no function {name!r} that can be called: {first}", None
         return "syntax_error", first, None
 
+    def probe(self, call: Call | None) -> str:
+        """A program that does nothing, with the function if one is called."""
+        header = "#include <iostream>\n" if self.name == "cpp" else "#include <stdio.h>\n"
+        if call is None:
+            return header + "int main(void) { return 0; }\n"
+        prototype = parse(call.prototype, call.function, self.name)
+        parameters = ", ".join(f"{kind.spelling} p{index}" for index, kind in enumerate(prototype.parameters))
+        return f"{header}{prototype.returns.spelling} {prototype.name}({parameters}) {{ __builtin_trap(); }}\n"
+
     def start(self, source: str, built: CommandResult, item: Call | Stdin, nonce: str) -> Command:
         """The compiled program; arguments of a call are words on its standard input."""
         files = {"program": built.files["program"]}

@@ -41,6 +41,10 @@ class Node:
         error, line = self.raised(built)
         return "syntax_error", error, line
 
+    def probe(self, call: Call | None) -> str:
+        """An empty program."""
+        return ""
+
     def start(self, source: str, built: CommandResult, item: Call | Stdin, nonce: str) -> Command:
         """The program as a script, or the driver that loads it and calls its function."""
         if isinstance(item, Stdin):

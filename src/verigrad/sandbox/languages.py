@@ -67,6 +67,10 @@ class Language(Protocol):
         """Why `build` failed: status, message, line of the program."""
         ...
 
+    def probe(self, call: Call | None) -> str:
+        """A program that must build; where it does not, the fault is ours or the machine's."""
+        ...
+
     def start(self, source: str, built: CommandResult, item: Call | Stdin, nonce: str) -> Command:
         """What runs it on one input."""
         ...
@@ -86,6 +90,18 @@ class Language(Protocol):
 
 LANGUAGES: dict[str, Language] = {language.name: language for language in (C, CPP, JAVASCRIPT)}
 """By the name that tasks have it under; Python has a sandbox of its own."""
+
+
+_Key = tuple[str, str] | None
+"""What a build is for: a function with its prototype, or running as a script."""
+
+
+def _key(call: Call | None) -> _Key:
+    return (call.function, call.prototype) if call else None
+
+
+def _done(built: CommandResult) -> bool:
+    return built.status == "exited" and built.exit_code == 0
 
 
 @dataclass(frozen=True)
@@ -112,6 +128,7 @@ class LanguageSandbox:
                     f"install it (Debian and Ubuntu: apt-get install {language.package})"
                 )
         self._language, self._commands = language, commands
+        self._vouched: set[_Key] = set()
 
     @property
     def level(self) -> Level:
@@ -132,6 +149,9 @@ class LanguageSandbox:
             raise ConfigError(f"this sandbox runs {self._language.name} only, not {language!r}")
         return self
 
+    async def close(self) -> None:
+        """Nothing: the sandbox for commands belongs to who made it."""
+
     async def run(
         self, program: str, inputs: Sequence[Call | Stdin | Script], limits: Limits, *, trace_lines: bool = False
     ) -> Execution:
@@ -143,7 +163,7 @@ class LanguageSandbox:
             SandboxError: an input is a script, which only Python has; or the sandbox failed.
         """
         answers: list[_Answer] = []
-        builds: dict[tuple[str, str] | None, CommandResult] = {}
+        builds: dict[_Key, CommandResult] = {}
         for item in inputs:
             if isinstance(item, Script):
                 raise SandboxError(f"a test that is a script cannot judge a program in {self._language.name}")
@@ -151,11 +171,11 @@ class LanguageSandbox:
                 answers.append(answers[-1])  # no time is left
                 continue
             call = item if isinstance(item, Call) else None
-            key = (call.function, call.prototype) if call else None
+            key = _key(call)
             if key not in builds:
-                builds[key] = await self._commands.run(self._language.build(program, call), _BUILD_LIMITS)
-                if failure := self._not_built(builds[key], call):
-                    return failure
+                builds[key] = await self._build(program, call)
+                if not _done(builds[key]):
+                    return await self._not_built(builds[key], call)
             answers.append(await self._answer(program, builds[key], item, self._left(limits, answers)))
             if answers[-1].no_entry_point:
                 return Execution("no_entry_point", (), error=answers[-1].outcome.error)
@@ -166,9 +186,17 @@ class LanguageSandbox:
             cpu_ms=sum(answer.outcome.cpu_ms for answer in answers),
         )
 
-    def _not_built(self, built: CommandResult, call: Call | None) -> Execution | None:
-        if built.status == "exited" and built.exit_code == 0:
-            return None
+    async def _build(self, program: str, call: Call | None) -> CommandResult:
+        return await self._commands.run(self._language.build(program, call), _BUILD_LIMITS)
+
+    async def _not_built(self, built: CommandResult, call: Call | None) -> Execution:
+        """What a program that does not build gets, once it is sure that one can be built at all."""
+        if _key(call) not in self._vouched:
+            probe = await self._build(self._language.probe(call), call)
+            if not _done(probe):
+                why = probe.error or probe.stderr.decode("utf-8", "replace")[-1000:]
+                raise SandboxError(f"not even an empty program in {self._language.name} can be built: {why}")
+            self._vouched.add(_key(call))
         if built.status != "exited":
             return Execution(built.status, (), error=f"while it was built: {built.error}")
         status, error, line = self._language.complaint(built, call)

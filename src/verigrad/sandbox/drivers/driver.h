@@ -24,10 +24,10 @@ static char *verigrad_word(void) {
 static void verigrad_begin(void) {
     size_t size = 0, room = 1 << 16;
     ssize_t count;
-    verigrad_input = malloc(room + 1);
+    verigrad_input = (char *)malloc(room + 1);
     while (verigrad_input && (count = read(0, verigrad_input + size, room - size)) > 0) {
         size += (size_t)count;
-        if (size == room) verigrad_input = realloc(verigrad_input, (room *= 2) + 1);
+        if (size == room) verigrad_input = (char *)realloc(verigrad_input, (room *= 2) + 1);
     }
     if (!verigrad_input) _exit(3);
     verigrad_input[size] = 0;
@@ -44,7 +44,7 @@ static size_t verigrad_count(void) { return (size_t)verigrad_unsigned(); }
 
 static char *verigrad_text(void) {
     size_t size = verigrad_count();
-    char *text = malloc(size + 1), *digits = size ? verigrad_word() : "";
+    char *text = (char *)malloc(size + 1), *digits = size ? verigrad_word() : NULL;
     if (!text) _exit(3);
     for (size_t i = 0; i < size; i++) {
         char pair[3] = {digits[2 * i], digits[2 * i + 1], 0};
