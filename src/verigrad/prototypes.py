@@ -29,6 +29,13 @@ _IGNORED = ("const", "static", "inline", "extern", "constexpr", "restrict", "std
 _SIZED = {f"{sign}int{bits}_t": (bits, sign == "") for sign in ("", "u") for bits in (8, 16, 32, 64)}
 _SIZED |= {"size_t": (64, False), "ssize_t": (64, True), "ptrdiff_t": (64, True)}
 _INTEGER_WORDS = ("unsigned", "signed", "short", "long", "int", "char")
+_PLAIN: Mapping[str, tuple[type, ...]] = {
+    "integer": (int,),
+    "float": (int, float),
+    "bool": (bool,),
+    "char": (str,),
+    "text": (str,),
+}
 _CONTAINERS: Mapping[str, tuple[Kind, int | None]] = {
     "vector": ("list", 1),
     "pair": ("tuple", 2),
@@ -68,8 +75,7 @@ class Type:
         """
         if self.kind in ("list", "tuple", "set", "dict"):
             return self._fit_many(value)
-        wanted = {"integer": int, "float": (int, float), "bool": bool}.get(self.kind, str)
-        if not isinstance(value, wanted) or (isinstance(value, bool) and self.kind != "bool"):
+        if type(value) not in _PLAIN[self.kind]:
             raise ValueError(f"wanted a value for {self.spelling}, got {_short(value)}")
         if self.kind == "integer":
             low = -(1 << self.bits - 1) if self.signed else 0
@@ -134,7 +140,9 @@ class Type:
             return [self.items[0].read(part) for part in self._part(form)]
         if self.kind == "set":
             return {self.items[0].read(part) for part in self._part(form)}
-        return form if self.kind == "text" and form is None else self.fit(form)
+        if self.kind == "text" and (form is None or type(form) is str):  # a null pointer; null characters
+            return form
+        return self.fit(form)
 
     def _part(self, form: Any, length: int | None = None) -> list[Any]:
         if type(form) is not list or length not in (None, len(form)):
@@ -149,6 +157,9 @@ class Prototype:
     name: str
     returns: Type
     parameters: tuple[Type, ...]
+
+    def __str__(self) -> str:
+        return f"{self.returns.spelling} {self.name}({', '.join(kind.spelling for kind in self.parameters)})"
 
     def fit(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """Arguments in the form that the parameters have.

@@ -33,8 +33,8 @@ def run_command(report: int, level: str, uid: int | None, folder: str, job: dict
     """Run one command and write messages to `report`: `[b"ready"]`, then the reply; ends this process.
 
     The first is `[b"failed", reason]` where the command could not even be started. The reply is `[outcome, stdout,
-    stderr, kept file, ...]`; the outcome, in `marshal`'s form, has `status exit_code error cpu_ms wall_ms kept`, the last
-    being the names of the files.
+    stderr, kept file, ...]`; the outcome, in `marshal`'s form, has `status exit_code error cpu_ms wall_ms kept`, where
+    `kept` names the files.
     """
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)

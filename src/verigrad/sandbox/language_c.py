@@ -19,7 +19,7 @@ _ERROR = re.compile(r"^(?:\./)?([^:\n]+):(\d+):(?:\d+:)? (?:fatal )?error: (.*)$
 _ABSENT = re.compile(
     r"not declared|not been declared|undeclared|no matching function|too (?:few|many) arguments|undefined reference"
 )
-_MACROS = ("main", "int", "long", "char", "double", "bool", "return", "auto", "for", "if", "while")
+_MACROS = ("main", "int", "long", "char", "double", "return", "auto", "for", "if", "while")
 """What programs may have redefined: `#define int long long` is a habit."""
 
 
