@@ -35,7 +35,7 @@ from verigrad.sandbox.process import ProcessSandbox
 from verigrad.types import Limits
 from verigrad.values import PlainValueError
 
-__all__ = ["LANGUAGES", "Language", "LanguageSandbox", "PolyglotSandbox"]
+__all__ = ["LANGUAGES", "Language", "LanguageSandbox", "PolyglotSandbox", "missing_tool"]
 
 _BUILD_LIMITS = Limits(cpu_s=30.0, wall_s=90.0, memory_mb=1024, output_bytes=200_000, file_mb=64, processes=16)
 _FORGED = "the program wrote to the judge's channel"
@@ -113,6 +113,11 @@ class _Answer:
     no_entry_point: bool = False
 
 
+def missing_tool(language: Language) -> str:
+    """The first program that the language takes and that is not installed, or nothing."""
+    return next((tool for tool in language.tools if shutil.which(tool, path=PATH) is None), "")
+
+
 class LanguageSandbox:
     """Runs programs of one language by means of a sandbox for commands, which it does not close.
 
@@ -121,12 +126,11 @@ class LanguageSandbox:
     """
 
     def __init__(self, language: Language, commands: CommandSandbox) -> None:
-        for tool in language.tools:
-            if shutil.which(tool, path=PATH) is None:
-                raise ConfigError(
-                    f"programs in {language.name} take {tool!r}, which is not in {PATH}; "
-                    f"install it (Debian and Ubuntu: apt-get install {language.package})"
-                )
+        if tool := missing_tool(language):
+            raise ConfigError(
+                f"programs in {language.name} take {tool!r}, which is not in {PATH}; "
+                f"install it (Debian and Ubuntu: apt-get install {language.package})"
+            )
         self._language, self._commands = language, commands
         self._vouched: set[_Key] = set()
 
