@@ -81,7 +81,7 @@ class Type:
             low = -(1 << self.bits - 1) if self.signed else 0
             if not low <= value < low + (1 << self.bits):
                 raise ValueError(f"{value} does not fit into {self.spelling} ({self.bits} bits)")
-        if self.kind == "char" and len(value.encode("utf-8", "surrogateescape")) != 1:
+        if self.kind == "char" and len(value.encode("utf-8", "surrogatepass")) != 1:
             raise ValueError(f"wanted one character of one byte for {self.spelling}, got {_short(value)}")
         if self.kind in ("text", "char") and "\0" in value:
             raise ValueError(f"a text for {self.spelling} cannot hold a null character")
@@ -110,7 +110,7 @@ class Type:
         '2 2 6162 0 '
         """
         if self.kind in ("text", "char"):
-            data = value.encode("utf-8", "surrogateescape")
+            data = value.encode("utf-8", "surrogatepass")
             return f"{len(data)} {data.hex()} " if data else "0 "
         if self.kind == "float":
             return f"{value.hex() if value == value else 'nan'} "

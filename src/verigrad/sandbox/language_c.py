@@ -44,7 +44,7 @@ class Gcc:
 
     def build(self, source: str, call: Call | None) -> Command:
         """Compile the program, with a driver around it where it is called."""
-        files = {self._source: source.encode("utf-8", "surrogateescape")}
+        files = {self._source: source.encode("utf-8", "surrogatepass")}
         main = self._source
         if call is not None:
             main = f"main.{self.name}"
@@ -81,7 +81,7 @@ class Gcc:
         """The compiled program; arguments of a call are words on its standard input."""
         files = {"program": built.files["program"]}
         if isinstance(item, Stdin):
-            return Command(("./program",), files, stdin=item.text.encode("utf-8", "surrogateescape"))
+            return Command(("./program",), files, stdin=item.text.encode("utf-8", "surrogatepass"))
         parameters = parse(item.prototype, item.function, self.name).parameters
         words = "".join(kind.write(value) for kind, value in zip(parameters, item.args, strict=True))
         return Command(("./program",), files, stdin=f"{nonce} {words}\n".encode())

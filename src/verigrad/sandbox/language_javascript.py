@@ -48,7 +48,7 @@ class Node:
     def start(self, source: str, built: CommandResult, item: Call | Stdin, nonce: str) -> Command:
         """The program as a script, or the driver that loads it and calls its function."""
         if isinstance(item, Stdin):
-            return Command(("node", "program.js"), _files(source), stdin=item.text.encode("utf-8", "surrogateescape"))
+            return Command(("node", "program.js"), _files(source), stdin=item.text.encode("utf-8", "surrogatepass"))
         args = [encode(value) for value in item.args]
         job = {"nonce": nonce, "name": item.function, "args": args, "asBool": item.as_bool}
         files = {**_files(source), "driver.js": _DRIVER.read_bytes()}
@@ -67,7 +67,7 @@ class Node:
 
 
 def _files(source: str) -> dict[str, bytes]:
-    return {"program.js": source.encode("utf-8", "surrogateescape")}
+    return {"program.js": source.encode("utf-8", "surrogatepass")}
 
 
 JAVASCRIPT = Node()

@@ -191,7 +191,11 @@ class LanguageSandbox:
         )
 
     async def _build(self, program: str, call: Call | None) -> CommandResult:
-        return await self._commands.run(self._language.build(program, call), _BUILD_LIMITS)
+        command = self._language.build(program, call)
+        built = await self._commands.run(command, _BUILD_LIMITS)
+        if _done(built) and set(built.files) != set(command.keep):
+            raise SandboxError(f"{command.argv[0]} says that it is done, and left no program")
+        return built
 
     async def _not_built(self, built: CommandResult, call: Call | None) -> Execution:
         """What a program that does not build gets, once it is sure that one can be built at all."""
