@@ -103,6 +103,7 @@ def test_a_command_that_cannot_be_meant(wrong):
 # ------------------------------------------------------------------------------------------------ limits
 
 BURN = "while :; do :; done"
+COUNT = "j=0; while [ $j -lt 60000 ]; do j=$((j+1)); done"
 HOG = "x = bytearray(80 << 20)\nimport time\ntime.sleep(10)"
 
 
@@ -114,6 +115,7 @@ HOG = "x = bytearray(80 << 20)\nimport time\ntime.sleep(10)"
         (BURN, {"cpu_s": 0.4}, "timeout", "CPU"),
         (f"for i in 1 2 3 4; do ({BURN}) & done; wait", {"cpu_s": 0.6}, "timeout", "CPU"),  # all together
         ("while :; do (:); done", {"cpu_s": 0.4}, "timeout", "CPU"),  # each ends long before the limit
+        (f"while :; do ({COUNT} &); sleep 0.1; done", {"cpu_s": 0.6}, "timeout", "CPU"),  # orphans, one by one
         ("yes", {"output_bytes": 5000}, "output_limit", "5000"),
         ("yes >&2", {"output_bytes": 5000}, "output_limit", "5000"),
         ("(yes & sleep 60) & sleep 60", {"output_bytes": 5000}, "output_limit", "5000"),
@@ -135,7 +137,9 @@ def test_memory_of_one_process_and_of_many(enclosed, script):
 
 
 def test_memory_shared_and_in_segments_counts_as_well(enclosed):
-    shared = "import mmap, time\nm = mmap.mmap(-1, 80 << 20)\nm.write(b'x' * (80 << 20))\ntime.sleep(10)"
+    shared = (
+        "import mmap, time\nm = mmap.mmap(-1, 80 << 20)\nfor _ in range(80): m.write(b'x' * (1 << 20))\ntime.sleep(10)"
+    )
     assert python(enclosed, shared, limits=Limits(memory_mb=60)).status == "memory"
 
 
@@ -330,6 +334,8 @@ def test_the_root_holds_nothing_else(enclosed):
 def test_what_is_shown_can_be_read_and_not_changed(enclosed, tmp_path):
     open_to_all(tmp_path)
     (tmp_path / "tool").write_text("tool")
+    tmp_path.chmod(0o777)
+    (tmp_path / "tool").chmod(0o666)  # so that nothing but the mount and Landlock stands in the way
     script = f"cat {tmp_path}/tool; echo x > {tmp_path}/tool; echo x > {tmp_path}/new; rm -f {tmp_path}/tool"
     script += "; echo x > /usr/x; echo x > /x; echo x > /etc/passwd; mv /usr/bin/env /tmp; chmod 777 /usr/bin/env"
     assert shell(enclosed, script, visible=(str(tmp_path),)).stdout == b"tool"
