@@ -133,7 +133,7 @@ def test_verdicts_are_remembered_unless_time_decided(box):
     loop = "def f(x):\n    while True: pass\n"
 
     async def main():
-        judge = Judge(recording)
+        judge = Judge(recording, reruns=0)
         first = await judge.judge(DOUBLE, THREE, "f")
         assert await judge.judge(DOUBLE, THREE, "f") is first
         assert len(recording.inputs) == 1
@@ -153,7 +153,7 @@ def test_the_memory_of_verdicts_is_bounded(box):
     recording = Recording(box)
 
     async def main():
-        judge = Judge(recording, cache_size=2)
+        judge = Judge(recording, cache_size=2, reruns=0)
         for suffix in ("", "#", "##", "##", "#", ""):
             await judge.judge(DOUBLE + suffix, THREE, "f")
 
