@@ -1,9 +1,8 @@
 """The judge: runs a program on an oracle's inputs and compares what comes back with what was wanted.
 
 Only inputs go to the sandbox. Tests run in an order shuffled by the program's own hash, so a program that
-counts calls cannot know which test it is answering; results are reported in the oracle's order. A few tests of a
-program that passed them all run once more in another process, in another order: only such a program can gain from
-answers that change.
+counts calls cannot know which test it is answering; results are reported in the oracle's order. Of programs
+that passed, a few tests may run once more (`rerun`); properties are put before a checker (`checker`).
 """
 
 from __future__ import annotations
@@ -22,7 +21,8 @@ from verigrad.registry import did_you_mean
 from verigrad.sandbox.base import Call, Execution, Outcome, Sandbox, Script, Stdin
 from verigrad.sandbox.checker import rule
 from verigrad.sandbox.records import assemble, verdict_row
-from verigrad.sandbox.results import answer_result, confirmed, not_run, result_of, ruled, verdict_of
+from verigrad.sandbox.rerun import confirmed, tests_to_repeat
+from verigrad.sandbox.results import answer_result, not_run, result_of, ruled, verdict_of
 from verigrad.types import (
     AnswerTest,
     Oracle,
@@ -51,7 +51,7 @@ class Judge:
 
     Args:
         cache_size: verdicts remembered.
-        reruns: tests of a passing program that run once more in a fresh process; 0 for none.
+        reruns: tests of a passing program that run once more in a fresh process, see `rerun`; 0 for none.
     """
 
     def __init__(self, sandbox: Sandbox, *, cache_size: int = 20_000, reruns: int = 3) -> None:
@@ -99,7 +99,7 @@ class Judge:
         self, program: str, oracle: Oracle, entry_point: str | None, seed: int, trace_lines: bool
     ) -> Verdict:
         verdict = await self._once(program, oracle, entry_point, seed, trace_lines)
-        few = _few(program, oracle, seed, self._reruns) if verdict.passed else []
+        few = tests_to_repeat(program, oracle, seed, self._reruns) if verdict.passed else []
         if not few:
             return verdict
         some = replace(oracle, tests=tuple(oracle.tests[number] for number in few))
@@ -206,12 +206,6 @@ def _questions(program: str, oracle: Oracle, entry_point: str | None, seed: int)
     ]
     random.Random(f"{seed}:{_sha256(program)}").shuffle(questions)
     return questions
-
-
-def _few(program: str, oracle: Oracle, seed: int, count: int) -> list[int]:
-    """Numbers of the tests that run once more, in order."""
-    running = [number for number, test in enumerate(oracle.tests) if not isinstance(test, AnswerTest)]
-    return sorted(random.Random(f"again:{seed}:{_sha256(program)}").sample(running, min(count, len(running))))
 
 
 def _inputs(test: Test, oracle: Oracle, entry_point: str | None) -> list[Call | Stdin | Script]:

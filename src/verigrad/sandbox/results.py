@@ -12,7 +12,7 @@ from verigrad.sandbox.checker import Ruling
 from verigrad.sandbox.compare import equal
 from verigrad.types import AnswerTest, CallTest, Oracle, StdioTest, Test, TestResult, TestStatus, Verdict
 
-__all__ = ["answer_result", "confirmed", "not_run", "result_of", "ruled", "verdict_of"]
+__all__ = ["answer_result", "not_run", "result_of", "ruled", "verdict_of"]
 
 _OF_OUTCOME: Mapping[OutcomeStatus, TestStatus] = {
     "returned": "failed",  # unless it compares equal
@@ -94,29 +94,6 @@ def verdict_of(results: Sequence[TestResult], execution: Execution, outcomes: Se
         error=execution.error or raised.error,
         error_line=execution.error_line if execution.error else raised.error_line,
         cpu_ms=execution.cpu_ms,
-    )
-
-
-def confirmed(verdict: Verdict, numbers: Sequence[int], again: Verdict) -> Verdict:
-    """A passed verdict, after its tests of these numbers ran once more with the verdict `again`.
-
-    A test that did not pass again is `nondeterministic`, or `timeout` where time ran out, since a busy machine may be
-    why.
-    """
-    results = list(verdict.results)
-    for number, second in zip(numbers, again.results, strict=True):
-        if second.status != "passed":
-            status: TestStatus = "timeout" if second.status == "timeout" else "nondeterministic"
-            detail = f"passed, and then in another process {second.status}: {second.detail}"
-            results[number] = replace(results[number], status=status, detail=detail)
-    failed = [result.status for result in results if result.status != "passed"]
-    return replace(
-        verdict,
-        status=failed[0] if failed else "passed",
-        results=tuple(results),
-        violations=verdict.violations + again.violations,
-        error=again.error,
-        error_line=again.error_line,
     )
 
 
