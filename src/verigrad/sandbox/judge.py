@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import random
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
-from verigrad.errors import ConfigError, InfrastructureError, TaskError
+from verigrad.errors import CanaryError, ConfigError, InfrastructureError, TaskError
 from verigrad.registry import did_you_mean
 from verigrad.sandbox.base import Call, Execution, Outcome, Sandbox, Script, Stdin
+from verigrad.sandbox.canaries import check_canaries
 from verigrad.sandbox.checker import rule
+from verigrad.sandbox.questions import questions
 from verigrad.sandbox.records import assemble, verdict_row
 from verigrad.sandbox.rerun import confirmed, tests_to_repeat
 from verigrad.sandbox.results import answer_result, not_run, result_of, ruled, verdict_of
@@ -27,10 +28,7 @@ from verigrad.types import (
     AnswerTest,
     Oracle,
     PropertyTest,
-    ScriptTest,
-    StdioTest,
     Task,
-    Test,
     TestResult,
     Verdict,
 )
@@ -52,14 +50,20 @@ class Judge:
     Args:
         cache_size: verdicts remembered.
         reruns: tests of a passing program that run once more in a fresh process, see `rerun`; 0 for none.
+        canaries_every: known programs are judged before the first verdict and after so many more, see
+            `canaries`; 0 for never.
     """
 
-    def __init__(self, sandbox: Sandbox, *, cache_size: int = 20_000, reruns: int = 3) -> None:
+    def __init__(
+        self, sandbox: Sandbox, *, cache_size: int = 20_000, reruns: int = 3, canaries_every: int = 1000
+    ) -> None:
         self.sandbox = sandbox
         self._cache: dict[str, Verdict] = {}
         self._cache_size = cache_size
         self._digests: dict[int, tuple[Oracle, str]] = {}
         self._reruns = reruns
+        self._canaries_every = canaries_every
+        self._until_canaries = 0
 
     async def judge(
         self, program: str, oracle: Oracle, entry_point: str | None, *, seed: int = 0, trace_lines: bool = False
@@ -73,7 +77,9 @@ class Judge:
             TaskError: the oracle has no tests, tests that call a function and no entry point, or a checker that does
                 not work.
             SandboxError: the sandbox failed; nothing is known about the program.
+            CanaryError: known programs get wrong verdicts, so this one would mean nothing.
         """
+        await self._mind_canaries()
         key = self._key(program, oracle, entry_point, seed, trace_lines)
         if key in self._cache:
             return self._cache[key]
@@ -82,6 +88,17 @@ class Judge:
             _make_room(self._cache, self._cache_size)
             self._cache[key] = verdict
         return verdict
+
+    async def _mind_canaries(self) -> None:
+        """Judge the canaries where it is time; after a failure it stays time."""
+        if self._canaries_every and self._until_canaries == 0:
+            self._until_canaries = self._canaries_every
+            try:
+                await check_canaries(lambda program, oracle, name: self._judge(program, oracle, name, 0, False))
+            except BaseException:
+                self._until_canaries = 0
+                raise
+        self._until_canaries -= 1
 
     def _key(self, program: str, oracle: Oracle, entry_point: str | None, seed: int, trace_lines: bool) -> str:
         level = self.sandbox.level
@@ -115,7 +132,7 @@ class Judge:
         results = {n: answer_result(program, t, oracle) for n, t in tests.items() if isinstance(t, AnswerTest)}
         if len(results) == len(tests):
             return verdict_of(list(results.values()), Execution("ran", ()), [], "none")
-        asked = _questions(program, oracle, entry_point, seed)
+        asked = questions(program, oracle, entry_point, seed)
         execution = await self._execute(program, oracle, [question.input for question in asked], trace_lines)
         level = self.sandbox.level
         if execution.status != "ran":
@@ -152,9 +169,9 @@ class Judge:
         if not cases:
             return {}
         rulings = await rule(self.sandbox, oracle, list(cases.values()))
-        for ruling in rulings:
-            if ruling.holds is None:
-                await self._vouch_for_checker(program, oracle, entry_point, ruling.detail)
+        silent = next((ruling for ruling in rulings if ruling.holds is None), None)
+        if silent is not None:
+            await self._vouch_for_checker(program, oracle, entry_point, silent.detail)
         return {
             number: ruled(results[number], values, ruling)
             for (number, (_, values)), ruling in zip(cases.items(), rulings, strict=True)
@@ -188,53 +205,6 @@ def _flaw(program: str) -> str:
     if len(program) > MAX_PROGRAM:
         return f"the program has {len(program)} characters, over {MAX_PROGRAM}"
     return "the program holds a null character" if "\0" in program else ""
-
-
-class _Question(NamedTuple):
-    """One input for the sandbox; `place` is the number of its test and its own among that test's inputs."""
-
-    place: tuple[int, int]
-    input: Call | Stdin | Script
-
-
-def _questions(program: str, oracle: Oracle, entry_point: str | None, seed: int) -> list[_Question]:
-    """What the sandbox is asked, in an order of the program's own; inputs of one property are not kept together."""
-    questions = [
-        _Question((number, place), item)
-        for number, test in enumerate(oracle.tests)
-        for place, item in enumerate(_inputs(test, oracle, entry_point))
-    ]
-    random.Random(f"{seed}:{_sha256(program)}").shuffle(questions)
-    return questions
-
-
-def _inputs(test: Test, oracle: Oracle, entry_point: str | None) -> list[Call | Stdin | Script]:
-    """What the sandbox is told of a test: never what is expected."""
-    if isinstance(test, StdioTest):
-        return [Stdin(test.stdin)]
-    if isinstance(test, ScriptTest):
-        return [Script(test.source)]
-    if isinstance(test, AnswerTest):
-        return []
-    if isinstance(test, PropertyTest):
-        if not test.inputs:
-            raise TaskError(f"{oracle.task_id}: property test {test.name!r} has no inputs; give it one at least")
-        return [_property_input(item, test, oracle, entry_point) for item in test.inputs]
-    comparator = test.comparator or oracle.comparator
-    function = _function(test, oracle, entry_point)
-    return [Call(function, test.args, test.kwargs, as_bool=comparator.mode == "truthy")]
-
-
-def _property_input(
-    item: tuple[Any, ...] | str, test: PropertyTest, oracle: Oracle, entry_point: str | None
-) -> Call | Stdin:
-    return Stdin(item) if isinstance(item, str) else Call(_function(test, oracle, entry_point), item)
-
-
-def _function(test: Test, oracle: Oracle, entry_point: str | None) -> str:
-    if entry_point is None:
-        raise TaskError(f"{oracle.task_id}: test {test.name!r} calls a function, but the task names no entry point")
-    return entry_point
 
 
 # ------------------------------------------------------------------------------------------------- many
@@ -280,6 +250,7 @@ async def judge_rows(
 
     Raises:
         ConfigError: a row is malformed or names no known task; nothing was run.
+        CanaryError: the judge is broken.
     """
     aliases = aliases or {}
     found = [_task(number, row, tasks, aliases) for number, row in enumerate(rows, 1)]
@@ -317,6 +288,8 @@ def _program(number: int, row: Mapping[str, Any], task: Task) -> str:
 async def _judge_row(name: str, program: str, task: Task, oracle: Oracle, judge: Judge) -> dict[str, Any]:
     try:
         return verdict_row(name, await judge.judge(program, oracle, task.entry_point))
+    except CanaryError:
+        raise
     except InfrastructureError as error:  # about us, not the program: shown apart, scored as nothing
         return {**verdict_row(name, Verdict(status="crashed", results=())), "status": "error", "error": str(error)}
 
