@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from verigrad.errors import CanaryError
+from verigrad.errors import CanaryError, TaskError
 from verigrad.types import CallTest, Limits, Oracle, ProgramStatus, PropertyTest, StdioTest, Verdict
 
 __all__ = ["CANARIES", "Canary", "check_canaries"]
@@ -80,7 +80,10 @@ CANARIES = (
 )
 
 
-async def check_canaries(judge: Callable[[str, Oracle, str | None], Awaitable[Verdict]]) -> None:
+_Judge = Callable[[str, Oracle, str | None], Awaitable[Verdict]]
+
+
+async def check_canaries(judge: _Judge) -> None:
     """Judge every canary by `judge(program, oracle, entry point)`, which must not answer from memory.
 
     One that is off is judged once more by itself, since time is short on a busy machine.
@@ -89,17 +92,23 @@ async def check_canaries(judge: Callable[[str, Oracle, str | None], Awaitable[Ve
         CanaryError: a verdict is not what it must be.
         SandboxError: the sandbox failed.
     """
-    verdicts = await asyncio.gather(*(judge(c.program, c.oracle, c.entry_point) for c in CANARIES))
-    for canary, verdict in zip(CANARIES, verdicts, strict=True):
-        if verdict.status != canary.status:
-            _expect(canary, await judge(canary.program, canary.oracle, canary.entry_point))
+    drifts = await asyncio.gather(*(_drift(judge, canary) for canary in CANARIES))
+    for canary, drift in zip(CANARIES, drifts, strict=True):
+        if drift and (drift := await _drift(judge, canary)):
+            raise CanaryError(
+                f"a known program ({canary.name}) was judged {drift}, wanted {canary.status!r}; sandbox or comparison is "
+                "broken and no verdict can be trusted, so the run stops here; `verigrad doctor` looks at the sandbox, "
+                "and --resume goes on once it works"
+            )
 
 
-def _expect(canary: Canary, verdict: Verdict) -> None:
-    if verdict.status != canary.status:
-        detail = next((result.detail for result in verdict.results if result.detail), verdict.error)
-        raise CanaryError(
-            f"a known program ({canary.name}) was judged {verdict.status!r}, wanted {canary.status!r}"
-            f"{': ' + detail if detail else ''}; sandbox or comparator is broken and no verdict can be trusted, so the "
-            "run stops here; `verigrad doctor` looks at the sandbox, and --resume goes on once it works"
-        )
+async def _drift(judge: _Judge, canary: Canary) -> str:
+    """What a canary was judged, where that is not its status, else nothing."""
+    try:
+        verdict = await judge(canary.program, canary.oracle, canary.entry_point)
+    except TaskError as error:  # its task is sound, so even that is drift
+        return f"not at all ({error})"
+    if verdict.status == canary.status:
+        return ""
+    detail = next((result.detail for result in verdict.results if result.detail), verdict.error)
+    return f"{verdict.status!r} ({detail})" if detail else repr(verdict.status)

@@ -22,7 +22,7 @@ from verigrad.sandbox.canaries import check_canaries
 from verigrad.sandbox.checker import rule
 from verigrad.sandbox.questions import questions
 from verigrad.sandbox.records import assemble, verdict_row
-from verigrad.sandbox.rerun import confirmed, tests_to_repeat
+from verigrad.sandbox.rerun import confirmed, numbers_to_repeat
 from verigrad.sandbox.results import answer_result, not_run, result_of, ruled, verdict_of
 from verigrad.types import (
     AnswerTest,
@@ -116,7 +116,7 @@ class Judge:
         self, program: str, oracle: Oracle, entry_point: str | None, seed: int, trace_lines: bool
     ) -> Verdict:
         verdict = await self._once(program, oracle, entry_point, seed, trace_lines)
-        few = tests_to_repeat(program, oracle, seed, self._reruns) if verdict.passed else []
+        few = numbers_to_repeat(program, oracle, seed, self._reruns) if verdict.passed else []
         if not few:
             return verdict
         some = replace(oracle, tests=tuple(oracle.tests[number] for number in few))

@@ -20,7 +20,7 @@ from dataclasses import replace
 
 from verigrad.types import AnswerTest, Oracle, TestStatus, Verdict
 
-__all__ = ["confirmed", "tests_to_repeat"]
+__all__ = ["confirmed", "numbers_to_repeat"]
 
 _UNPROMPTED = 1 / 8
 _SUSPECT = re.compile(
@@ -29,7 +29,7 @@ _SUSPECT = re.compile(
 )
 
 
-def tests_to_repeat(program: str, oracle: Oracle, seed: int, count: int) -> list[int]:
+def numbers_to_repeat(program: str, oracle: Oracle, seed: int, count: int) -> list[int]:
     """Numbers of the at most `count` tests that run once more, in order; drawn by the program's hash and `seed`."""
     digest = hashlib.sha256(program.encode("utf-8", "surrogatepass")).hexdigest()
     draw = random.Random(f"again:{seed}:{digest}")
