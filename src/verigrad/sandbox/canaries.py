@@ -96,9 +96,9 @@ async def check_canaries(judge: _Judge) -> None:
     for canary, drift in zip(CANARIES, drifts, strict=True):
         if drift and (drift := await _drift(judge, canary)):
             raise CanaryError(
-                f"a known program ({canary.name}) was judged {drift}, wanted {canary.status!r}; sandbox or comparison is "
-                "broken and no verdict can be trusted, so the run stops here; `verigrad doctor` looks at the sandbox, "
-                "and --resume goes on once it works"
+                f"a known program ({canary.name}) was judged {drift}, wanted {canary.status!r}; sandbox or comparison "
+                "is broken and no verdict can be trusted, so the run stops here; `verigrad doctor` looks at the "
+                "sandbox, and --resume goes on once it works"
             )
 
 
