@@ -11,7 +11,11 @@ from verigrad.sandbox.judge import Judge
 from verigrad.types import CallTest, Comparator, Generator, Oracle, PropertyTest, StdioTest
 
 GOLD = "def f(xs, k):\n    xs.sort()\n    return xs[:k]\n"  # changes its argument
-SOURCE = "def inputs(random):\n    return [random.randint(-9, 9) for _ in range(random.randint(0, 6))], random.randint(0, 3)\n"
+SOURCE = """
+def inputs(random):
+    return [random.randint(-9, 9) for _ in range(random.randint(0, 6))], random.randint(0, 3)
+
+"""
 SMALLEST = Oracle(
     task_id="smallest@1/0",
     tests=(CallTest("none", ([], 2), []),),

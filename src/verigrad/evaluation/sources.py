@@ -11,10 +11,11 @@ import asyncio
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from verigrad.evaluation.fresh import FreshTests
 from verigrad.paths import cache_dir
@@ -30,6 +31,7 @@ from verigrad.values import PlainValueError, decode, encode
 __all__ = ["load_source"]
 
 _EVALPLUS = ("evalplus", "evalplus@1")
+_T = TypeVar("_T")
 _GOLD_LIMITS = Limits(cpu_s=60.0, wall_s=120.0, memory_mb=2048, result_bytes=8_000_000)
 _FORMAT = 1  # of the cache; a change of what is stored makes another file
 
@@ -53,10 +55,16 @@ def _expected_values(file: Path) -> dict[str, list[Any]]:
     digest = hashlib.sha256(file.read_bytes()).hexdigest()[:16]
     cached = cache_dir() / "evalplus" / f"{digest}-{_FORMAT}.json"
     if not cached.exists():
-        forms = asyncio.run(_run_gold(rows))
+        forms = _wait(_run_gold(rows))
         _keep(cached, lambda building: building.write_text(json.dumps(forms)))
     forms = json.loads(cached.read_text())
     return {task: [NO_VALUE if form is None else decode(form[0]) for form in values] for task, values in forms.items()}
+
+
+def _wait(work: Coroutine[Any, Any, _T]) -> _T:
+    """The result of a coroutine, in a thread of its own: the caller's may have an event loop that is running."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 def _keep(file: Path, write: Callable[[Path], object]) -> None:
@@ -75,7 +83,7 @@ def _with_drawn_tests(tasks: TaskSet) -> TaskSet:
     digest = hashlib.sha256(f"{sys.version}{described}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
     cached = cache_dir() / "drawn" / f"{digest}-{_FORMAT}.jsonl"
     if not cached.exists():
-        drawn = asyncio.run(_draw(bare, [tasks.oracle(task) for task in bare]))
+        drawn = _wait(_draw(bare, [tasks.oracle(task) for task in bare]))
         _keep(
             cached, lambda building: jsonl.dump(replace(tasks, tasks=tuple(bare), oracles=drawn, aliases={}), building)
         )
