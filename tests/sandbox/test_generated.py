@@ -167,3 +167,11 @@ def test_a_policy_that_knows_one_seed_by_heart_fails_the_next(drawn, box):
     known, unknown = asyncio.run(verdicts())
     assert known.passed
     assert not unknown.passed
+
+
+def test_ints_too_long_to_write_down(drawn, judged):
+    source = "def inputs(random):\n    return (random.randrange(10) << 20_000,)\n"
+    oracle = Oracle(task_id="t", tests=(), gold="def f(n):\n    return n + 1\n", generator=Generator(source=source))
+    oracle = drawn(oracle)
+    assert all(test.expected == test.args[0] + 1 for test in oracle.tests)
+    assert judged(oracle.gold, oracle).passed

@@ -126,7 +126,10 @@ def _returning(name: str, values: Sequence[Any]) -> list[tuple[str, str]]:
     """Functions that return one of these values each, no two alike, with the value's text."""
     sources = {}
     for value in values:
-        text = repr(value)
+        try:
+            text = repr(value)
+        except ValueError:  # an int too long for Python to write in decimal
+            continue
         if len(text) < 2000 and "nan" not in text and "inf" not in text:
             sources[text] = f"def {name}(*args, **kwargs):\n    return {text}\n"
     return [(text[:40], source) for text, source in sources.items()]

@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from verigrad.evaluation.fresh import FreshTests
@@ -25,7 +26,7 @@ from verigrad.sandbox.process import ProcessSandbox
 from verigrad.tasks import jsonl, load_tasks
 from verigrad.tasks.base import TaskSet
 from verigrad.tasks.evalplus import NO_VALUE, EvalPlusRow, read
-from verigrad.types import Limits, Oracle, Task
+from verigrad.types import Limits, Oracle
 from verigrad.values import PlainValueError, decode, encode
 
 __all__ = ["load_source"]
@@ -76,27 +77,32 @@ def _keep(file: Path, write: Callable[[Path], object]) -> None:
 
 
 def _with_drawn_tests(tasks: TaskSet) -> TaskSet:
-    bare = [task for task in tasks.tasks if _lacks_tests(tasks.oracle(task))]
+    bare = tuple(task for task in tasks.tasks if _lacks_tests(tasks.oracle(task)))
     if not bare:
         return tasks
-    described = repr([(task.entry_point, tasks.oracle(task)) for task in bare])
-    digest = hashlib.sha256(f"{sys.version}{described}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    cached = cache_dir() / "drawn" / f"{digest}-{_FORMAT}.jsonl"
+    undrawn = replace(tasks, tasks=bare, aliases={})
+    cached = cache_dir() / "drawn" / f"{_digest(undrawn)}-{_FORMAT}.jsonl"
     if not cached.exists():
-        drawn = _wait(_draw(bare, [tasks.oracle(task) for task in bare]))
-        _keep(
-            cached, lambda building: jsonl.dump(replace(tasks, tasks=tuple(bare), oracles=drawn, aliases={}), building)
-        )
+        drawn = _wait(_draw(undrawn))
+        _keep(cached, lambda building: jsonl.dump(replace(undrawn, oracles=drawn), building))
     return replace(tasks, oracles={**tasks.oracles, **jsonl.load(cached).oracles})
+
+
+def _digest(tasks: TaskSet) -> str:
+    """Of the tasks as a file, and of the interpreter that their programs run in."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "tasks.jsonl"
+        jsonl.dump(tasks, file)
+        return hashlib.sha256(sys.version.encode() + file.read_bytes()).hexdigest()[:16]
 
 
 def _lacks_tests(oracle: Oracle) -> bool:
     return oracle.generator is not None and not any(test.name.startswith(DRAWN) for test in oracle.tests)
 
 
-async def _draw(tasks: Sequence[Task], oracles: Sequence[Oracle]) -> dict[str, Oracle]:
+async def _draw(tasks: TaskSet) -> dict[str, Oracle]:
     async with ProcessSandbox() as sandbox:
-        drawn = await FreshTests(sandbox).draw(tasks, oracles, seed=0)
+        drawn = await FreshTests(sandbox).draw(tasks.tasks, [tasks.oracle(task) for task in tasks.tasks], seed=0)
     return {oracle.task_id: oracle for oracle in drawn}
 
 
