@@ -195,3 +195,9 @@ def test_kinds_of_tests_mix(judged):
     verdict = judged(LARGEST, replace(divisor(), tests=tests))
     assert verdict.passed
     assert [result.name for result in verdict.results] == ["f(4)", "f(12)", "f(7)"]
+
+
+def test_a_gold_program_that_is_wrong_vouches_for_nothing(judged):
+    careless = "def check(args, got):\n    return got > 1 and args[0] % got == 0\n"
+    with pytest.raises(TaskError, match="the gold program does not pass either"):
+        judged("def f(n):\n    return 'x'\n", divisor(12, checker=careless, gold="def f(n):\n    return 5\n"))

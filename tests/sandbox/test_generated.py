@@ -175,3 +175,14 @@ def test_ints_too_long_to_write_down(drawn, judged):
     oracle = drawn(oracle)
     assert all(test.expected == test.args[0] + 1 for test in oracle.tests)
     assert judged(oracle.gold, oracle).passed
+
+
+def test_where_only_truth_counts_any_object_may_come_back(drawn, judged):
+    gold = "import re\ndef f(text):\n    return re.search('a', text)\n"
+    source = "def inputs(random):\n    return (random.choice('ab') * random.randint(1, 9),)\n"
+    oracle = Oracle(
+        task_id="t", tests=(), gold=gold, comparator=Comparator("truthy"), generator=Generator(source=source)
+    )
+    oracle = drawn(oracle)
+    assert [test.expected for test in oracle.tests] == ["a" in test.args[0] for test in oracle.tests]
+    assert judged(gold, oracle).passed
