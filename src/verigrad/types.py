@@ -14,10 +14,12 @@ __all__ = [
     "CallTest",
     "Comparator",
     "Episode",
+    "Generator",
     "Limits",
     "Message",
     "Oracle",
     "ProgramStatus",
+    "PropertyTest",
     "Rollout",
     "RolloutStatus",
     "Row",
@@ -138,6 +140,25 @@ class StdioTest:
 
 
 @dataclass(frozen=True)
+class PropertyTest:
+    """Run the program on each input; what comes back must satisfy a property of the task author's.
+
+    One input makes a custom checker (many right answers) or a postcondition, several make a metamorphic relation
+    such as f(x) = f(reversed x). The property runs in a process of its own and sees plain data alone.
+
+    Attributes:
+        inputs: the arguments of one call each; where the task has no entry point, one standard input each.
+        property: a function of the oracle's `checker`. It is given each input with what came back for it,
+            `property(input, output, input_2, output_2, ...)`, and returns True, or False or a text that says
+            what is wrong.
+    """
+
+    name: str
+    inputs: tuple[tuple[Any, ...] | str, ...]
+    property: str = "check"
+
+
+@dataclass(frozen=True)
 class ScriptTest:
     """Run `source`, which holds its own asserts, after the program, in the program's process.
 
@@ -160,7 +181,30 @@ class AnswerTest:
     form: Literal["literal", "number"] = "literal"
 
 
-Test = CallTest | StdioTest | ScriptTest | AnswerTest
+Test = CallTest | StdioTest | PropertyTest | ScriptTest | AnswerTest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generator:
+    """How tests of an oracle are drawn from a seed, and what decides about the answers to them.
+
+    Without a `property` the test is differential: what the gold program returns is what is expected. Drawn tests are
+    called `drawn_1`, `drawn_2`, ...; new ones take the place of those of these names and leave the others.
+
+    Attributes:
+        source: a program, run in the sandbox. Its `inputs(random)` returns, from a `random.Random`, the arguments of
+            a call (a tuple) or a standard input (a text); a list of these is for a property of several calls. Its
+            `requires(*arguments)`, where there is one, is the precondition: inputs it refuses are drawn again.
+        strategies: in place of `inputs`, hypothesis strategies of the arguments, written down as one would after
+            `from hypothesis.strategies import *`: `lists(integers(-9, 9)), integers(0, 3)`. Read, never executed.
+        count: tests, fewer only where there are fewer different inputs.
+        property: a function of the oracle's `checker`, see `PropertyTest`; None to compare with the gold program.
+    """
+
+    source: str = ""
+    strategies: str = ""
+    count: int = 8
+    property: str | None = None
 
 
 @dataclass(frozen=True)
@@ -201,6 +245,8 @@ class Oracle:
         constant_pass_rate: the largest share of tests that one constant program passes, where known.
         language: of the programs, as the task has it.
         prototype: of the entry point, where the language is typed (C, C++) and tests call it.
+        checker: a program with the functions that property tests name.
+        generator: draws tests anew from a seed, see `verigrad.evaluation.fresh`.
     """
 
     task_id: str
@@ -212,6 +258,8 @@ class Oracle:
     constant_pass_rate: float | None = None
     language: str = "python"
     prototype: str = ""
+    checker: str | None = None
+    generator: Generator | None = None
 
 
 # ------------------------------------------------------------------------------------------- verdicts

@@ -16,7 +16,7 @@ from verigrad.sandbox.judge import Judge
 from verigrad.sandbox.languages import LANGUAGES, LanguageSandbox, PolyglotSandbox
 from verigrad.tasks import jsonl
 from verigrad.tasks.languages import adapt
-from verigrad.types import CallTest, Comparator, Limits, Oracle, StdioTest, Task
+from verigrad.types import CallTest, Comparator, Limits, Oracle, PropertyTest, StdioTest, Task
 
 NAMES = tuple(LANGUAGES)
 
@@ -74,6 +74,15 @@ def test_right_and_wrong(judged, language):
     wrong = judged(language, SQUARE[language].replace("x * x", "x + x"), STUB, *TESTS)
     assert [result.status for result in wrong.results] == ["failed", "failed", "passed"]
     assert "wanted 9" in wrong.results[0].detail
+
+
+def test_properties_are_checked_in_python_on_the_languages_values(judged, language):
+    checker = "def root(args, got):\n    return got == args[0] ** 2 or f'{args[0]} gave {got}'"
+    tests = (PropertyTest("small", ((3,),), "root"), PropertyTest("zero", ((0,),), "root"))
+    assert judged(language, SQUARE[language], STUB, *tests, checker=checker).passed
+    wrong = judged(language, SQUARE[language].replace("x * x", "x + x"), STUB, *tests, checker=checker)
+    assert [result.status for result in wrong.results] == ["failed", "passed"]
+    assert "gave 6" in wrong.results[0].detail
 
 
 ECHO = {

@@ -6,7 +6,8 @@ worker       the process that runs programs; supervisor, zygote, program: its pa
 languages    C, C++ and JavaScript behind the same contract; language_c, language_javascript, drivers/: their parts
 commands     the sandbox for any command; command_worker, command_watch, command_enclosure, command_root: its parts
 enclosure    what stands around programs at each level; confine, namespaces, mounts, root, landlock, seccomp: its parts
-judge        program + oracle -> verdict; compare, answers: what counts as equal
+judge        program + oracle -> verdict; questions, rerun, canaries: what it asks, twice, and of itself
+results      how tests are decided; compare, answers, checker: its parts
 records      files of programs and verdicts
 """
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from verigrad.prototypes import Prototype, parse
 from verigrad.registry import did_you_mean
-from verigrad.types import CallTest, Comparator, Oracle, ScriptTest, Task, Test
+from verigrad.types import CallTest, Comparator, Oracle, PropertyTest, ScriptTest, Task, Test
 
 __all__ = ["LANGUAGES", "adapt"]
 
@@ -33,8 +33,10 @@ def adapt(task: Task, oracle: Oracle) -> Oracle:
         raise ValueError(f"language: no {task.language!r}{did_you_mean(task.language, LANGUAGES)}; known: {known}")
     if task.language in ("python", "text"):
         return oracle
+    if oracle.generator is not None:
+        raise ValueError("generators draw tests for Python programs; write those of other languages down")
     oracle = replace(oracle, language=task.language)
-    if all(not isinstance(test, CallTest | ScriptTest) for test in oracle.tests):
+    if not any(_calls(test) for test in oracle.tests):
         return oracle
     if task.entry_point is None:
         raise ValueError("tests call a function, but the task names no entry_point")
@@ -45,6 +47,13 @@ def adapt(task: Task, oracle: Oracle) -> Oracle:
     prototype = _prototype(task)
     tests = tuple(_fitted(test, oracle, prototype.fit, prototype.returns.fit) for test in oracle.tests)
     return replace(oracle, tests=tests, prototype=str(prototype))
+
+
+def _calls(test: Test) -> bool:
+    """Whether it calls a function, or is a script that would."""
+    if isinstance(test, PropertyTest):
+        return any(isinstance(item, tuple) for item in test.inputs)
+    return isinstance(test, CallTest | ScriptTest)
 
 
 def _prototype(task: Task) -> Prototype:
@@ -59,11 +68,13 @@ def _fitted(
 ) -> Test:
     if isinstance(test, ScriptTest):
         raise ValueError(f"test {test.name!r} is a Python script; wanted 'call' or 'stdio' tests")
-    if not isinstance(test, CallTest):
+    if not isinstance(test, CallTest | PropertyTest):
         return test
-    if test.kwargs:
+    if isinstance(test, CallTest) and test.kwargs:
         raise ValueError(f"test {test.name!r}: arguments by name are for Python only; give them in 'args'")
     try:
+        if isinstance(test, PropertyTest):
+            return replace(test, inputs=tuple(x if isinstance(x, str) else fit_args(x) for x in test.inputs))
         expected = _fitted_expected(test.expected, test.comparator or oracle.comparator, fit)
         return replace(test, args=fit_args(test.args), expected=expected)
     except ValueError as error:
