@@ -35,12 +35,16 @@ class random_program:
     def function(self, name, parameters, names, helper):
         self.names, self.helper = names, helper
         self.lines.append(f"def {name}({', '.join(parameters)}):")
+        bound = [name for name in names if name not in parameters and self.random.random() < 0.95]
+        self.lines += [f"    {name} = {self.random.choice([*parameters, '1'])}" for name in bound]
         self.block(1, 3, loop=False)
-        if self.random.random() < 0.8:
-            self.lines.append(f"    return {self.expression(3)}")
+        if self.random.random() < 0.95:
+            self.lines.append(
+                f"    return {self.random.choice(['', 'x + ', '2 * ', 'y - ']) if helper else ''}{self.expression(3)}"
+            )
 
     def block(self, indent, depth, loop):
-        for _ in range(self.random.randint(1, 3)):
+        for _ in range(self.random.randint(1, 4)):
             self.statement(indent, depth, loop)
 
     def statement(self, indent, depth, loop):
@@ -48,7 +52,9 @@ class random_program:
         if pick < 0.3 or depth == 0:
             self.lines.append(f"{space}{self.name()} = {self.expression(3)}")
         elif pick < 0.4:
-            self.lines.append(f"{space}{self.name()} {self.random.choice(['+', '-', '*', '//', '%'])}= {self.expression(2)}")
+            self.lines.append(
+                f"{space}{self.name()} {self.random.choice(['+=', '-=', '*=', '//= 2 +', '%='])} {self.expression(2)}"
+            )
         elif pick < 0.47:
             self.lines.append(f"{space}{self.name()}, {self.name()} = {self.expression(2)}, {self.expression(2)}")
         elif pick < 0.5:
@@ -66,11 +72,11 @@ class random_program:
             if self.random.random() < 0.3:
                 self.lines.append(f"{space}else:")
                 self.block(indent + 1, depth - 1, False)
-        elif pick < 0.86:
-            self.lines.append(f"{space}return {self.random.choice([self.expression(2), ''])}")
+        elif pick < 0.86 and indent > 1:
+            self.lines.append(f"{space}return {self.expression(2) if self.random.random() < 0.9 else ''}")
         elif pick < 0.88:
-            self.lines.append(f"{space}assert {self.expression(2)}")
-        elif pick < 0.9:
+            self.lines.append(f"{space}assert {self.expression(1)} > -5")
+        elif pick < 0.9 and indent > 2:
             self.lines.append(f"{space}raise ValueError")
         elif loop:
             self.lines.append(space + self.random.choice(["break", "continue"]))
@@ -83,10 +89,22 @@ class random_program:
     def expression(self, depth):
         choose, pick = self.random.choice, self.random.random()
         if depth == 0 or pick < 0.2:
-            return choose([self.name(), self.name(), "K", str(self.random.randint(-4, 9)), "True", "False", "None"][: choose([4, 6, 7])])
+            leaves = [
+                self.name(),
+                self.name(),
+                self.name(),
+                self.name(),
+                str(self.random.randint(1, 9)),
+                "K",
+                "True",
+                "-2",
+            ]
+            return choose(leaves) if self.random.random() < 0.995 else "None"
         inner = [self.expression(depth - 1) for _ in range(3)]
         if pick < 0.5:
-            return f"({inner[0]} {choose(['+', '-', '*', '//', '%', '+', '-'])} {inner[1]})"
+            if self.random.random() < 0.2:
+                return f"({inner[0]} {choose(['//', '%'])} {choose([inner[1], '3', '-4', '(K * 2 + 1)', '7'])})"
+            return f"({inner[0]} {choose(['+', '-', '*', '+', '-'])} {inner[1]})"
         if pick < 0.63:
             return f"({inner[0]} {choose(['<', '<=', '==', '!=', '>', '>='])} {inner[1]})"
         if pick < 0.68:
@@ -100,5 +118,13 @@ class random_program:
         if pick < 0.93:
             return f"({inner[0]} is{choose(['', ' not'])} None)"
         if pick < 0.98 or not self.helper:
-            return choose([f"abs({inner[0]})", f"min({inner[0]}, {inner[1]})", f"max({', '.join(inner)})", f"bool({inner[0]})", f"int({inner[0]})"])
+            return choose(
+                [
+                    f"abs({inner[0]})",
+                    f"min({inner[0]}, {inner[1]})",
+                    f"max({', '.join(inner)})",
+                    f"bool({inner[0]})",
+                    f"int({inner[0]})",
+                ]
+            )
         return f"g({inner[0]}, {inner[1]})"

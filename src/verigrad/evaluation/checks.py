@@ -151,6 +151,8 @@ async def _check_case(reward: Reward, check: Check, judge: Judge) -> RewardCheck
     verdict = await judge.judge(program, _ORACLE, _TASK.entry_point) if program is not None else None
     text = f"```python\n{program}```" if program is not None else "I cannot help with that."
     answer = Answer(text, program, tokens=len(text) // 4)
-    score = await score_answer(reward, _TASK, answer, verdict, reference=_ORACLE.gold, oracle=_ORACLE)
+    score = await score_answer(
+        reward, _TASK, answer, verdict, reference=_ORACLE.gold, oracle=_ORACLE, sandbox=judge.sandbox
+    )
     holds = score.value is None or check.at_least <= score.value <= check.at_most
     return RewardCheck(check, score.value, holds)

@@ -93,4 +93,6 @@ def _arguments(sorts: Sorts) -> tuple[list[Term], list[Value]]:
 def _agree(got: Meaning, wanted: Meaning, strict: bool) -> Term:
     """Both return the same, or both raise, where the reference's asserts hold."""
     raises = either(got.raises, got.rejects)
-    return either(both(got.returns, wanted.returns, same(got.value, wanted.value, strict=strict)), both(raises, wanted.raises))
+    return either(
+        both(got.returns, wanted.returns, same(got.value, wanted.value, strict=strict)), both(raises, wanted.raises)
+    )

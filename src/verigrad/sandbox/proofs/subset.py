@@ -24,8 +24,8 @@ from verigrad.sandbox.proofs.terms import (
     Term,
     TooLarge,
     add,
-    both,
     boolean,
+    both,
     div,
     either,
     equals,
@@ -37,7 +37,7 @@ from verigrad.sandbox.proofs.terms import (
     opposite,
     subtract,
 )
-from verigrad.sandbox.proofs.values import NOTHING, UNBOUND, Value, flag, join, known, number, same
+from verigrad.sandbox.proofs.values import NOTHING, UNBOUND, Kind, Value, flag, join, known, number, same
 
 __all__ = ["Environment", "Machine", "Meaning", "Outside", "local_names", "meaning", "parse_program"]
 
@@ -470,7 +470,7 @@ class Machine:
         if not isinstance(found, Value):
             raise Outside(f"the name {name!r}", node)
         self._fail(found.is_a("unbound"))
-        rest = {kind: part for kind, part in found.parts.items() if kind != "unbound"}
+        rest: dict[Kind, tuple[Term, Term]] = {kind: part for kind, part in found.parts.items() if kind != "unbound"}
         return Value(rest) if rest else NOTHING  # where nothing is left, nobody is alive to see it
 
     def _number(self, value: Value) -> Term:
@@ -552,7 +552,7 @@ class Machine:
                 whole = number(self._number(value))
                 negative = less(whole.as_int, integer(0))
                 return join([(negative, number(opposite(whole.as_int))), (negate(negative), whole)])
-            case ("min" | "max"), [first, *others] if others:
+            case (("min" | "max"), [first, *others]) if others:
                 return self._extreme(first, others, smallest=name == "min")
         raise Outside(f"a call of {name!r} with {len(arguments)} arguments", node)
 

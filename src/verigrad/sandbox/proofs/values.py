@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from verigrad.sandbox.proofs.terms import FALSE, TRUE, Term, both, boolean, choose, either, equals, integer, negate
+from verigrad.sandbox.proofs.terms import FALSE, TRUE, Term, both, choose, either, equals, integer, negate
 
 __all__ = ["NOTHING", "UNBOUND", "Kind", "Value", "flag", "join", "known", "number", "same"]
 
