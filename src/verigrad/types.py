@@ -14,6 +14,8 @@ __all__ = [
     "CallTest",
     "Comparator",
     "Episode",
+    "InputTest",
+    "InvariantTest",
     "Limits",
     "Message",
     "Oracle",
@@ -29,6 +31,8 @@ __all__ = [
     "Test",
     "TestResult",
     "TestStatus",
+    "TextTest",
+    "TheoremTest",
     "Turn",
     "Verdict",
     "rows",
@@ -151,15 +155,54 @@ class ScriptTest:
 class AnswerTest:
     """The answer itself, compared in the parent; nothing runs.
 
-    `form` is `literal` (a Python literal, compared by value) or `number` (the last number in the text).
+    `form` is `literal` (a Python literal, compared by value), `number` (the last number in the text) or `math` (the
+    last mathematical expression, compared as mathematics; needs the extra `maths`).
     """
 
     name: str
     expected: Any
-    form: Literal["literal", "number"] = "literal"
+    form: Literal["literal", "number", "math"] = "literal"
 
 
-Test = CallTest | StdioTest | ScriptTest | AnswerTest
+@dataclass(frozen=True)
+class InputTest:
+    """The answer is arguments, as a Python literal each, on which `function` of `program` returns `expected`.
+
+    `program` is the task's and is run on them in the sandbox.
+    """
+
+    name: str
+    program: str
+    function: str
+    expected: Any
+
+
+@dataclass(frozen=True)
+class InvariantTest:
+    """The answer is an inductive invariant that proves the loop in `program` right (`sandbox/proofs/invariant.py`)."""
+
+    name: str
+    program: str
+
+
+@dataclass(frozen=True)
+class TheoremTest:
+    """The answer is a proof of `statement` for the proof assistant `system` (`sandbox/proofs/theorem.py`).
+
+    Attributes:
+        statement: the proposition, without a name: `forall n : nat, n + 0 = n`.
+        preamble: definitions and imports that come before it; trusted.
+    """
+
+    name: str
+    statement: str
+    preamble: str = ""
+    system: Literal["coq", "lean"] = "coq"
+
+
+TextTest = AnswerTest | InputTest | InvariantTest | TheoremTest
+"""Tests whose answer is a text that is not run as a program."""
+Test = CallTest | StdioTest | ScriptTest | TextTest
 
 
 @dataclass(frozen=True)

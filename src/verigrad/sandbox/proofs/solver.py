@@ -25,7 +25,7 @@ EFFORT = 5_000_000
 """Steps of z3; one to three seconds of a processor for most formulas."""
 _SECONDS = 60
 _MEMORY_MB = 1024
-_VALUE = re.compile(r"\((\w+) (?:(\d+)|\(- (\d+)\)|(true|false))\)")
+_VALUE = re.compile(r"\(v!(\w+) (?:(\d+)|\(- (\d+)\)|(true|false))\)")
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def solve(assertions: Sequence[Term], variables: Sequence[Term], *, effort: int 
         MissingExtra: z3 is not installed.
         SandboxError: z3 cannot be started, or says what is none of its answers.
     """
-    names = " ".join(str(variable.value) for variable in variables)
+    names = " ".join(f"v!{variable.value}" for variable in variables)
     wanted = f"(get-value ({names}))\n" if names else ""
     try:
         return _run(script(assertions, variables) + wanted, effort)

@@ -1,13 +1,13 @@
 """A subset of Python over integers and booleans, read as formulas; nothing is ever executed.
 
-In it: functions of positional parameters; assignments, also of tuples and with an operator; `+ - * // %`, `**` with a
-constant exponent, `abs min max int bool`, comparisons, `and or not`, conditional expressions; `if`, `for` over a `range`
-of constants (unrolled) with `break`, `continue` and `else`, `return`, `assert`, `raise` of a built-in exception; calls
-of the program's other functions, without recursion (inlined); constants of the module. Everything else is refused by
-name and line (`Outside`): nothing is approximated. Integers are unbounded, as Python's are.
+In it: functions of positional parameters; assignments, also of tuples and with an operator; `+ - * // %`, `**` with
+a constant exponent, `abs min max int bool`, comparisons, `and or not`, conditional expressions; `if`, `for` over a
+`range` of constants (unrolled) with `break`, `continue` and `else`, `return`, `assert`, `raise` of a built-in
+exception; calls of the program's other functions, without recursion (inlined); constants of the module. Everything
+else is refused by name and line (`Outside`): nothing is approximated. Integers are unbounded, as Python's are.
 
-What raises in Python raises here: division by zero, arithmetic on None, a name without a value. Failing asserts are kept
-apart from other exceptions, because a reference's asserts say for which inputs it is meant.
+What raises in Python raises here: division by zero, arithmetic on None, a name without a value. Failing asserts are
+kept apart from other exceptions, because a reference's asserts say for which inputs it is meant.
 """
 
 from __future__ import annotations
@@ -39,14 +39,12 @@ from verigrad.sandbox.proofs.terms import (
 )
 from verigrad.sandbox.proofs.values import NOTHING, UNBOUND, Kind, Value, flag, join, known, number, same
 
-__all__ = ["Environment", "Machine", "Meaning", "Outside", "local_names", "meaning", "parse_program"]
+__all__ = ["Machine", "Meaning", "Outside", "Program", "local_names", "meaning", "parse_program"]
 
 MAX_CHARACTERS = 20_000
 MAX_ROUNDS = 256
 MAX_STEPS = 20_000
 MAX_EXPONENT = 64
-
-Environment = Mapping[str, Value]
 
 _ALLOWED = (
     ast.Return, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.For, ast.If,

@@ -80,7 +80,7 @@ def integer(value: int) -> Term:
 
 
 def declare(name: str, sort: Sort) -> Term:
-    """A variable; `name` is a plain word (letters, digits, `_`, `!`)."""
+    """A variable; `name` is an identifier."""
     return Term("var", (), sort, name)
 
 
@@ -238,7 +238,7 @@ def script(assertions: Iterable[Term], variables: Iterable[Term]) -> str:
     Every term is printed once, under a name of its own, so that shared terms stay shared.
     """
     asserted = list(assertions)
-    lines = [f"(declare-const {variable.value} {variable.sort})" for variable in variables]
+    lines = [f"(declare-const {_leaf(variable)} {variable.sort})" for variable in variables]
     names: dict[int, str] = {}
     for term in postorder(asserted):
         if term.op in ("const", "var"):
@@ -253,7 +253,7 @@ def script(assertions: Iterable[Term], variables: Iterable[Term]) -> str:
 
 def _leaf(term: Term) -> str:
     if term.op == "var":
-        return str(term.value)
+        return f"v!{term.value}"  # a name in Python may be a word of SMT-LIB
     if term.sort == "Bool":
         return "true" if term.value else "false"
     return str(term.value) if int(term.value or 0) >= 0 else f"(- {-int(term.value or 0)})"

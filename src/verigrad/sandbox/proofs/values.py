@@ -1,4 +1,4 @@
-"""What an expression of Python may be, symbolically: alternatives by kind, each with the condition under which it holds."""
+"""What an expression of Python may be, symbolically: alternatives by kind, each with a condition."""
 
 from __future__ import annotations
 
