@@ -9,17 +9,19 @@
     └── InfrastructureError  something of ours broke, not the program being judged
         ├── TaskError        a task source is malformed
         ├── SandboxError     the sandbox could not run a program at all
+        │   └── CanaryError  known programs get wrong verdicts: nothing the judge says can be trusted
         ├── EngineError      an engine could not generate
         └── RewardError      a reward function failed
 
 An `InfrastructureError` inside an episode makes a rollout with `status="error"`: counted, reported,
-left out of training, never scored 0. A program that crashes, hangs or eats memory is not an error:
-it is an answer, and is scored as one.
+left out of training, never scored 0; only a `CanaryError` stops the run. A program that crashes, hangs
+or eats memory is not an error: it is an answer, and is scored as one.
 
 Messages say what happened, what was got, what was wanted and how to fix it.
 """
 
 __all__ = [
+    "CanaryError",
     "CheckpointError",
     "ConfigError",
     "DataError",
@@ -74,6 +76,10 @@ class TaskError(InfrastructureError):
 
 class SandboxError(InfrastructureError):
     """The sandbox could not run a program at all."""
+
+
+class CanaryError(SandboxError):
+    """Programs whose verdicts are known got other ones, so that no verdict can be trusted; ends a run."""
 
 
 class EngineError(InfrastructureError):

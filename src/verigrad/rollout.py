@@ -14,7 +14,7 @@ from typing import Any
 
 from verigrad.agents.base import Agent, Attempt
 from verigrad.engines.base import Engine
-from verigrad.errors import InfrastructureError
+from verigrad.errors import CanaryError, InfrastructureError
 from verigrad.rewards.base import Answer, Reward, score_answer
 from verigrad.rewards.format import extract_program
 from verigrad.sandbox.judge import Judge
@@ -61,6 +61,9 @@ async def collect(
     Returns:
         groups in the order of the tasks, rollouts in the order of their numbers. Infrastructure failures are
         rollouts with `status="error"` and a score of None.
+
+    Raises:
+        CanaryError: the judge is broken, and no score of this collection can be trusted.
     """
 
     async def one(task: Task, oracle: Oracle, position: int, number: int) -> Rollout:
@@ -98,6 +101,8 @@ async def _rollout(
         attempt = await agent.attempt(task, engine, seed=seed)
         generated = time.perf_counter()
         program, score = await _judge_and_score(task, oracle, attempt, judge, reward, seed, trace_lines)
+    except CanaryError:  # about every verdict, not this one
+        raise
     except InfrastructureError as error:
         return _failed(task, agent, number, f"{type(error).__name__}: {error}")
     completion_tokens = sum(len(turn.completion_ids) for turn in attempt.turns if turn.sampled)

@@ -14,12 +14,14 @@ __all__ = [
     "CallTest",
     "Comparator",
     "Episode",
+    "Generator",
     "InputTest",
     "InvariantTest",
     "Limits",
     "Message",
     "Oracle",
     "ProgramStatus",
+    "PropertyTest",
     "Rollout",
     "RolloutStatus",
     "Row",
@@ -141,6 +143,25 @@ class StdioTest:
 
 
 @dataclass(frozen=True)
+class PropertyTest:
+    """Run the program on each input; what comes back must satisfy a property of the task author's.
+
+    One input makes a custom checker (many right answers) or a postcondition, several make a metamorphic relation
+    such as f(x) = f(reversed x). The property runs in a process of its own and sees plain data alone.
+
+    Attributes:
+        inputs: the arguments of one call each; where the task has no entry point, one standard input each.
+        property: a function of the oracle's `checker`. It is given each input with what came back for it,
+            `property(input, output, input_2, output_2, ...)`, and returns True, or False or a text that says
+            what is wrong.
+    """
+
+    name: str
+    inputs: tuple[tuple[Any, ...] | str, ...]
+    property: str = "check"
+
+
+@dataclass(frozen=True)
 class ScriptTest:
     """Run `source`, which holds its own asserts, after the program, in the program's process.
 
@@ -202,7 +223,30 @@ class TheoremTest:
 
 TextTest = AnswerTest | InputTest | InvariantTest | TheoremTest
 """Tests whose answer is a text that is not run as a program."""
-Test = CallTest | StdioTest | ScriptTest | TextTest
+Test = CallTest | StdioTest | PropertyTest | ScriptTest | TextTest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generator:
+    """How tests of an oracle are drawn from a seed, and what decides about the answers to them.
+
+    Without a `property` the test is differential: what the gold program returns is what is expected. Drawn tests are
+    called `drawn_1`, `drawn_2`, ...; new ones take the place of those of these names and leave the others.
+
+    Attributes:
+        source: a program, run in the sandbox. Its `inputs(random)` returns, from a `random.Random`, the arguments of
+            a call (a tuple) or a standard input (a text); a list of these is for a property of several calls. Its
+            `requires(*arguments)`, where there is one, is the precondition: inputs it refuses are drawn again.
+        strategies: in place of `inputs`, hypothesis strategies of the arguments, written down as one would after
+            `from hypothesis.strategies import *`: `lists(integers(-9, 9)), integers(0, 3)`. Read, never executed.
+        count: tests, fewer only where there are fewer different inputs.
+        property: a function of the oracle's `checker`, see `PropertyTest`; None to compare with the gold program.
+    """
+
+    source: str = ""
+    strategies: str = ""
+    count: int = 8
+    property: str | None = None
 
 
 @dataclass(frozen=True)
@@ -241,6 +285,8 @@ class Oracle:
         trust: `values` where inputs go in and plain values come out; `script` where a script with its
             own asserts shares the program's process (`rl` refuses these without a flag).
         constant_pass_rate: the largest share of tests that one constant program passes, where known.
+        checker: a program with the functions that property tests name.
+        generator: draws tests anew from a seed, see `verigrad.evaluation.fresh`.
     """
 
     task_id: str
@@ -250,6 +296,8 @@ class Oracle:
     limits: Limits = Limits()
     trust: Literal["values", "script"] = "values"
     constant_pass_rate: float | None = None
+    checker: str | None = None
+    generator: Generator | None = None
 
 
 # ------------------------------------------------------------------------------------------- verdicts

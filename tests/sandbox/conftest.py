@@ -46,7 +46,7 @@ def sandbox_run(box):
 @pytest.fixture
 def judged(box):
     def run(program, oracle, entry_point="f", **options):
-        return asyncio.run(Judge(box).judge(program, oracle, entry_point, **options))
+        return asyncio.run(Judge(box, canaries_every=0).judge(program, oracle, entry_point, **options))
 
     return run
 

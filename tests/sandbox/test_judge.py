@@ -115,7 +115,7 @@ def test_the_sandbox_is_told_inputs_only_in_an_order_of_the_programs_own(box):
 
     async def orders():
         for program, seed in ((DOUBLE, 0), (DOUBLE, 0), (DOUBLE, 1), (DOUBLE + "#", 0)):
-            await Judge(recording).judge(program, oracle(*tests), "f", seed=seed)
+            await Judge(recording, canaries_every=0).judge(program, oracle(*tests), "f", seed=seed)
 
     asyncio.run(orders())
     first, again, reseeded, other = recording.inputs
@@ -133,7 +133,7 @@ def test_verdicts_are_remembered_unless_time_decided(box):
     loop = "def f(x):\n    while True: pass\n"
 
     async def main():
-        judge = Judge(recording)
+        judge = Judge(recording, reruns=0, canaries_every=0)
         first = await judge.judge(DOUBLE, THREE, "f")
         assert await judge.judge(DOUBLE, THREE, "f") is first
         assert len(recording.inputs) == 1
@@ -153,7 +153,7 @@ def test_the_memory_of_verdicts_is_bounded(box):
     recording = Recording(box)
 
     async def main():
-        judge = Judge(recording, cache_size=2)
+        judge = Judge(recording, cache_size=2, reruns=0, canaries_every=0)
         for suffix in ("", "#", "##", "##", "#", ""):
             await judge.judge(DOUBLE + suffix, THREE, "f")
 

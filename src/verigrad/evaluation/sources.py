@@ -1,7 +1,8 @@
 """Task sources, with the expected values that only running something can give.
 
 EvalPlus files hold inputs and canonical solutions; what the solutions return is what the tests expect. They run
-in the sandbox once, and the values are kept in the cache under the file's digest.
+in the sandbox once, and the values are kept in the cache under the file's digest. Tests of tasks with a generator are
+drawn by seed 0, and kept likewise.
 """
 
 from __future__ import annotations
@@ -9,17 +10,21 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from verigrad.evaluation.fresh import FreshTests
 from verigrad.paths import cache_dir
 from verigrad.sandbox.base import Call
+from verigrad.sandbox.generated import DRAWN
 from verigrad.sandbox.process import ProcessSandbox
-from verigrad.tasks import load_tasks
+from verigrad.tasks import jsonl, load_tasks
 from verigrad.tasks.base import TaskSet
 from verigrad.tasks.evalplus import NO_VALUE, EvalPlusRow, read
-from verigrad.types import Limits
+from verigrad.types import Limits, Oracle, Task
 from verigrad.values import PlainValueError, decode, encode
 
 __all__ = ["load_source"]
@@ -30,15 +35,16 @@ _FORMAT = 1  # of the cache; a change of what is stored makes another file
 
 
 def load_source(spec: str) -> TaskSet:
-    """`verigrad.tasks.load_tasks`, and EvalPlus files complete with expected values.
+    """`verigrad.tasks.load_tasks`, EvalPlus files complete with expected values, and generators with drawn tests.
 
     Raises:
         ConfigError: the source is unknown or cannot be read.
-        TaskError: a row is malformed.
+        TaskError: a row is malformed, or a generator does not work.
+        SandboxError: a generator cannot be run.
     """
     name, _, rest = spec.partition(":")
     if name not in _EVALPLUS or not rest:
-        return load_tasks(spec)
+        return _with_drawn_tests(load_tasks(spec))
     return load_tasks(spec, expected=_expected_values(Path(rest.partition("?")[0])))
 
 
@@ -46,15 +52,44 @@ def _expected_values(file: Path) -> dict[str, list[Any]]:
     rows = read(file)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()[:16]
     cached = cache_dir() / "evalplus" / f"{digest}-{_FORMAT}.json"
-    if cached.exists():
-        forms = json.loads(cached.read_text())
-    else:
+    if not cached.exists():
         forms = asyncio.run(_run_gold(rows))
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        building = cached.with_suffix(".building")
-        building.write_text(json.dumps(forms))
-        building.replace(cached)
+        _keep(cached, lambda building: building.write_text(json.dumps(forms)))
+    forms = json.loads(cached.read_text())
     return {task: [NO_VALUE if form is None else decode(form[0]) for form in values] for task, values in forms.items()}
+
+
+def _keep(file: Path, write: Callable[[Path], object]) -> None:
+    """Write a file of the cache whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    building = file.with_name("building-" + file.name)
+    write(building)
+    building.replace(file)
+
+
+def _with_drawn_tests(tasks: TaskSet) -> TaskSet:
+    bare = [task for task in tasks.tasks if _lacks_tests(tasks.oracle(task))]
+    if not bare:
+        return tasks
+    described = repr([(task.entry_point, tasks.oracle(task)) for task in bare])
+    digest = hashlib.sha256(f"{sys.version}{described}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    cached = cache_dir() / "drawn" / f"{digest}-{_FORMAT}.jsonl"
+    if not cached.exists():
+        drawn = asyncio.run(_draw(bare, [tasks.oracle(task) for task in bare]))
+        _keep(
+            cached, lambda building: jsonl.dump(replace(tasks, tasks=tuple(bare), oracles=drawn, aliases={}), building)
+        )
+    return replace(tasks, oracles={**tasks.oracles, **jsonl.load(cached).oracles})
+
+
+def _lacks_tests(oracle: Oracle) -> bool:
+    return oracle.generator is not None and not any(test.name.startswith(DRAWN) for test in oracle.tests)
+
+
+async def _draw(tasks: Sequence[Task], oracles: Sequence[Oracle]) -> dict[str, Oracle]:
+    async with ProcessSandbox() as sandbox:
+        drawn = await FreshTests(sandbox).draw(tasks, oracles, seed=0)
+    return {oracle.task_id: oracle for oracle in drawn}
 
 
 async def _run_gold(rows: Sequence[EvalPlusRow]) -> dict[str, list[list[Any] | None]]:

@@ -4,7 +4,8 @@ base         the contract of a sandbox
 process      the sandbox; pool, jobs, protocol: its side of the worker
 worker       the process that runs programs; supervisor, zygote, program: its parts
 enclosure    what stands around programs at each level; confine, namespaces, root, landlock, seccomp: its parts
-judge        program + oracle -> verdict; compare, answers: what counts as equal
+judge        program + oracle -> verdict; questions, rerun, canaries: what it asks, twice, and of itself
+results      how tests are decided; compare, answers, checker: its parts
 records      files of programs and verdicts
 """
 

@@ -1,66 +1,70 @@
 """The judge: runs a program on an oracle's inputs and compares what comes back with what was wanted.
 
 Only inputs go to the sandbox. Tests run in an order shuffled by the program's own hash, so a program that
-counts calls cannot know which test it is answering; results are reported in the oracle's order.
+counts calls cannot know which test it is answering; results are reported in the oracle's order. Of programs
+that passed, a few tests may run once more (`rerun`); properties are put before a checker (`checker`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import random
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
-from verigrad.errors import ConfigError, InfrastructureError, TaskError
+from verigrad.errors import CanaryError, ConfigError, InfrastructureError, TaskError
 from verigrad.registry import did_you_mean
-from verigrad.sandbox.answers import answer_is_right, same_output
-from verigrad.sandbox.base import Call, Execution, ExecutionStatus, Outcome, OutcomeStatus, Sandbox, Script, Stdin
-from verigrad.sandbox.compare import equal
+from verigrad.sandbox.base import Call, Execution, Outcome, Sandbox, Script, Stdin
+from verigrad.sandbox.canaries import check_canaries
+from verigrad.sandbox.checker import rule
+from verigrad.sandbox.questions import questions
 from verigrad.sandbox.records import assemble, verdict_row
-from verigrad.types import AnswerTest, CallTest, Oracle, StdioTest, Task, Test, TestResult, TestStatus, Verdict
+from verigrad.sandbox.rerun import confirmed, numbers_to_repeat
+from verigrad.sandbox.results import not_run, result_of, ruled, verdict_of
+from verigrad.sandbox.text import text_result
+from verigrad.types import (
+    Oracle,
+    PropertyTest,
+    Task,
+    TestResult,
+    TextTest,
+    Verdict,
+)
 
 __all__ = ["JUDGE_VERSION", "MAX_PROGRAM", "Judge", "in_order", "judge_many", "judge_rows"]
 
-JUDGE_VERSION = 1
+JUDGE_VERSION = 2
 """Part of every cache key; raised when a change may alter a verdict."""
 MAX_PROGRAM = 1_000_000
 """Characters of source beyond which a program is refused unseen."""
 
 _IN_FLIGHT = 64
 _T = TypeVar("_T")
-_OF_OUTCOME: Mapping[OutcomeStatus, TestStatus] = {
-    "returned": "failed",  # unless it compares equal
-    "not_plain": "failed",
-    "exception": "exception",
-    "timeout": "timeout",
-    "memory": "memory",
-    "output_limit": "output_limit",
-    "crashed": "crashed",
-    "violation": "violation",
-}
-_OF_EXECUTION: Mapping[ExecutionStatus, TestStatus] = {
-    "syntax_error": "exception",
-    "no_entry_point": "exception",
-    "exception": "exception",
-    "timeout": "timeout",
-    "memory": "memory",
-    "output_limit": "output_limit",
-    "crashed": "crashed",
-    "violation": "violation",
-}
 
 
 class Judge:
-    """Judges programs in a sandbox and remembers verdicts, except those that a time limit decided."""
+    """Judges programs in a sandbox and remembers verdicts, except those that a time limit decided.
 
-    def __init__(self, sandbox: Sandbox, *, cache_size: int = 20_000) -> None:
+    Args:
+        cache_size: verdicts remembered.
+        reruns: tests of a passing program that run once more in a fresh process, see `rerun`; 0 for none.
+        canaries_every: known programs are judged before the first verdict and after so many more, see
+            `canaries`; 0 for never.
+    """
+
+    def __init__(
+        self, sandbox: Sandbox, *, cache_size: int = 20_000, reruns: int = 3, canaries_every: int = 1000
+    ) -> None:
         self.sandbox = sandbox
         self._cache: dict[str, Verdict] = {}
         self._cache_size = cache_size
         self._digests: dict[int, tuple[Oracle, str]] = {}
+        self._reruns = reruns
+        self._canaries_every = canaries_every
+        self._until_canaries = 0
 
     async def judge(
         self, program: str, oracle: Oracle, entry_point: str | None, *, seed: int = 0, trace_lines: bool = False
@@ -71,9 +75,12 @@ class Judge:
         ran, which is slow.
 
         Raises:
-            TaskError: the oracle has no tests, or tests that call a function and no entry point.
+            TaskError: the oracle has no tests, tests that call a function and no entry point, or a checker that does
+                not work.
             SandboxError: the sandbox failed; nothing is known about the program.
+            CanaryError: known programs get wrong verdicts, so this one would mean nothing.
         """
+        await self._mind_canaries()
         key = self._key(program, oracle, entry_point, seed, trace_lines)
         if key in self._cache:
             return self._cache[key]
@@ -83,9 +90,20 @@ class Judge:
             self._cache[key] = verdict
         return verdict
 
+    async def _mind_canaries(self) -> None:
+        """Judge the canaries where it is time; after a failure it stays time."""
+        if self._canaries_every and self._until_canaries == 0:
+            self._until_canaries = self._canaries_every
+            try:
+                await check_canaries(lambda program, oracle, name: self._judge(program, oracle, name, 0, False))
+            except BaseException:
+                self._until_canaries = 0
+                raise
+        self._until_canaries -= 1
+
     def _key(self, program: str, oracle: Oracle, entry_point: str | None, seed: int, trace_lines: bool) -> str:
         level = self.sandbox.level
-        facts = (self._digest(oracle), entry_point, seed, trace_lines, level, sys.version, JUDGE_VERSION)
+        facts = (self._digest(oracle), entry_point, seed, trace_lines, level, self._reruns, sys.version, JUDGE_VERSION)
         return _sha256(repr(facts) + program)
 
     def _digest(self, oracle: Oracle) -> str:
@@ -98,29 +116,80 @@ class Judge:
     async def _judge(
         self, program: str, oracle: Oracle, entry_point: str | None, seed: int, trace_lines: bool
     ) -> Verdict:
+        verdict = await self._once(program, oracle, entry_point, seed, trace_lines)
+        few = numbers_to_repeat(program, oracle, seed, self._reruns) if verdict.passed else []
+        if not few:
+            return verdict
+        some = replace(oracle, tests=tuple(oracle.tests[number] for number in few))
+        return confirmed(verdict, few, await self._once(program, some, entry_point, seed + 1, False))
+
+    async def _once(
+        self, program: str, oracle: Oracle, entry_point: str | None, seed: int, trace_lines: bool
+    ) -> Verdict:
+        """The verdict by one run of every test."""
         if not oracle.tests:
             raise TaskError(f"{oracle.task_id}: the oracle has no tests, so a pass would mean nothing; give it one")
-        answers = {i: _answer(program, test, oracle) for i, test in enumerate(oracle.tests) if _is_answer(test)}
-        if len(answers) == len(oracle.tests):
-            return _verdict(list(answers.values()), Execution("ran", ()), [], "none")
-        order = [i for i in _order(program, oracle, seed) if i not in answers]
-        execution = await self._execute(program, oracle, order, entry_point, trace_lines)
+        tests = dict(enumerate(oracle.tests))
+        texts = {n: test for n, test in tests.items() if isinstance(test, TextTest)}
+        results = {n: await text_result(program, test, oracle, self.sandbox) for n, test in texts.items()}
+        if len(results) == len(tests):
+            return verdict_of(list(results.values()), Execution("ran", ()), [], "none")
+        asked = questions(program, oracle, entry_point, seed)
+        execution = await self._execute(program, oracle, [question.input for question in asked], trace_lines)
         level = self.sandbox.level
         if execution.status != "ran":
-            return _verdict(_not_run(oracle, execution), execution, [], level)
-        outcomes = dict(zip(order, execution.outcomes, strict=True))
-        results = [
-            answers[i] if i in answers else _result(test, outcomes[i], oracle) for i, test in enumerate(oracle.tests)
-        ]
-        return _verdict(results, execution, [outcomes[i] for i in sorted(outcomes)], level)
+            return verdict_of(not_run(oracle, execution), execution, [], level)
+        outcomes: dict[int, list[Outcome]] = {n: [] for n in tests if n not in results}
+        answered = sorted(zip(asked, execution.outcomes, strict=True), key=lambda pair: pair[0].place)
+        for question, outcome in answered:
+            outcomes[question.place[0]].append(outcome)
+        results |= {n: result_of(tests[n], found, oracle) for n, found in outcomes.items()}
+        results |= await self._check_properties(program, oracle, entry_point, results, outcomes)
+        return verdict_of([results[n] for n in tests], execution, [outcome for _, outcome in answered], level)
 
     async def _execute(
-        self, program: str, oracle: Oracle, order: list[int], entry_point: str | None, trace_lines: bool
+        self, program: str, oracle: Oracle, inputs: list[Call | Stdin | Script], trace_lines: bool
     ) -> Execution:
         if flaw := _flaw(program):
             return Execution("syntax_error", (), error=flaw)
-        inputs = [_input(oracle.tests[i], oracle, entry_point) for i in order]
         return await self.sandbox.run(program, inputs, oracle.limits, trace_lines=trace_lines)
+
+    async def _check_properties(
+        self,
+        program: str,
+        oracle: Oracle,
+        entry_point: str | None,
+        results: Mapping[int, TestResult],
+        outcomes: Mapping[int, list[Outcome]],
+    ) -> dict[int, TestResult]:
+        """Results of the property tests, of those whose inputs all gave a value."""
+        cases = {
+            number: (test, [outcome.value for outcome in outcomes[number]])
+            for number, test in enumerate(oracle.tests)
+            if isinstance(test, PropertyTest) and results[number].status == "passed"
+        }
+        if not cases:
+            return {}
+        rulings = await rule(self.sandbox, oracle, list(cases.values()))
+        silent = next((ruling for ruling in rulings if ruling.holds is None), None)
+        if silent is not None:
+            await self._vouch_for_checker(program, oracle, entry_point, silent.detail)
+        return {
+            number: ruled(results[number], values, ruling)
+            for (number, (_, values)), ruling in zip(cases.items(), rulings, strict=True)
+        }
+
+    async def _vouch_for_checker(self, program: str, oracle: Oracle, entry_point: str | None, why: str) -> None:
+        """Raise a TaskError where the checker itself may be what is wrong.
+
+        It is not where the gold program passes: then it is the other program's value that it cannot cope with. An
+        error would leave such a program out of training, which a policy could bring about to save itself a failure.
+        """
+        if oracle.gold is None or program == oracle.gold:
+            raise TaskError(f"{oracle.task_id}: the checker fails on what the program returned: {why}")
+        gold = await self.judge(oracle.gold, oracle, entry_point)
+        if not gold.passed:
+            raise TaskError(f"{oracle.task_id}: the checker fails ({why}), and the gold program does not pass either")
 
 
 def _make_room(cache: dict[Any, Any], size: int) -> None:
@@ -138,87 +207,6 @@ def _flaw(program: str) -> str:
     if len(program) > MAX_PROGRAM:
         return f"the program has {len(program)} characters, over {MAX_PROGRAM}"
     return "the program holds a null character" if "\0" in program else ""
-
-
-def _order(program: str, oracle: Oracle, seed: int) -> list[int]:
-    order = list(range(len(oracle.tests)))
-    random.Random(f"{seed}:{_sha256(program)}").shuffle(order)
-    return order
-
-
-def _input(test: Test, oracle: Oracle, entry_point: str | None) -> Call | Stdin | Script:
-    """What the sandbox is told of a test: never what is expected."""
-    if isinstance(test, StdioTest):
-        return Stdin(test.stdin)
-    if isinstance(test, CallTest):
-        if entry_point is None:
-            raise TaskError(f"{oracle.task_id}: test {test.name!r} calls a function, but the task names no entry point")
-        comparator = test.comparator or oracle.comparator
-        return Call(entry_point, test.args, test.kwargs, as_bool=comparator.mode == "truthy")
-    assert not isinstance(test, AnswerTest)
-    return Script(test.source)
-
-
-# ---------------------------------------------------------------------------------------------- results
-
-
-def _is_answer(test: Test) -> bool:
-    return isinstance(test, AnswerTest)
-
-
-def _answer(text: str, test: Test, oracle: Oracle) -> TestResult:
-    assert isinstance(test, AnswerTest)
-    right, why = answer_is_right(text, test, oracle.comparator)
-    detail = "" if right else f"{why or 'got ' + _short(text.strip())}, wanted {_short(test.expected)}"
-    return TestResult(test.name, "passed" if right else "failed", detail)
-
-
-def _result(test: Test, outcome: Outcome, oracle: Oracle) -> TestResult:
-    status = _OF_OUTCOME[outcome.status]
-    detail = outcome.error if outcome.error_line is None else f"{outcome.error} (line {outcome.error_line})"
-    if outcome.status == "returned":
-        if _is_right(test, outcome.value, oracle):
-            status = "passed"
-        elif isinstance(test, CallTest):
-            detail = f"got {_short(outcome.value)}, wanted {_short(test.expected)}"
-        elif isinstance(test, StdioTest):
-            detail = f"printed {_short(outcome.value)}, wanted {_short(test.stdout)}"
-    return TestResult(test.name, status, detail, outcome.cpu_ms)
-
-
-def _is_right(test: Test, value: Any, oracle: Oracle) -> bool:
-    if isinstance(test, CallTest):
-        return equal(value, test.expected, test.comparator or oracle.comparator)
-    return not isinstance(test, StdioTest) or same_output(value, test.stdout)
-
-
-def _not_run(oracle: Oracle, execution: Execution) -> list[TestResult]:
-    """Every test of a program that did not load."""
-    status = _OF_EXECUTION[execution.status]
-    return [TestResult(test.name, status, execution.error) for test in oracle.tests]
-
-
-def _verdict(results: list[TestResult], execution: Execution, outcomes: list[Outcome], level: str) -> Verdict:
-    failed = [result.status for result in results if result.status != "passed"]
-    raised = next((outcome for outcome in outcomes if outcome.error), Outcome("returned"))
-    return Verdict(
-        status=execution.status if execution.status != "ran" else failed[0] if failed else "passed",
-        results=tuple(results),
-        violations=execution.violations,
-        executed_lines=execution.executed_lines,
-        level=level,
-        error=execution.error or raised.error,
-        error_line=execution.error_line if execution.error else raised.error_line,
-        cpu_ms=execution.cpu_ms,
-    )
-
-
-def _short(value: Any) -> str:
-    try:
-        text = value if isinstance(value, str) and len(value) > 80 else repr(value)
-    except ValueError:  # an int too long for Python to write in decimal
-        return f"<{type(value).__name__} too long to show>"
-    return text if len(text) <= 80 else text[:77] + "..."
 
 
 # ------------------------------------------------------------------------------------------------- many
@@ -264,6 +252,7 @@ async def judge_rows(
 
     Raises:
         ConfigError: a row is malformed or names no known task; nothing was run.
+        CanaryError: the judge is broken.
     """
     aliases = aliases or {}
     found = [_task(number, row, tasks, aliases) for number, row in enumerate(rows, 1)]
@@ -301,6 +290,8 @@ def _program(number: int, row: Mapping[str, Any], task: Task) -> str:
 async def _judge_row(name: str, program: str, task: Task, oracle: Oracle, judge: Judge) -> dict[str, Any]:
     try:
         return verdict_row(name, await judge.judge(program, oracle, task.entry_point))
+    except CanaryError:
+        raise
     except InfrastructureError as error:  # about us, not the program: shown apart, scored as nothing
         return {**verdict_row(name, Verdict(status="crashed", results=())), "status": "error", "error": str(error)}
 

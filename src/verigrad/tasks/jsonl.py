@@ -18,14 +18,38 @@ from verigrad.errors import TaskError
 from verigrad.registry import did_you_mean
 from verigrad.tasks.base import TaskSet
 from verigrad.tasks.rows import read_rows
-from verigrad.types import AnswerTest, CallTest, Comparator, Limits, Oracle, ScriptTest, StdioTest, Task, Test
+from verigrad.types import (
+    AnswerTest,
+    CallTest,
+    Comparator,
+    Generator,
+    InputTest,
+    InvariantTest,
+    Limits,
+    Oracle,
+    PropertyTest,
+    ScriptTest,
+    StdioTest,
+    Task,
+    Test,
+    TheoremTest,
+)
 from verigrad.values import decode, encode
 
 __all__ = ["dump", "load"]
 
 _T = TypeVar("_T")
 
-_KINDS: dict[str, type[Test]] = {"call": CallTest, "stdio": StdioTest, "script": ScriptTest, "answer": AnswerTest}
+_KINDS: dict[str, type[Test]] = {
+    "call": CallTest,
+    "stdio": StdioTest,
+    "property": PropertyTest,
+    "script": ScriptTest,
+    "answer": AnswerTest,
+    "input": InputTest,
+    "invariant": InvariantTest,
+    "theorem": TheoremTest,
+}
 _KIND_OF = {kind: name for name, kind in _KINDS.items()}
 _HEADER = "taskset"
 _ORACLE_KEYS = [field.name for field in dataclasses.fields(Oracle) if field.name != "task_id"]
@@ -136,6 +160,13 @@ def _parse_comparator(row: Any) -> Comparator | None:
     return None if row is None else _build(Comparator, _object(row, "comparator"), "comparator")
 
 
+def _parse_input(row: Any) -> tuple[Any, ...] | str:
+    """Of a property: the arguments of a call, or a standard input."""
+    if not isinstance(row, list | str):
+        raise ValueError(f"inputs: wanted lists of arguments, or texts for standard input, got {row!r}")
+    return row if isinstance(row, str) else tuple(map(decode, row))
+
+
 def _object(row: Any, what: str) -> dict[str, Any]:
     if not isinstance(row, dict):
         raise ValueError(f"{what}: wanted an object, got {row!r}")
@@ -157,6 +188,8 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "public_tests": _parse_each(_parse_test, "public_tests"),
     "comparator": _parse_comparator,
     "limits": lambda row: _build(Limits, _object(row, "limits"), "limits"),
+    "generator": lambda row: None if row is None else _build(Generator, _object(row, "generator"), "generator"),
+    "inputs": _parse_each(_parse_input, "inputs"),
     "args": _parse_each(decode, "args"),
     "kwargs": lambda row: {name: decode(value) for name, value in _object(row, "kwargs").items()},
     "expected": decode,
@@ -211,6 +244,10 @@ def _format_plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
+def _format_args(args: tuple[Any, ...]) -> list[Any]:
+    return [encode(value) for value in args]
+
+
 def _format_tests(tests: tuple[Test, ...]) -> list[dict[str, Any]]:
     return [_format(test) for test in tests]
 
@@ -220,7 +257,9 @@ _FORMATTERS: dict[str, Callable[[Any], Any]] = {
     "public_tests": _format_tests,
     "comparator": _format,
     "limits": _format,
-    "args": lambda args: [encode(value) for value in args],
+    "generator": _format,
+    "inputs": lambda inputs: [item if isinstance(item, str) else _format_args(item) for item in inputs],
+    "args": _format_args,
     "kwargs": lambda kwargs: {name: encode(value) for name, value in kwargs.items()},
     "expected": encode,
 }

@@ -205,6 +205,7 @@ class RLConfig(StageConfig):
         tasks: task source to train on.
         word_dropout: of each prompt's words a share up to this is left out, so that its examples have to be read.
         rename: share of the tasks whose function gets a name that says nothing, so that names are not relied on.
+        fresh_tests: hidden tests are drawn anew each time a task comes up, where it has something to draw from.
         algorithm: preset name, or `file.py:attr`.
         reward: reward name, or `file.py:function`; not set: the algorithm's own, else `tests`.
         reward_model: folder of a reward model to train against; `reward` is then only measured, as the gold standard.
@@ -243,6 +244,7 @@ class RLConfig(StageConfig):
     tasks: str = "builtin-easy@1?split=train"
     word_dropout: float = 0.0
     rename: float = 0.0
+    fresh_tests: bool = False
     algorithm: str = "grpo"
     reward: str | None = None
     reward_model: str = ""

@@ -27,6 +27,7 @@ from verigrad.algorithms.presets import PRESETS, Algorithm, call
 from verigrad.algorithms.selection import has_signal
 from verigrad.errors import ConfigError, RunError
 from verigrad.evaluation.benchmark import sample_rows
+from verigrad.evaluation.fresh import FreshTests, can_draw
 from verigrad.evaluation.sources import load_source
 from verigrad.models.base import Batch
 from verigrad.models.causal import token_logprobs
@@ -63,7 +64,7 @@ from verigrad.training.rollout_metrics import first_error, rollout_metrics, shar
 from verigrad.training.run import Learner, Run, TrainState, load_state, save_state
 from verigrad.training.sft import demonstration_rows, gold_demonstrations
 from verigrad.training.stage import Stage, open_run, open_stage, sampling_params
-from verigrad.types import Task
+from verigrad.types import Oracle, Task
 
 __all__ = ["Loop", "advantages_of", "scheduled_tasks", "train", "with_loop_settings"]
 
@@ -148,6 +149,11 @@ def _check(config: RLConfig, algorithm: Algorithm, tasks: TaskSet) -> None:
         )
     if not tasks.tasks:
         raise ConfigError(f"task source {config.tasks!r} has no tasks")
+    if config.fresh_tests and not any(can_draw(task, tasks.oracle(task)) for task in tasks.tasks):
+        raise ConfigError(
+            f"fresh_tests = true, and no task of {config.tasks!r} has a generator to draw tests from; give them one "
+            "(docs/tasks.md), or set fresh_tests = false"
+        )
 
 
 def scheduled_tasks(tasks: Sequence[Task], start: int, count: int, seed: int) -> list[Task]:
@@ -176,6 +182,7 @@ class Loop:
     reward_model: Any = None
     curriculum: Curriculum | None = None
     replay: Replay | None = None
+    fresh_tests: FreshTests | None = None
     notes: dict[str, Any] = field(default_factory=lambda: {"tokens": 0, "cursor": 0})
 
     @classmethod
@@ -192,6 +199,7 @@ class Loop:
             reward_model=load_scalar(config.reward_model, device=stage.device)[0] if config.reward_model else None,
             curriculum=Curriculum(tasks) if config.curriculum else None,
             replay=Replay(config.replay, tasks) if config.replay else None,
+            fresh_tests=FreshTests(stage.judge.sandbox) if config.fresh_tests else None,
         )
 
     @property
@@ -272,7 +280,7 @@ class Loop:
         return self.stage.wait(
             collect(
                 chosen,
-                [self.tasks.oracle(task) for task in chosen],
+                self._oracles(chosen, step),
                 agent=self.stage.agent(params, self.curriculum.prefill if self.curriculum else None),
                 engine=self.stage.engine,
                 judge=self.stage.judge,
@@ -282,6 +290,13 @@ class Loop:
                 trace_lines=bool(self.config.executed_only),
             )
         )
+
+    def _oracles(self, chosen: Sequence[Task], step: int) -> list[Oracle]:
+        """What judges a step's tasks; with `fresh_tests`, by tests that only this step has."""
+        oracles = [self.tasks.oracle(task) for task in chosen]
+        if self.fresh_tests is None:
+            return oracles
+        return self.stage.wait(self.fresh_tests.draw(chosen, oracles, derive_seed(self.config.seed, "tests", step)))
 
     def _known(self, groups: Sequence[Group], batch: Batch, greedy: Tensor | None) -> dict[str, Tensor]:
         """What advantages and companions may ask for by name, beside the batch."""

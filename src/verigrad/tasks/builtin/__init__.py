@@ -7,6 +7,6 @@ them apart and that no constant passes.
 from __future__ import annotations
 
 from verigrad.tasks.builtin.family import Family
-from verigrad.tasks.builtin.suite import load, load_easy, wrong_programs
+from verigrad.tasks.builtin.suite import fresh_oracle, is_builtin, load, load_easy, wrong_programs
 
-__all__ = ["Family", "load", "load_easy", "wrong_programs"]
+__all__ = ["Family", "fresh_oracle", "is_builtin", "load", "load_easy", "wrong_programs"]

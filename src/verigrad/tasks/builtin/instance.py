@@ -14,9 +14,9 @@ from verigrad.errors import TaskError
 from verigrad.tasks.builtin.adequacy import constant_pass_rate, load_function, passes
 from verigrad.tasks.builtin.family import Family
 from verigrad.tasks.builtin.prompt import literal
-from verigrad.types import CallTest
+from verigrad.types import CallTest, Comparator
 
-__all__ = ["MAX_CONSTANT_PASS_RATE", "Instance", "make_instance", "random_stream", "render"]
+__all__ = ["MAX_CONSTANT_PASS_RATE", "Instance", "draw_hidden", "make_instance", "random_stream", "render"]
 
 MAX_CONSTANT_PASS_RATE = 0.7
 _ATTEMPTS = 200
@@ -87,7 +87,43 @@ def make_instance(
                 hidden=hidden,
                 constant_pass_rate=rate,
             )
-    raise TaskError(
+    raise _inadequate(family, params, complaint)
+
+
+def draw_hidden(
+    family: Family,
+    *,
+    seed: tuple[object, ...],
+    fresh: int,
+    examples: Sequence[CallTest],
+    num_drawn: int,
+) -> tuple[tuple[CallTest, ...], float]:
+    """Hidden tests of an instance anew, as adequate as the first: its edges, and `num_drawn` inputs drawn by `fresh`.
+
+    None of them is an example's. Returns the tests and the largest share of them that a constant passes.
+
+    Args:
+        seed: of the instance; decides its parameters.
+
+    Raises:
+        TaskError: no adequate tests in 200 draws, or the family has too few distinct inputs.
+    """
+    params = family.params(random_stream(*seed, "params"))
+    solve, *wrong = (load_function(render(text, "f", params), "f") for text in (family.gold, *family.wrong))
+    complaint = ""
+    for attempt in range(_ATTEMPTS):
+        shown = {literal(test.args) for test in examples}
+        drawn = _draw_inputs(family, params, random_stream(*seed, "fresh", fresh, attempt), shown, num_drawn)
+        hidden = _hidden_tests(family, params, solve, drawn)
+        rate = constant_pass_rate([test.expected for test in hidden], family.comparator)
+        complaint = _complaint(family, wrong, examples, hidden, rate)
+        if not complaint:
+            return hidden, rate
+    raise _inadequate(family, params, complaint)
+
+
+def _inadequate(family: Family, params: Mapping[str, Any], complaint: str) -> TaskError:
+    return TaskError(
         f"family {family.key!r} with parameters {dict(params)}: {complaint}, in each of {_ATTEMPTS} draws; "
         "make its inputs more varied or add edges"
     )
@@ -119,23 +155,43 @@ def _draw_tests(
     num_public: int,
 ) -> tuple[tuple[CallTest, ...], tuple[CallTest, ...]]:
     """Examples and hidden tests; no two of them have the same arguments."""
-    edges = {literal(args): args for args in family.edges(params)}
-    wanted = num_public + max(num_tests - len(edges), num_tests // 2)
-    drawn = [args for _, args in zip(range(wanted), _fresh_inputs(family, params, random, set(edges)), strict=False)]
+    wanted = num_public + max(num_tests - len(_edges(family, params)), num_tests // 2)
+    drawn = _draw_inputs(family, params, random, set(), wanted)
+    examples = _tests("example", drawn[:num_public], solve, family.comparator)
+    return examples, _hidden_tests(family, params, solve, drawn[num_public:])
+
+
+def _edges(family: Family, params: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
+    return {literal(args): args for args in family.edges(params)}
+
+
+def _draw_inputs(
+    family: Family, params: Mapping[str, Any], random: Random, seen: set[str], wanted: int
+) -> list[tuple[Any, ...]]:
+    """So many distinct inputs, none of them an edge or in `seen`."""
+    seen = seen | set(_edges(family, params))
+    drawn = [args for _, args in zip(range(wanted), _fresh_inputs(family, params, random, seen), strict=False)]
     if len(drawn) < wanted:
         raise TaskError(
             f"family {family.key!r} gave only {len(drawn)} distinct inputs besides its edges, wanted {wanted}; "
             "widen its inputs or ask for fewer tests"
         )
+    return drawn
 
-    def tests(kind: str, inputs: Sequence[tuple[Any, ...]]) -> tuple[CallTest, ...]:
-        return tuple(
-            CallTest(f"{kind}_{index}", args, solve(*deepcopy(args)), comparator=family.comparator)
-            for index, args in enumerate(inputs, 1)
-        )
 
-    return tests("example", drawn[:num_public]), tests("edge", list(edges.values())) + tests(
-        "drawn", drawn[num_public:]
+def _hidden_tests(
+    family: Family, params: Mapping[str, Any], solve: Callable[..., Any], drawn: Sequence[tuple[Any, ...]]
+) -> tuple[CallTest, ...]:
+    edges = list(_edges(family, params).values())
+    return _tests("edge", edges, solve, family.comparator) + _tests("drawn", drawn, solve, family.comparator)
+
+
+def _tests(
+    kind: str, inputs: Sequence[tuple[Any, ...]], solve: Callable[..., Any], comparator: Comparator
+) -> tuple[CallTest, ...]:
+    return tuple(
+        CallTest(f"{kind}_{index}", args, solve(*deepcopy(args)), comparator=comparator)
+        for index, args in enumerate(inputs, 1)
     )
 
 

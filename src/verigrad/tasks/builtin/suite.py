@@ -9,6 +9,7 @@ and inputs are drawn from.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import product
 from typing import NamedTuple
 
@@ -40,9 +41,9 @@ from verigrad.tasks.builtin import (
 )
 from verigrad.tasks.builtin.easy_subset import EASY_FAMILIES, EASY_INSTANCES
 from verigrad.tasks.builtin.family import DIFFICULTIES, Family
-from verigrad.tasks.builtin.instance import Instance, make_instance, random_stream, render
+from verigrad.tasks.builtin.instance import Instance, draw_hidden, make_instance, random_stream, render
 from verigrad.tasks.builtin.prompt import write_prompt
-from verigrad.types import Oracle, Task
+from verigrad.types import CallTest, Oracle, Task
 
 __all__ = [
     "FAMILIES",
@@ -50,6 +51,8 @@ __all__ = [
     "MODULES",
     "SPLITS",
     "VERSION",
+    "fresh_oracle",
+    "is_builtin",
     "load",
     "load_easy",
     "wrong_programs",
@@ -158,6 +161,32 @@ def wrong_programs(task: Task) -> tuple[str, ...]:
     family = FAMILIES[place.key]
     params = family.params(random_stream(*place.stream, "params"))
     return tuple(render(template, task.entry_point, params) for template in family.wrong)
+
+
+def is_builtin(task_id: str) -> bool:
+    """Whether a task is of this suite, and so can have its hidden tests drawn anew."""
+    place = _parse(task_id)
+    return place is not None and place.key in FAMILIES
+
+
+def fresh_oracle(task: Task, oracle: Oracle, seed: int) -> Oracle:
+    """The oracle with other drawn inputs, as many and as telling as before; what the prompt shows stays.
+
+    Raises:
+        TaskError: the task is not of this suite and version.
+    """
+    place = _parse(task.id)
+    if place is None or place.key not in FAMILIES:
+        raise TaskError(f"wanted a task of builtin@{VERSION}, got {task.id!r}")
+    examples = [test for test in task.public_tests if isinstance(test, CallTest)]
+    tests, rate = draw_hidden(
+        FAMILIES[place.key],
+        seed=place.stream,
+        fresh=seed,
+        examples=examples,
+        num_drawn=sum(test.name.startswith("drawn_") for test in oracle.tests),
+    )
+    return replace(oracle, tests=tests, constant_pass_rate=rate)
 
 
 def _select(split: str, difficulty: str | None, keys: tuple[str, ...] | None) -> list[Family]:
