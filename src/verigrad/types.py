@@ -208,17 +208,18 @@ class InvariantTest:
 
 @dataclass(frozen=True)
 class TheoremTest:
-    """The answer is a proof of `statement` for the proof assistant `system` (`sandbox/proofs/theorem.py`).
+    """The answer is a proof of `statement` in the language of Coq (`sandbox/proofs/theorem.py`).
 
     Attributes:
         statement: the proposition, without a name: `forall n : nat, n + 0 = n`.
-        preamble: definitions and imports that come before it; trusted.
+        imports: sentences that every file of ours begins with: `Require Import Lia.`; trusted.
+        preamble: definitions that the statement needs; trusted.
     """
 
     name: str
     statement: str
+    imports: str = ""
     preamble: str = ""
-    system: Literal["coq", "lean"] = "coq"
 
 
 TextTest = AnswerTest | InputTest | InvariantTest | TheoremTest

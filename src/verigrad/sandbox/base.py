@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from verigrad.types import Limits
+
+if TYPE_CHECKING:
+    from verigrad.sandbox.commands import CommandSandbox
 
 __all__ = [
     "LEVELS",
@@ -98,6 +101,11 @@ class Sandbox(Protocol):
     @property
     def level(self) -> str:
         """The isolation in force: `process` up to `full`."""
+        ...
+
+    @property
+    def commands(self) -> CommandSandbox:
+        """Runs what is no Python program, at a level as good."""
         ...
 
     async def run(

@@ -12,20 +12,18 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
-import resource
-import subprocess
 import sys
-from functools import lru_cache
 
-from verigrad.errors import MissingExtra, SandboxError
+from verigrad.errors import MissingExtra, TaskError
+from verigrad.sandbox.commands import Command, CommandSandbox
+from verigrad.types import Limits
 
-__all__ = ["final_expression", "is_same_mathematics", "unlike"]
+__all__ = ["final_expression", "unlike", "why_not_same_mathematics"]
 
 MAX_EXPRESSION = 300
 _MAX_TEXT = 100_000
-_SECONDS = 20
-_CPU_S = 10
-_MEMORY_MB = 1024
+_LIMITS = Limits(cpu_s=6, wall_s=30, memory_mb=1024, processes=8)
+_NAME = re.compile(r"^\s*[A-Za-z]\s*=\s*")
 _LEAD = re.compile(r".*(?:\banswer\s+is\b:?|\banswer\s*:)", re.IGNORECASE)
 _THOUSANDS = re.compile(r"(?<![\d,.])\d{1,3}(?:,\d{3})+(?![\d,])")
 _HARMLESS = {r"\left", r"\right", r"\dfrac", r"\tfrac", r"\frac", r"\!", r"\,", r"\;", r"\ "}
@@ -40,27 +38,30 @@ def read(text):
     return [item for item in found if not isinstance(item, str)][:1]
 
 expected, answer = map(read, json.load(sys.stdin))
-same = bool(answer) and verify(expected, answer, timeout_seconds=None)  # in this order: it is not symmetric
-print(json.dumps({"expected": bool(expected), "same": bool(same)}))
+same = expected and answer and verify(expected, answer, timeout_seconds=None)  # in this order: it is not symmetric
+print("same" if same else "different")
 """
 
 
-def is_same_mathematics(text: str, expected: str) -> str:
+async def why_not_same_mathematics(text: str, expected: str, commands: CommandSandbox) -> str:
     """Why the answer is not the expected expression (LaTeX, without dollar signs), or nothing where it is.
 
     Raises:
         MissingExtra: math-verify is not installed.
-        SandboxError: it fails on the expected expression itself.
+        SandboxError: the sandbox failed.
+        TaskError: math-verify does not find the expected expression equal to itself.
     """
     answer = final_expression(text)
     if answer is None:
         return "no answer"
+    if "=" not in expected:
+        answer = _NAME.sub("", answer)
     if why := unlike(answer, expected):
         return f"the answer {answer[:80]!r} {why}"
-    if _compare(expected, answer):
+    if await _same(expected, answer, commands):
         return ""
-    if not _compare(expected, expected):
-        raise SandboxError(f"math-verify does not find {expected!r} equal to itself, so no answer can be judged")
+    if not await _same(expected, expected, commands):
+        raise TaskError(f"math-verify does not find {expected!r} equal to itself, so no answer can be judged")
     return f"got {answer[:80]!r}, wanted {expected!r}"
 
 
@@ -123,8 +124,7 @@ def _vocabulary(text: str) -> set[str]:
     return found
 
 
-@lru_cache(maxsize=4096)
-def _compare(expected: str, answer: str) -> bool:
+async def _same(expected: str, answer: str, commands: CommandSandbox) -> bool:
     """Whether math-verify finds them equal; not where it crashes, runs out of memory or takes long.
 
     Raises:
@@ -132,21 +132,10 @@ def _compare(expected: str, answer: str) -> bool:
     """
     if importlib.util.find_spec("math_verify") is None:
         raise MissingExtra("math-verify", "maths")
-    try:
-        done = subprocess.run(
-            [sys.executable, "-I", "-c", _CHILD],
-            input=json.dumps([expected, answer]),
-            text=True,
-            capture_output=True,
-            timeout=_SECONDS,
-            check=False,
-            preexec_fn=_bound,
-        )
-    except subprocess.TimeoutExpired:
-        return False
-    return done.returncode == 0 and bool(json.loads(done.stdout)["same"])
-
-
-def _bound() -> None:
-    resource.setrlimit(resource.RLIMIT_CPU, (_CPU_S, _CPU_S))
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_MB << 20, _MEMORY_MB << 20))
+    command = Command(
+        (sys.executable, "-I", "-c", _CHILD),
+        stdin=json.dumps([expected, answer]).encode(),
+        visible=(sys.prefix, sys.base_prefix),
+    )
+    done = await commands.run(command, _LIMITS)
+    return done.exit_code == 0 and done.stdout.strip() == b"same"

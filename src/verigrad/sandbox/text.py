@@ -13,9 +13,9 @@ from typing import Any
 
 from verigrad.sandbox.base import Call, Sandbox
 from verigrad.sandbox.compare import equal
-from verigrad.sandbox.maths import is_same_mathematics
-from verigrad.sandbox.proofs.invariant import check_invariant
-from verigrad.sandbox.proofs.theorem import check_proof
+from verigrad.sandbox.maths import why_not_same_mathematics
+from verigrad.sandbox.proofs.invariant import why_no_invariant
+from verigrad.sandbox.proofs.theorem import why_no_proof
 from verigrad.sandbox.results import answer_result
 from verigrad.types import AnswerTest, InputTest, InvariantTest, Oracle, TestResult, TextTest, TheoremTest
 from verigrad.values import encode
@@ -36,15 +36,15 @@ async def text_result(text: str, test: TextTest, oracle: Oracle, sandbox: Sandbo
     """
     match test:
         case AnswerTest(form="math"):
-            why_not = await asyncio.to_thread(is_same_mathematics, text, str(test.expected))
+            why_not = await why_not_same_mathematics(text, str(test.expected), sandbox.commands)
         case AnswerTest():
             return answer_result(text, test, oracle)
         case InputTest():
             why_not = await _check_input(last_line(text), test, oracle, sandbox)
         case InvariantTest():
-            why_not = await asyncio.to_thread(check_invariant, test.program, last_line(text))
+            why_not = await asyncio.to_thread(why_no_invariant, test.program, last_line(text))
         case TheoremTest():
-            why_not = await asyncio.to_thread(check_proof, test, last_block(text))
+            why_not = await why_no_proof(test, last_block(text), sandbox.commands)
     return TestResult(test.name, "failed" if why_not else "passed", why_not)
 
 

@@ -28,7 +28,7 @@ from verigrad.sandbox.proofs.subset import Machine, Outside, Program, local_name
 from verigrad.sandbox.proofs.terms import Sort, Term, TooLarge, both, declare, negate
 from verigrad.sandbox.proofs.values import UNBOUND, Value, flag, number
 
-__all__ = ["check_invariant"]
+__all__ = ["why_no_invariant"]
 
 MAX_ANSWER = 2_000
 _EXPRESSION = (
@@ -38,7 +38,7 @@ _EXPRESSION = (
 _State = Mapping[str, Value]
 
 
-def check_invariant(program: str, answer: str) -> str:
+def why_no_invariant(program: str, answer: str) -> str:
     """Why the answer is no inductive invariant that proves the program, or nothing where it is one.
 
     Raises:
@@ -100,9 +100,7 @@ class _Conditions:
                 self.parameters,
             )
             or _counterexample("is not kept by a round", [here, self.goes_on, negate(kept)], self.state)
-            or _counterexample(
-                "does not give the goals", [here, negate(self.goes_on), negate(self.goals)], self.state
-            )
+            or _counterexample("does not give the goals", [here, negate(self.goes_on), negate(self.goals)], self.state)
         )
 
 

@@ -10,22 +10,20 @@ answer's, states the theorem again, takes the answer's proof for it, and prints 
 from __future__ import annotations
 
 import re
-import resource
 import shutil
-import subprocess
+from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from verigrad.errors import ConfigError, TaskError
-from verigrad.types import TheoremTest
+from verigrad.sandbox.commands import Command, CommandResult, CommandSandbox
+from verigrad.types import Limits, TheoremTest
 
-__all__ = ["check_proof", "forbidden"]
+__all__ = ["forbidden", "why_no_proof"]
 
 MAX_PROOF = 20_000
-_SECONDS = 60
-_CPU_S = 20
-_MEMORY_MB = 2048
-_FILE_MB = 16
+_LIMITS = Limits(cpu_s=15, wall_s=60, memory_mb=2048, processes=8)
+_WRAPPING = re.compile(r"\A\s*Proof\s*\.\s|\s(?:Qed|Defined)\s*\.\s*\Z")
+_FINDLIB = Path("/etc/ocamlfind.conf")
 _CLOSED = "Closed under the global context"
 _LEAD = re.compile(r"(?:[-+*]+|[{}]|(?:\d+|all|par|!)\s*:|\s)*")  # bullets, braces and goal selectors
 _WORDS = re.compile(
@@ -35,29 +33,31 @@ _WORDS = re.compile(
 )
 
 
-def check_proof(test: TheoremTest, answer: str) -> str:
+async def why_no_proof(test: TheoremTest, answer: str, commands: CommandSandbox) -> str:
     """Why the answer is no proof, or nothing where it is one.
 
     Raises:
         ConfigError: Coq is not installed.
-        TaskError: the statement or the preamble is none.
+        TaskError: Coq refuses the statement or its preamble.
+        SandboxError: the sandbox failed.
     """
-    script = re.sub(r"\A\s*Proof\s*\.\s|\s(?:Qed|Defined)\s*\.\s*\Z", " ", f" {answer.strip()} ").strip()
+    script = _WRAPPING.sub("", answer.strip()).strip()
     if why := forbidden(script):
         return why
-    with TemporaryDirectory(prefix="verigrad-") as folder:
-        place = Path(folder)
-        done = _compile(place, "Task", f"{test.preamble}\nCheck (({test.statement}) : Prop).\n")
-        if done.returncode != 0:
-            raise TaskError(f"{test.name}: Coq refuses the statement or its preamble: {_said(done)}")
-        uses = f"Require Import Task.\n{test.preamble if _only_imports(test.preamble) else ''}\n"
-        done = _compile(place, "Answer", f"{uses}Theorem answer : {test.statement}.\nProof.\n{script}\nQed.\n")
-        if done.returncode != 0:
-            return f"Coq refuses the proof: {_said(done)}"
-        checked = f"{uses}Require Answer.\nDefinition checked : {test.statement} := Answer.answer.\n"
-        done = _compile(place, "Check", f"{checked}Print Assumptions checked.\n")
-    closed = done.returncode == 0 and done.stdout.strip() == _CLOSED
-    return "" if closed else f"the proof rests on assumptions: {_said(done)}"
+    task = await _compile(
+        "Task", f"{test.imports}\n{test.preamble}\nCheck (({test.statement}) : Prop).\n", {}, commands
+    )
+    if task.exit_code != 0:
+        raise TaskError(f"test {test.name!r}: Coq refuses the statement or its preamble: {_said(task)}")
+    uses, files = f"{test.imports}\nRequire Import Task.\n", dict(task.files)
+    proof = f"{uses}Theorem answer : {test.statement}.\nProof.\n{script}\nQed.\n"
+    proved = await _compile("Answer", proof, files, commands)
+    if proved.exit_code != 0 or "Answer.vo" not in proved.files:
+        return f"Coq refuses the proof: {_said(proved)}"
+    restated = f"{uses}Require Answer.\nDefinition checked : {test.statement} := Answer.answer.\n"
+    checked = await _compile("Check", f"{restated}Print Assumptions checked.\n", {**files, **proved.files}, commands)
+    closed = checked.exit_code == 0 and checked.stdout.decode().strip() == _CLOSED
+    return "" if closed else f"the proof rests on assumptions: {_said(checked)}"
 
 
 def forbidden(script: str) -> str:
@@ -80,40 +80,24 @@ def forbidden(script: str) -> str:
     return ""
 
 
-def _compile(folder: Path, name: str, source: str) -> subprocess.CompletedProcess[str]:
-    coqc = shutil.which("coqc")
-    if coqc is None:
+async def _compile(name: str, source: str, compiled: Mapping[str, bytes], commands: CommandSandbox) -> CommandResult:
+    """Compile one file beside those compiled before; what it gives is kept as `name.vo`."""
+    if shutil.which("coqc") is None:
         raise ConfigError("theorem tasks need Coq, and there is no 'coqc' on the path; on Debian: apt install coq")
-    (folder / f"{name}.v").write_text(source)
-    command = [coqc, "-q", "-R", str(folder), "", f"{name}.v"]
-    try:
-        return subprocess.run(
-            command,
-            cwd=folder,
-            env={"HOME": str(folder), "PATH": "/usr/bin:/bin"},
-            text=True,
-            capture_output=True,
-            timeout=_SECONDS,
-            check=False,
-            preexec_fn=_bound,
-        )
-    except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, 1, "", f"longer than {_SECONDS} s")
+    command = Command(
+        ("coqc", "-q", "-R", ".", "", f"{name}.v"),
+        files={**compiled, **_settings(), f"{name}.v": source.encode()},
+        environment={"OCAMLFIND_CONF": _FINDLIB.name},
+        keep=(f"{name}.vo",),
+    )
+    return await commands.run(command, _LIMITS)
 
 
-def _bound() -> None:
-    for kind, most in (
-        (resource.RLIMIT_CPU, _CPU_S),
-        (resource.RLIMIT_AS, _MEMORY_MB << 20),
-        (resource.RLIMIT_FSIZE, _FILE_MB << 20),
-    ):
-        resource.setrlimit(kind, (most, most))
+def _settings() -> dict[str, bytes]:
+    """The file that tells Coq where its plugins are, which the sandbox does not show."""
+    return {_FINDLIB.name: _FINDLIB.read_bytes()} if _FINDLIB.exists() else {}
 
 
-def _only_imports(preamble: str) -> bool:
-    """Whether it defines nothing, so that it may stand in several files: what it defines must be defined once."""
-    return not re.search(r"\b(?!Require|From|Import|Export|Open)[A-Z]\w*\b", re.sub(r"\b(?:Require|From|Import|Export|Open)\b[^\n]*", "", preamble))
-
-
-def _said(done: subprocess.CompletedProcess[str]) -> str:
-    return re.sub(r"\s+", " ", done.stderr + done.stdout).strip()[-400:] or f"it ended with status {done.returncode}"
+def _said(done: CommandResult) -> str:
+    text = (done.stderr + done.stdout).decode(errors="replace")
+    return re.sub(r"\s+", " ", text).strip()[-400:] or done.error or f"it ended with status {done.exit_code}"
