@@ -18,7 +18,7 @@ from verigrad.rewards.base import Answer, Check, Reward, score_answer
 from verigrad.sandbox.judge import Judge
 from verigrad.tasks.base import TaskSet
 from verigrad.tasks.builtin import wrong_programs
-from verigrad.types import CallTest, Limits, Oracle, Task, Verdict
+from verigrad.types import CallTest, InvariantTest, Limits, Oracle, Task, Verdict
 
 __all__ = ["RewardCheck", "TaskCheck", "check_reward", "check_tasks", "constant_programs"]
 
@@ -72,6 +72,8 @@ async def _check_task(task: Task, oracle: Oracle, judge: Judge) -> TaskCheck:
             complaints.append(f"gold is not deterministic: {first.status}, then {second.status}")
     bad = [("the empty program", "")]
     bad += [(f"the constant program {value}", source) for value, source in constant_programs(task, oracle)]
+    if any(isinstance(test, InvariantTest) for test in oracle.tests):
+        bad += [("an invariant that says nothing", "True"), ("an invariant that nothing meets", "False")]
     if task.tag("source") == "builtin":
         bad += [(f"wrong program {n}", source) for n, source in enumerate(wrong_programs(task), 1)]
     for name, source in bad:
