@@ -59,9 +59,7 @@ def test_the_goals_alone_are_no_answer(task):
     place = next(n for n, node in enumerate(function.body) if isinstance(node, ast.While))
     goals = " and ".join(f"({ast.unparse(node.test)})" for node in function.body[place + 1 :])
     condition = ast.unparse(function.body[place].test)
-    for answer in (goals, condition, f"not ({condition})", f"({condition}) or ({goals})"):
-        if task.id.endswith("/square_root") and answer.startswith("(root + 1"):
-            continue
+    for answer in (goals, condition, f"not ({condition})"):
         assert why_no_invariant(program_of(task), answer), answer
 
 
@@ -87,7 +85,7 @@ def test_the_goals_alone_are_no_answer(task):
         ("(lambda: True)()", "Lambda"),
         ("__import__('os').system('true')", "Attribute"),
         ("k == 0", "the name 'k'"),
-        ("i <= n and total", "not kept"),
+        ("i <= n and total", "begins"),
         ("-" * 900 + "i <= n", ""),
         ("(" * 150 + "i <= n" + ")" * 150, "goals"),
         ("i <= n and " + " and ".join(["i <= n"] * 500), "over 2000"),
@@ -105,10 +103,10 @@ def test_answers(answer, why):
 
 
 def test_a_refusal_shows_values_that_are_right():
-    found = why_no_invariant(SUM, "i <= n and total >= 0")
+    found = why_no_invariant(SUM, "i <= n")
     values = dict(part.split(" = ") for part in found.partition(": ")[2].split(", "))
     i, n, total = (int(values[name]) for name in ("i", "n", "total"))
-    assert i <= n and total >= 0 and not i < n and 2 * total != n * (n + 1)
+    assert i == n and 2 * total != n * (n + 1)
 
 
 @pytest.mark.parametrize(

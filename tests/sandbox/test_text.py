@@ -175,14 +175,14 @@ def test_what_is_no_proof_script(script):
 
 
 @needs_coq
-@pytest.mark.parametrize("cheat", ["Admitted", "admit", "give_up"])
+@pytest.mark.parametrize("cheat", ["admitted", "axiom", "unguarded"])
 def test_what_the_filter_would_let_through_coq_itself_reports(cheat, judged, monkeypatch):
     """Two barriers: with the first gone, the second still holds."""
     monkeypatch.setattr("verigrad.sandbox.proofs.theorem.forbidden", lambda script: "")
     scripts = {
-        "Admitted": "Admitted. Axiom cheat : forall n : nat, n = 0. Theorem other : forall n : nat, n = 0. exact cheat.",
-        "admit": "Abort. Axiom cheat : forall n : nat, n = 0. Theorem answer : forall n : nat, n = 0. exact cheat.",
-        "give_up": "Abort. Unset Guard Checking. Theorem answer : forall n : nat, n = 0. fix f 1. exact f.",
+        "admitted": "Admitted. Theorem other : True. exact I.",
+        "axiom": "Abort. Axiom cheat : forall n : nat, n = 0. Theorem answer : forall n : nat, n = 0. exact cheat.",
+        "unguarded": "Unset Guard Checking. intros n. revert n. fix f 1. intros n. exact (f n).",
     }
     verdict = judged(scripts[cheat], oracle(FALSE), None)
     assert verdict.status == "failed" and "assumptions" in verdict.results[0].detail

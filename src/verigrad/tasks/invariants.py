@@ -1,4 +1,4 @@
-"""Loop invariants to find: small programs with a loop, proved right by one expression (`sandbox/proofs/invariant.py`)."""
+"""Loop invariants to find: small programs, each proved right by one expression (`sandbox/proofs/invariant.py`)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _PROMPT = """This program is right for all integers that its first asserts let p
 ```python
 {program}```
 
-Find a loop invariant that proves it: an expression which is true when the loop begins, which every round keeps true, and \
-from which, once the loop's condition is false, the last asserts follow. Use only {names}, integers, `+ - * // %`, \
+Find a loop invariant that proves it: an expression which is true when the loop begins, which every round keeps true, \
+and from which, once the loop's condition is false, the last asserts follow. Use only {names}, integers, `+ - * // %`, \
 comparisons, `and`, `or`, `not`, `abs`, `min` and `max`. Give it on the last line and nothing else there."""
 
 # name -> program, an invariant. A prompt names what is bound where the loop begins.
