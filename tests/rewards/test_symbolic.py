@@ -17,7 +17,10 @@ TESTS = tuple(CallTest(str(n), (list(range(n)), n), sum(range(n)) + n) for n in 
 ORACLE = Oracle(task_id="t", tests=TESTS, gold=GOLD)
 WRONG = "def total(a, b):\n    if len(a) == 3 and a[1] == 77:\n        return 0\n    return sum(a) + b\n"
 LONG = "def total(a, b):\n    if len(a) > 9:\n        return 0\n    return sum(a) + b\n"
-DECOY = "def total(a, b):\n    if len(a) > 9:\n        return 0\n    if b == 1234:\n        return 1\n    return sum(a) + b\n"
+DECOY = (
+    "def total(a, b):\n    if len(a) > 9:\n        return 0\n"
+    "    if b == 1234:\n        return 1\n    return sum(a) + b\n"
+)
 DIES = (
     "import os, sys\n\ndef total(a, b):\n    if 'crosshair' in sys.modules:\n        os._exit(0)\n"
     "    return sum(a) + b\n"

@@ -1,6 +1,8 @@
 """Answers that are text: inputs to predict, mathematics and proofs, judged for real."""
 
+import re
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +10,8 @@ from verigrad.errors import TaskError
 from verigrad.sandbox.maths import final_expression, unlike
 from verigrad.sandbox.proofs.theorem import forbidden
 from verigrad.sandbox.text import last_block, last_line
-from verigrad.types import AnswerTest, Comparator, InputTest, InvariantTest, Oracle, TheoremTest
+from verigrad.tasks import jsonl
+from verigrad.types import AnswerTest, Comparator, InputTest, InvariantTest, Limits, Oracle, TheoremTest
 
 needs_coq = pytest.mark.skipif(shutil.which("coqc") is None, reason="Coq is not installed")
 
@@ -48,8 +51,6 @@ def test_inputs(text, right, judged):
 
 
 def test_an_input_may_hang_the_program_and_is_wrong_then(judged):
-    from verigrad.types import Limits
-
     assert not judged("1", oracle(LOOPS, limits=Limits(cpu_s=0.2, wall_s=2)), None).passed
     assert judged("0", oracle(LOOPS), None).passed
 
@@ -204,3 +205,18 @@ def test_only_the_end_of_an_answer_counts(judged):
     assert not judged("i <= n\nTrue", test, None).passed
     assert last_line("") == "" and last_block("```\na.\n```\nand\n```coq\nb.\n```\n") == "b."
     assert not judged("5", oracle(AnswerTest("a", 5.0), comparator=Comparator()), None).passed
+
+
+@needs_coq
+def test_the_documented_tasks(judged, tmp_path):
+    page = Path(__file__).parents[2] / "docs" / "tasks.md"
+    rows = re.findall(r"```json\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)[-1]
+    (tmp_path / "mine.jsonl").write_text(rows)
+    tasks = jsonl.load(tmp_path / "mine.jsonl")
+    jsonl.dump(tasks, tmp_path / "again.jsonl")
+    assert jsonl.load(tmp_path / "again.jsonl").oracles == tasks.oracles
+    assert len(tasks) == 4
+    for task in tasks.tasks:
+        oracle = tasks.oracle(task)
+        assert judged(oracle.gold, oracle, None).passed, task.id
+        assert not judged("True", oracle, None).passed, task.id

@@ -98,7 +98,7 @@ def test_defaults_are_left_out(tmp_path):
 
 
 def test_the_documented_example(tmp_path):
-    (example,) = re.findall(r"```json\n(.*?)```", DOC.read_text(encoding="utf-8"), re.DOTALL)
+    example, *_ = re.findall(r"```json\n(.*?)```", DOC.read_text(encoding="utf-8"), re.DOTALL)
     path = tmp_path / "example.jsonl"
     path.write_text(example)
     tasks = jsonl.load(path)

@@ -35,7 +35,7 @@ CHECKS = [
     Check("always_equal", at_most=0.0),
 ]
 
-SECONDS = 6.0
+_SECONDS = 6.0
 """CPU time of one search; CrossHair spends half of it on each of the two programs."""
 _LIMITS = Limits(cpu_s=30.0, wall_s=120.0, memory_mb=1024, processes=16, output_bytes=200_000)
 _SCALARS = (bool, int, float, str, bytes)
@@ -132,7 +132,7 @@ async def search(
     inputs = _INPUTS.format(parameters=parameters, call=f"{entry_point}({', '.join(names)})")
     sources = {"candidate.py": program, "trusted.py": reference, "inputs.py": inputs, "search.py": _SEARCH}
     command = Command(
-        (sys.executable, "-I", "search.py", str(SECONDS)),
+        (sys.executable, "-I", "search.py", str(_SECONDS)),
         files={name: text.encode("utf-8", "surrogatepass") for name, text in sources.items()},
         visible=(sys.prefix, sys.base_prefix),
     )

@@ -20,7 +20,7 @@ from verigrad.types import Limits
 
 __all__ = ["final_expression", "unlike", "why_not_same_mathematics"]
 
-MAX_EXPRESSION = 300
+_MAX_EXPRESSION = 300
 _MAX_TEXT = 100_000
 _LIMITS = Limits(cpu_s=6, wall_s=30, memory_mb=1024, processes=8)
 _NAME = re.compile(r"^\s*[A-Za-z]\s*=\s*")
@@ -99,8 +99,8 @@ def unlike(answer: str, expected: str) -> str:
     >>> unlike("3 + 4", "7"), unlike("-7", "7")
     ("has '+', which the expected answer has not", '')
     """
-    if len(answer) > MAX_EXPRESSION:
-        return f"has {len(answer)} characters, over {MAX_EXPRESSION}"
+    if len(answer) > _MAX_EXPRESSION:
+        return f"has {len(answer)} characters, over {_MAX_EXPRESSION}"
     extra = _vocabulary(answer) - _vocabulary(expected)
     if "." in expected:
         extra -= {"a fraction"}

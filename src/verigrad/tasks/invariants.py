@@ -129,19 +129,19 @@ def parity(n):
         "n, rest, even",
         "0 <= rest and even == ((n - rest) % 2 == 0)",
     ),
-    "clamp": (
+    "double": (
         """
-def clamp(x, low, high):
-    assert low <= high
-    while x < low or x > high:
-        if x < low:
-            x = low
-        else:
-            x = high
-    assert low <= x <= high
+def double(n):
+    assert n >= 0
+    left = n
+    result = 0
+    while left != 0:
+        left -= 1
+        result += 2
+    assert result == 2 * n
 """,
-        "x, low, high",
-        "low <= high",
+        "n, left, result",
+        "result == 2 * (n - left)",
     ),
     "limited": (
         """
@@ -156,7 +156,7 @@ def limited(n):
     assert y == 10
 """,
         "n, x, y",
-        "y == min(x, 10) and x <= n",
+        "n >= 10 and y == min(x, 10) and x <= n",
     ),
 }
 

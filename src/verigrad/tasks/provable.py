@@ -102,7 +102,7 @@ def ones_in_byte(n):
         [((0,), 0), ((255,), 8), ((20,), 2)],
     ),
     "next_weekday": (
-        "Write `next_weekday(day)`, which returns the working day (1 Monday to 5 Friday) that follows a day from 1 to 7.",
+        "Write `next_weekday(day)`, which returns the working day (1 to 5) that follows a day of the week, 1 to 7.",
         """
 def next_weekday(day):
     assert 1 <= day <= 7

@@ -13,7 +13,7 @@ from verigrad.sandbox.proofs.values import Value, flag, number, same
 
 __all__ = ["Comparison", "compare_programs", "parameter_sorts"]
 
-Sorts = Sequence[Literal["int", "bool"]]
+_Sorts = Sequence[Literal["int", "bool"]]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Comparison:
     reason: str = ""
 
 
-def parameter_sorts(calls: Sequence[Sequence[Any]]) -> Sorts | None:
+def parameter_sorts(calls: Sequence[Sequence[Any]]) -> _Sorts | None:
     """Of each parameter whether it is an int or a bool, from the arguments of calls; None where it is neither.
 
     >>> parameter_sorts([(1, True), (2, False)])
@@ -52,7 +52,7 @@ def compare_programs(
     program: str,
     reference: str,
     entry_point: str,
-    sorts: Sorts,
+    sorts: _Sorts,
     *,
     strict: bool = True,
     effort: int = EFFORT,
@@ -84,7 +84,7 @@ def compare_programs(
     return Comparison("proved" if found.status == "unsat" else "unknown")
 
 
-def _arguments(sorts: Sorts) -> tuple[list[Term], list[Value]]:
+def _arguments(sorts: _Sorts) -> tuple[list[Term], list[Value]]:
     variables = [declare(f"x{n}", "Int" if sort == "int" else "Bool") for n, sort in enumerate(sorts)]
     makers = {"int": number, "bool": flag}
     return variables, [makers[sort](variable) for sort, variable in zip(sorts, variables, strict=True)]

@@ -30,7 +30,7 @@ from verigrad.sandbox.proofs.values import UNBOUND, Value, flag, number
 
 __all__ = ["why_no_invariant"]
 
-MAX_ANSWER = 2_000
+_MAX_ANSWER = 2_000
 _EXPRESSION = (
     ast.BoolOp, ast.BinOp, ast.UnaryOp, ast.Compare, ast.IfExp, ast.Call, ast.Constant, ast.Name, ast.Load, ast.boolop,
     ast.operator, ast.unaryop, ast.cmpop,
@@ -55,8 +55,8 @@ def why_no_invariant(program: str, answer: str) -> str:
 
 
 def _expression(answer: str) -> ast.expr:
-    if len(answer) > MAX_ANSWER:
-        raise Outside(f"{len(answer)} characters, over {MAX_ANSWER}")
+    if len(answer) > _MAX_ANSWER:
+        raise Outside(f"{len(answer)} characters, over {_MAX_ANSWER}")
     try:
         expression = ast.parse(answer.strip(), mode="eval").body
     except (SyntaxError, ValueError, MemoryError):

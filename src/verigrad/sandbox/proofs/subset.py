@@ -41,10 +41,10 @@ from verigrad.sandbox.proofs.values import NOTHING, UNBOUND, Kind, Value, flag, 
 
 __all__ = ["Machine", "Meaning", "Outside", "Program", "local_names", "meaning", "parse_program"]
 
-MAX_CHARACTERS = 20_000
-MAX_ROUNDS = 256
-MAX_STEPS = 20_000
-MAX_EXPONENT = 64
+_MAX_CHARACTERS = 20_000
+_MAX_ROUNDS = 256
+_MAX_STEPS = 20_000
+_MAX_EXPONENT = 64
 
 _ALLOWED = (
     ast.Return, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.For, ast.If,
@@ -141,8 +141,8 @@ def parse_program(source: str) -> Program:
 
 
 def _parse(source: str) -> ast.Module:
-    if len(source) > MAX_CHARACTERS:
-        raise Outside(f"a program of {len(source)} characters, over {MAX_CHARACTERS}")
+    if len(source) > _MAX_CHARACTERS:
+        raise Outside(f"a program of {len(source)} characters, over {_MAX_CHARACTERS}")
     try:
         with warnings.catch_warnings(action="ignore"):  # of the program's, such as an invalid escape
             tree = ast.parse(source)
@@ -295,8 +295,8 @@ class Machine:
 
     def _count(self, node: ast.AST) -> None:
         self._steps += 1
-        if self._steps > MAX_STEPS:
-            raise Outside(f"more than {MAX_STEPS} steps, loops unrolled", node)
+        if self._steps > _MAX_STEPS:
+            raise Outside(f"more than {_MAX_STEPS} steps, loops unrolled", node)
 
     def _statement(self, node: ast.stmt) -> None:
         match node:
@@ -378,8 +378,8 @@ class Machine:
         if any(bound is None for bound in bounds) or (len(bounds) == 3 and bounds[2] == 0):
             raise Outside("a range whose bounds are not constant", node)
         rounds = range(*(int(bound or 0) for bound in bounds))
-        if rounds[MAX_ROUNDS:]:
-            raise Outside(f"a loop of over {MAX_ROUNDS} rounds", node)
+        if rounds[_MAX_ROUNDS:]:
+            raise Outside(f"a loop of over {_MAX_ROUNDS} rounds", node)
         return rounds
 
     def _return(self, value: Value) -> None:
@@ -588,8 +588,8 @@ def _logical(op: ast.operator, left: Value, right: Value, node: ast.AST) -> Valu
 
 def _power(base: Term, exponent: Term, node: ast.AST) -> Term:
     times = exponent.constant
-    if times is None or not 0 <= times <= MAX_EXPONENT:
-        raise Outside(f"a power whose exponent is no constant from 0 to {MAX_EXPONENT}", node)
+    if times is None or not 0 <= times <= _MAX_EXPONENT:
+        raise Outside(f"a power whose exponent is no constant from 0 to {_MAX_EXPONENT}", node)
     product = base if times else integer(1)
     for _ in range(times - 1):
         product = multiply(product, base)

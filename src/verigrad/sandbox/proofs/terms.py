@@ -37,12 +37,12 @@ __all__ = [
 ]
 
 Sort = Literal["Int", "Bool"]
-MAX_BITS = 4096
+_MAX_BITS = 4096
 """Of a constant: squaring in a loop would otherwise fill the memory."""
 
 
 class TooLarge(Exception):
-    """A constant has more than `MAX_BITS` bits."""
+    """A constant has more than `_MAX_BITS` bits."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -72,10 +72,10 @@ def integer(value: int) -> Term:
     """A constant.
 
     Raises:
-        TooLarge: it has more than `MAX_BITS` bits.
+        TooLarge: it has more than `_MAX_BITS` bits.
     """
-    if value.bit_length() > MAX_BITS:
-        raise TooLarge(f"a constant of {value.bit_length()} bits, over {MAX_BITS}")
+    if value.bit_length() > _MAX_BITS:
+        raise TooLarge(f"a constant of {value.bit_length()} bits, over {_MAX_BITS}")
     return Term("const", (), "Int", int(value))
 
 

@@ -20,7 +20,7 @@ from verigrad.types import Limits, TheoremTest
 
 __all__ = ["forbidden", "why_no_proof"]
 
-MAX_PROOF = 20_000
+_MAX_PROOF = 20_000
 _LIMITS = Limits(cpu_s=15, wall_s=60, memory_mb=2048, processes=8)
 _WRAPPING = re.compile(r"\A\s*Proof\s*\.\s|\s(?:Qed|Defined)\s*\.\s*\Z")
 _FINDLIB = Path("/etc/ocamlfind.conf")
@@ -66,8 +66,8 @@ def forbidden(script: str) -> str:
     >>> forbidden("intros. reflexivity."), forbidden("Admitted.")
     ('', "the proof has 'Admitted', and may have tactics only")
     """
-    if len(script) > MAX_PROOF:
-        return f"the proof has {len(script)} characters, over {MAX_PROOF}"
+    if len(script) > _MAX_PROOF:
+        return f"the proof has {len(script)} characters, over {_MAX_PROOF}"
     if not script.isascii() or not script.endswith((".", "}")):
         return "the proof is not plain text of whole sentences"
     for text in ("(*", '"', "#["):
