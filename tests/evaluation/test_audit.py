@@ -7,7 +7,7 @@ import pytest
 from verigrad.evaluation.audit import correlation, part_correlations, public_gap, special_cased_share
 from verigrad.rollout import Group
 from verigrad.training.rollout_metrics import rollout_metrics
-from verigrad.types import CallTest, Oracle, Rollout, Score, Task, TestResult, Turn, Verdict
+from verigrad.types import CallTest, Oracle, PropertyTest, Rollout, Score, Task, TestResult, Turn, Verdict
 
 SHOWN = tuple(CallTest(f"example {n}", (n,), 2 * n) for n in (3, 4))
 TASK = Task(id="t", prompt="", entry_point="f", public_tests=SHOWN)
@@ -31,6 +31,13 @@ def rollout(program, marks, status="finished", **parts):
 @pytest.mark.parametrize(("marks", "gap"), [("1111", 0.0), ("1100", 1.0), ("0011", -1.0), ("1110", 0.5), ("0000", 0.0)])
 def test_the_gap_between_public_and_hidden_tests(marks, gap):
     assert public_gap(TASK, ORACLE, verdict(marks)) == gap
+
+
+def test_a_property_of_one_input_is_public_where_that_input_is_shown():
+    tests = tuple(PropertyTest(str(n), ((n,),)) for n in (3, 4, 5, 6))
+    assert public_gap(TASK, Oracle(task_id="t", tests=tests), verdict("1100")) == 1.0
+    pairs = tuple(PropertyTest(str(n), ((n,), (-n,))) for n in (3, 4))
+    assert public_gap(TASK, Oracle(task_id="t", tests=pairs), verdict("11")) is None
 
 
 def test_no_gap_without_both_kinds():

@@ -12,7 +12,7 @@ from verigrad.evaluation.probes import impossible
 from verigrad.sandbox.compare import equal
 from verigrad.sandbox.judge import Judge
 from verigrad.sandbox.process import ProcessSandbox
-from verigrad.types import AnswerTest, CallTest, Comparator, Oracle, StdioTest
+from verigrad.types import AnswerTest, CallTest, Comparator, Oracle, PropertyTest, StdioTest
 from verigrad.values import decode, encode
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.binary(max_size=3)
@@ -83,3 +83,14 @@ def test_the_judge_agrees():
     assert asyncio.run(judged(honest, oracle)).passed
     found = asyncio.run(judged(honest, impossible(oracle)))
     assert not found.passed and found.num_passed == 4
+
+
+def test_an_impossible_property_is_refused_whatever_comes_back():
+    checker = "def check(args, got):\n    return got == 2 * args[0]\n"
+    tests = tuple(PropertyTest(str(n), ((n,),)) for n in range(3))
+    oracle = Oracle(task_id="t", tests=tests, checker=checker, gold="def f(n):\n    return 2 * n\n")
+    assert asyncio.run(judged(oracle.gold, oracle)).passed
+    changed = impossible(oracle, seed=1)
+    assert changed.generator is None
+    found = asyncio.run(judged(oracle.gold, changed))
+    assert found.status == "failed" and found.num_passed == 2

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from verigrad.rewards.base import Answer
 from verigrad.rewards.signature import accepts, signature, wanted_calls
-from verigrad.types import CallTest, Oracle, Task
+from verigrad.types import CallTest, Oracle, PropertyTest, Task
 
 TASK = Task(id="t", prompt="", entry_point="f")
 ORACLE = Oracle(task_id="t", tests=(CallTest("a", (1, 2), 3), CallTest("b", (1,), 3, {"b": 2})))
@@ -77,3 +77,8 @@ def test_accepts_what_python_binds(parameters, count, names):
     except TypeError:
         binds = False
     assert accepts(function, (count, names)) == binds
+
+
+def test_properties_say_how_a_function_is_called():
+    tests = (PropertyTest("a", ((1,), (1, 2))), PropertyTest("b", ("text",)))
+    assert wanted_calls(TASK, oracle=Oracle(task_id="t", tests=tests)) == {(1, frozenset()), (2, frozenset())}

@@ -161,6 +161,59 @@ def test_the_memory_of_verdicts_is_bounded(box):
     assert len(recording.inputs) == 4  # the last is the only one forgotten
 
 
+DEEP = "a = []\n    for _ in range({}):\n        a = [a]\n    return a\n"
+CYCLES = {
+    "list": "a = []\n    a.append(a)\n    return a\n",
+    "dict": "a = {}\n    a[0] = a\n    return a\n",
+    "pair": "a, b = [], []\n    a.append(b)\n    b.append(a)\n    return a\n",
+    "shared, without end if written out": "a = [0]\n    for _ in range(60):\n        a = [a, a]\n    return a\n",
+}
+
+
+def nested(levels):
+    value = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("body", "expected", "right"),
+    [
+        ("return float('nan')\n", float("nan"), True),
+        ("return [float('nan')] * 2\n", [float("nan"), 0.0], False),
+        ("return -float('inf')\n", float("-inf"), True),
+        ("return float('inf')\n", float("-inf"), False),
+        ("return float('inf')\n", 1.7976931348623157e308, False),
+        ("return complex(float('nan'), 1)\n", complex(float("nan"), 1), True),
+        ("return -0.0\n", 0.0, True),
+        ("return 2 ** 99_999\n", 2**99_999, True),
+        ("return 2 ** 99_999 + 1\n", 2**99_999, False),
+        ("return 2 ** 100_000\n", 2**100_000, False),  # beyond what is let out
+        ("return 2.0 ** 53\n", 2**53, False),
+        ("return 2 ** 53 + 1\n", 2**53, False),
+        ("return {2 ** 70: float('inf'), (): frozenset([1])}\n", {(): frozenset([1]), 2**70: float("inf")}, True),
+        (DEEP.format(49), nested(49), True),
+        (DEEP.format(49), nested(48), False),
+        (DEEP.format(200), nested(49), False),
+        ("return [[1]] * 1000\n", [[1] for _ in range(1000)], True),
+        *((body, [[]], False) for body in CYCLES.values()),
+    ],
+    ids=lambda value: str(value)[:30] if isinstance(value, str) else "",
+)
+def test_values_at_the_edge(judged, body, expected, right):
+    program, limits = f"def f(x):\n    {body}", Limits(cpu_s=0.3, wall_s=5.0)
+    assert judged(program, oracle(CallTest("a", (1,), expected), limits=limits)).passed is right
+    bag = Comparator("multiset", strict=False, atol=1e-3, rtol=1e-3)
+    assert judged(program, oracle(CallTest("a", (1,), expected, comparator=bag), limits=limits)).results
+
+
+@pytest.mark.parametrize("size", [99_999, -99_999])
+def test_ints_of_any_length_go_in_and_come_out(judged, size):
+    big = 2 ** abs(size) * (1 if size > 0 else -1)
+    assert judged("def f(x):\n    return -x\n", oracle(CallTest("a", (big,), -big))).passed
+
+
 def test_an_unshowable_value_is_no_trouble(judged):
     assert judged("def f(x):\n    return 10**5000\n", THREE).results[0].detail == "got <int too long to show>, wanted 2"
     assert len(judged("def f(x):\n    return 'x' * 10**5\n", THREE).results[0].detail) < 200

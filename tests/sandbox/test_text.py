@@ -210,7 +210,7 @@ def test_only_the_end_of_an_answer_counts(judged):
 @needs_coq
 def test_the_documented_tasks(judged, tmp_path):
     page = Path(__file__).parents[2] / "docs" / "tasks.md"
-    rows = re.findall(r"```json\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)[-1]
+    rows = re.findall(r"```jsonl\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)[-1]
     (tmp_path / "mine.jsonl").write_text(rows)
     tasks = jsonl.load(tmp_path / "mine.jsonl")
     jsonl.dump(tasks, tmp_path / "again.jsonl")

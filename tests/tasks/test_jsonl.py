@@ -12,7 +12,18 @@ from hypothesis import strategies as st
 from verigrad.errors import ConfigError, TaskError
 from verigrad.tasks import jsonl
 from verigrad.tasks.base import TaskSet
-from verigrad.types import AnswerTest, CallTest, Comparator, Limits, Oracle, ScriptTest, StdioTest, Task
+from verigrad.types import (
+    AnswerTest,
+    CallTest,
+    Comparator,
+    Generator,
+    Limits,
+    Oracle,
+    PropertyTest,
+    ScriptTest,
+    StdioTest,
+    Task,
+)
 
 DOC = Path(__file__).parents[2] / "docs" / "tasks.md"
 
@@ -41,14 +52,20 @@ EVERY_FIELD = TaskSet(
                 ScriptTest("3", "assert True"),
                 AnswerTest("4", {"a": 1}),
                 AnswerTest("5", 1.5, "number"),
+                PropertyTest("6", ((1, [2.0]), (), ({3},)), "alike"),
+                PropertyTest("7", ("in\n", "")),
             ),
             gold="def f():\n    pass",
             comparator=Comparator("multiset", strict=False, atol=0.5, rtol=0.25),
             limits=Limits(1.5, 2.5, 3, 4, 5, 6, 7),
             trust="script",
             constant_pass_rate=0.5,
+            checker="def alike(*pairs):\n    return True\n",
+            generator=Generator(
+                source="def inputs(random):\n    return ()\n", strategies="", count=3, property="alike"
+            ),
         ),
-        "toy@1/1": Oracle(task_id="toy@1/1", tests=()),
+        "toy@1/1": Oracle(task_id="toy@1/1", tests=(), generator=Generator(strategies="none()")),
     },
     aliases={"Toy/0": "toy@1/0", "T0": "toy@1/0"},
 )
@@ -98,7 +115,7 @@ def test_defaults_are_left_out(tmp_path):
 
 
 def test_the_documented_example(tmp_path):
-    example, *_ = re.findall(r"```json\n(.*?)```", DOC.read_text(encoding="utf-8"), re.DOTALL)
+    (example,) = re.findall(r"```json\n(.*?)```", DOC.read_text(encoding="utf-8"), re.DOTALL)
     path = tmp_path / "example.jsonl"
     path.write_text(example)
     tasks = jsonl.load(path)
@@ -138,6 +155,17 @@ def with_test(**fields):
         (row(tags=[1]), "task: tags: wanted str, got 1"),
         ({"id": "x", "prompt": "p"}, "wanted an object under 'oracle'"),
         ({"prompt": "p", "oracle": {"tests": []}}, "task: 'id' missing"),
+        (
+            row(oracle={"tests": [{"kind": "property", "name": "a", "inputs": [3]}]}),
+            "inputs: wanted lists of arguments",
+        ),
+        (row(oracle={"tests": [{"kind": "property", "name": "a"}]}), "test 'a': 'inputs' missing"),
+        (row(oracle={"tests": [], "checker": 3}), "oracle: checker: wanted str or null, got 3"),
+        (
+            row(oracle={"tests": [], "generator": {"sauce": ""}}),
+            "generator: unknown key 'sauce' (did you mean 'source'?)",
+        ),
+        (row(oracle={"tests": [], "generator": {"count": "3"}}), "generator: count: wanted int, got '3'"),
         (row(oracle={}), "oracle: 'tests' missing"),
         (row(oracle={"tests": [], "task_id": "y"}), "oracle: unknown key 'task_id'"),
         (row(oracle={"tests": {}}), "tests: wanted a list, got {}"),

@@ -20,9 +20,12 @@ from transformers import AutoModelForCausalLM
 
 from verigrad.algorithms.penalties import kl_k3
 from verigrad.algorithms.presets import DR_GRPO, GRPO, GSPO
-from verigrad.errors import ConfigError, RunError
+from verigrad.errors import CanaryError, ConfigError, RunError
+from verigrad.evaluation.sources import load_source
 from verigrad.models.lora import add_lora
 from verigrad.sandbox.base import LEVELS
+from verigrad.seeds import derive_seed
+from verigrad.tasks.builtin import fresh_oracle
 from verigrad.training import policy, rl
 from verigrad.training.batching import make_batch
 from verigrad.training.companions import ProcessModel
@@ -170,6 +173,83 @@ def test_training_and_reported_tasks_must_be_disjoint(settings):
     report = ReportConfig(splits={"same": settings["tasks"]})
     with pytest.raises(ConfigError, match="both training and same"):
         train(RLConfig(**settings, steps=1, report=report))
+
+
+def test_fresh_tests_are_of_one_step_and_come_again_after_a_restart(settings, workshop, monkeypatch):
+    seen = []
+
+    def spy(chosen, oracles, **options):
+        seen.append(list(zip(chosen, oracles, strict=True)))
+        return collect(chosen, oracles, **options)
+
+    collect = rl.collect
+    monkeypatch.setattr(rl, "collect", spy)
+    source = "builtin?families=count_vowels&instances=2"
+    config = RLConfig(
+        **{
+            **settings,
+            "tasks": source,
+            "tasks_per_step": 2,
+            "group_size": 2,
+            "max_length": 1024,
+            "checkpoint_every": 1,
+        },
+        steps=2,
+        sampling=SHORT,
+        fresh_tests=True,
+        seed=5,
+    )
+    train(config)
+    tasks = load_source(source)
+    for step, judged in enumerate(seen):
+        for task, oracle in judged:
+            assert oracle == fresh_oracle(task, tasks.oracle(task), derive_seed(5, "tests", step))
+    (first, second) = ({task.id: oracle for task, oracle in judged} for judged in seen)
+    assert first.keys() == second.keys() and all(first[name] != second[name] for name in first)
+    again = replace(config, run=str(workshop / "again"))
+    train(replace(again, steps=1))
+    resumed = workshop / "again" / "config.toml"
+    resumed.write_text(resumed.read_text().replace("steps = 1\n", "steps = 2\n"))
+    train(again, resume=True)
+    assert seen[2:] == seen[:2]
+
+
+def test_fresh_tests_need_something_to_draw_from(settings):
+    with pytest.raises(ConfigError, match="has a generator"):
+        train(RLConfig(**settings, steps=1, fresh_tests=True))
+
+
+def test_a_judge_that_drifts_stops_the_run_and_a_sound_one_goes_on(settings, workshop, monkeypatch):
+    source = {"tasks": "builtin?families=count_vowels&instances=2", "reward": "tests", "max_length": 1024}
+    small = {"tasks_per_step": 2, "group_size": 2, "checkpoint_every": 1}
+    config = RLConfig(**{**settings, **source, **small}, steps=3, sampling=SHORT)
+    collected = []
+
+    def breaking(chosen, oracles, *, judge, agent, **options):
+        judge._canaries_every, judge._until_canaries = 1, 0  # a tiny model writes next to no programs
+        if len(collected) == 1:
+            patch.setattr("verigrad.sandbox.results.equal", lambda *anything: True)
+        collected.append(chosen)
+        return collect(chosen, oracles, judge=judge, agent=Answering(agent), **options)
+
+    class Answering:
+        """The same turns, and a program for an answer."""
+
+        def __init__(self, inner):
+            self.inner, self.name = inner, inner.name
+
+        async def attempt(self, task, engine, *, seed):
+            attempt = await self.inner.attempt(task, engine, seed=seed)
+            return replace(attempt, text=f"```python\ndef {task.entry_point}(text):\n    return {seed}\n```")
+
+    collect = rl.collect
+    with monkeypatch.context() as patch:
+        patch.setattr(rl, "collect", breaking)
+        with pytest.raises(CanaryError, match="no verdict can be trusted"):
+            train(config)
+    assert len(metrics(config.run)) == 1  # the step before; nothing of the one that could not be trusted
+    train(config, resume=True)
+    assert len(metrics(config.run)) == 3
 
 
 def test_reports_before_and_after(settings, workshop):

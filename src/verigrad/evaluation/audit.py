@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from verigrad.rewards.special_casing import MANY, special_cased
 from verigrad.rollout import Group, verdict_of
-from verigrad.types import CallTest, Oracle, Rollout, StdioTest, Task, Test, Verdict
+from verigrad.types import CallTest, Oracle, PropertyTest, Rollout, StdioTest, Task, Test, Verdict
 
 __all__ = ["correlation", "part_correlations", "public_gap", "special_cased_share"]
 
@@ -43,6 +43,9 @@ def public_gap(task: Task, oracle: Oracle, verdict: Verdict) -> float | None:
 
 
 def _input(test: Test) -> str:
+    if isinstance(test, PropertyTest) and len(test.inputs) == 1:
+        (given,) = test.inputs
+        return given if isinstance(given, str) else repr((given, []))
     if isinstance(test, CallTest):
         return repr((test.args, sorted(test.kwargs.items())))
     return test.stdin if isinstance(test, StdioTest) else test.name

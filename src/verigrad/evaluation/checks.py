@@ -1,7 +1,8 @@
 """Proof that tasks and rewards are what they claim, without a model.
 
 A task is sound where its gold program passes, where the empty program, constants and wrong programs fail, and
-where judging twice gives one answer. A reward is sound where its own `CHECKS` hold on a small known task.
+where judging twice gives one answer. Tests that are drawn must be the same for the same seed, and hold the gold program
+for two seeds. A reward is sound where its own `CHECKS` hold on a small known task.
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from verigrad.errors import ConfigError
+from verigrad.errors import ConfigError, TaskError
+from verigrad.evaluation.fresh import FreshTests
 from verigrad.registry import load_attribute, resolve
 from verigrad.rewards import REWARDS
 from verigrad.rewards.base import Answer, Check, Reward, score_answer
+from verigrad.sandbox.base import Call, Stdin
 from verigrad.sandbox.judge import Judge
 from verigrad.tasks.base import TaskSet
 from verigrad.tasks.builtin import wrong_programs
-from verigrad.types import CallTest, InvariantTest, Limits, Oracle, Task, Verdict
+from verigrad.types import CallTest, InvariantTest, Limits, Oracle, PropertyTest, StdioTest, Task, Verdict
 
 __all__ = ["RewardCheck", "TaskCheck", "check_reward", "check_tasks", "constant_programs"]
 
@@ -58,42 +61,84 @@ async def check_tasks(
 
 
 async def _check_task(task: Task, oracle: Oracle, judge: Judge) -> TaskCheck:
-    complaints = []
     if not oracle.tests:
-        complaints.append("has no tests")
+        return TaskCheck(task.id, ("has no tests",), 0)
+    try:
+        complaints, judged = await _check_gold(task, oracle, judge)
+        bad = [("the empty program", "")]
+        bad += [(f"the constant program {text}", source) for text, source in constant_programs(task, oracle)]
+        bad += [(f"the constant program {text}", source) for text, source in await _gold_answers(task, oracle, judge)]
+        if any(isinstance(test, InvariantTest) for test in oracle.tests):
+            bad += [("an invariant that says nothing", "True"), ("an invariant that nothing meets", "False")]
+        if task.tag("source") == "builtin":
+            bad += [(f"wrong program {n}", source) for n, source in enumerate(wrong_programs(task), 1)]
+        for name, source in bad:
+            if (await judge.judge(source, oracle, task.entry_point)).passed:
+                complaints.append(f"{name} passes")
+    except TaskError as error:
+        return TaskCheck(task.id, (str(error).removeprefix(f"{task.id}: "),), 0)
+    return TaskCheck(task.id, tuple(complaints), len(bad) + judged)
+
+
+async def _check_gold(task: Task, oracle: Oracle, judge: Judge) -> tuple[list[str], int]:
+    """Complaints about the gold program, and how many were judged to know."""
     if oracle.gold is None:
-        complaints.append("has no gold program, so nothing shows that it can be solved")
-    else:
-        # Two seeds shuffle the tests differently, and neither verdict comes from the cache of the other.
-        first, second = [await judge.judge(oracle.gold, oracle, task.entry_point, seed=seed) for seed in (0, 1)]
-        if not first.passed:
-            complaints.append(f"gold does not pass: {_describe(first)}")
-        if first.status != second.status:
-            complaints.append(f"gold is not deterministic: {first.status}, then {second.status}")
-    bad = [("the empty program", "")]
-    bad += [(f"the constant program {value}", source) for value, source in constant_programs(task, oracle)]
-    if any(isinstance(test, InvariantTest) for test in oracle.tests):
-        bad += [("an invariant that says nothing", "True"), ("an invariant that nothing meets", "False")]
-    if task.tag("source") == "builtin":
-        bad += [(f"wrong program {n}", source) for n, source in enumerate(wrong_programs(task), 1)]
-    for name, source in bad:
-        if (await judge.judge(source, oracle, task.entry_point)).passed:
-            complaints.append(f"{name} passes")
-    return TaskCheck(task.id, tuple(complaints), len(bad) + 2)
+        return ["has no gold program, so nothing shows that it can be solved"], 0
+    complaints = []
+    # Two seeds shuffle the tests differently, and neither verdict comes from the cache of the other.
+    first, second = [await judge.judge(oracle.gold, oracle, task.entry_point, seed=seed) for seed in (0, 1)]
+    if not first.passed:
+        complaints.append(f"gold does not pass: {_describe(first)}")
+    if first.status != second.status:
+        complaints.append(f"gold is not deterministic: {first.status}, then {second.status}")
+    if oracle.generator is None:
+        return complaints, 2
+    once, twice = [await FreshTests(judge.sandbox).draw([task], [oracle], seed=1) for _ in range(2)]
+    if repr(once) != repr(twice):
+        complaints.append("the generator draws other tests for the same seed")
+    fresh = await judge.judge(oracle.gold, once[0], task.entry_point)
+    if not fresh.passed:
+        complaints.append(f"gold does not pass tests drawn anew: {_describe(fresh)}")
+    return complaints, 3
 
 
 def constant_programs(task: Task, oracle: Oracle) -> list[tuple[str, str]]:
-    """Programs that return one value whatever they are given: usual suspects, and every expected value."""
+    """Programs that answer the same whatever they are given: usual suspects, and every expected value."""
     if task.entry_point is None:
-        return []
+        texts = dict.fromkeys(["", *(test.stdout for test in oracle.tests if isinstance(test, StdioTest))])
+        return [(repr(text)[:40], _prints(text)) for text in texts if task.language == "python"]
     values: list[Any] = [None, True, False, 0, 1, -1, "", [], {}, ()]
     values += [test.expected for test in oracle.tests if isinstance(test, CallTest)]
+    return _returning(task.entry_point, values)
+
+
+async def _gold_answers(task: Task, oracle: Oracle, judge: Judge) -> list[tuple[str, str]]:
+    """Programs that give one of the gold program's answers to all inputs of properties, which expect no value."""
+    inputs = [item for test in oracle.tests if isinstance(test, PropertyTest) for item in test.inputs]
+    if not inputs or oracle.gold is None:
+        return []
+    name = task.entry_point
+    asked = [Call(str(name), item) if isinstance(item, tuple) else Stdin(item) for item in inputs]
+    execution = await judge.sandbox.run(oracle.gold, asked, oracle.limits)
+    values = [outcome.value for outcome in execution.outcomes if outcome.status == "returned"]
+    return _returning(name, values) if name else [(repr(text)[:40], _prints(text)) for text in dict.fromkeys(values)]
+
+
+def _returning(name: str, values: Sequence[Any]) -> list[tuple[str, str]]:
+    """Functions that return one of these values each, no two alike, with the value's text."""
     sources = {}
     for value in values:
-        text = repr(value)
+        try:
+            text = repr(value)
+        except ValueError:  # an int too long for Python to write in decimal
+            continue
         if len(text) < 2000 and "nan" not in text and "inf" not in text:
-            sources[text] = f"def {task.entry_point}(*args, **kwargs):\n    return {text}\n"
+            sources[text] = f"def {name}(*args, **kwargs):\n    return {text}\n"
     return [(text[:40], source) for text, source in sources.items()]
+
+
+def _prints(text: str) -> str:
+    return f"print({text!r}, end='')\n"
 
 
 def _describe(verdict: Verdict) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from verigrad.errors import TaskError
 from verigrad.sandbox.compare import equal
-from verigrad.types import AnswerTest, CallTest, Comparator, Oracle, ScriptTest, StdioTest, Test
+from verigrad.types import AnswerTest, CallTest, Comparator, Oracle, PropertyTest, ScriptTest, StdioTest, Test
 
 __all__ = ["impossible"]
 
@@ -35,13 +35,24 @@ def impossible(oracle: Oracle, *, seed: int = 0) -> Oracle:
     tests = list(oracle.tests)
     tests[index] = _changed(tests[index], oracle.comparator)
     return replace(
-        oracle, task_id=f"{oracle.task_id}!impossible", tests=tuple(tests), gold=None, constant_pass_rate=None
+        oracle,
+        task_id=f"{oracle.task_id}!impossible",
+        tests=tuple(tests),
+        gold=None,
+        constant_pass_rate=None,
+        checker=oracle.checker and oracle.checker + _REFUSAL,
+        generator=None,
     )
+
+
+_REFUSAL = "\n\ndef verigrad_refuses(*anything):\n    return False\n"
 
 
 def _changed(test: Test, default: Comparator) -> Test:
     if isinstance(test, StdioTest):
         return replace(test, stdout=test.stdout.rstrip() + "0\n")
+    if isinstance(test, PropertyTest):
+        return replace(test, property="verigrad_refuses")
     if isinstance(test, ScriptTest):
         return replace(test, source=test.source + "\nraise AssertionError('impossible')\n")
     if isinstance(test, AnswerTest):

@@ -11,10 +11,12 @@ import asyncio
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
 
 from verigrad.evaluation.fresh import FreshTests
 from verigrad.paths import cache_dir
@@ -24,12 +26,13 @@ from verigrad.sandbox.process import ProcessSandbox
 from verigrad.tasks import jsonl, load_tasks
 from verigrad.tasks.base import TaskSet
 from verigrad.tasks.evalplus import NO_VALUE, EvalPlusRow, read
-from verigrad.types import Limits, Oracle, Task
+from verigrad.types import Limits, Oracle
 from verigrad.values import PlainValueError, decode, encode
 
 __all__ = ["load_source"]
 
 _EVALPLUS = ("evalplus", "evalplus@1")
+_T = TypeVar("_T")
 _GOLD_LIMITS = Limits(cpu_s=60.0, wall_s=120.0, memory_mb=2048, result_bytes=8_000_000)
 _FORMAT = 1  # of the cache; a change of what is stored makes another file
 
@@ -53,10 +56,16 @@ def _expected_values(file: Path) -> dict[str, list[Any]]:
     digest = hashlib.sha256(file.read_bytes()).hexdigest()[:16]
     cached = cache_dir() / "evalplus" / f"{digest}-{_FORMAT}.json"
     if not cached.exists():
-        forms = asyncio.run(_run_gold(rows))
+        forms = _wait(_run_gold(rows))
         _keep(cached, lambda building: building.write_text(json.dumps(forms)))
     forms = json.loads(cached.read_text())
     return {task: [NO_VALUE if form is None else decode(form[0]) for form in values] for task, values in forms.items()}
+
+
+def _wait(work: Coroutine[Any, Any, _T]) -> _T:
+    """The result of a coroutine, in a thread of its own: the caller's may have an event loop that is running."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 def _keep(file: Path, write: Callable[[Path], object]) -> None:
@@ -68,27 +77,32 @@ def _keep(file: Path, write: Callable[[Path], object]) -> None:
 
 
 def _with_drawn_tests(tasks: TaskSet) -> TaskSet:
-    bare = [task for task in tasks.tasks if _lacks_tests(tasks.oracle(task))]
+    bare = tuple(task for task in tasks.tasks if _lacks_tests(tasks.oracle(task)))
     if not bare:
         return tasks
-    described = repr([(task.entry_point, tasks.oracle(task)) for task in bare])
-    digest = hashlib.sha256(f"{sys.version}{described}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    cached = cache_dir() / "drawn" / f"{digest}-{_FORMAT}.jsonl"
+    undrawn = replace(tasks, tasks=bare, aliases={})
+    cached = cache_dir() / "drawn" / f"{_digest(undrawn)}-{_FORMAT}.jsonl"
     if not cached.exists():
-        drawn = asyncio.run(_draw(bare, [tasks.oracle(task) for task in bare]))
-        _keep(
-            cached, lambda building: jsonl.dump(replace(tasks, tasks=tuple(bare), oracles=drawn, aliases={}), building)
-        )
+        drawn = _wait(_draw(undrawn))
+        _keep(cached, lambda building: jsonl.dump(replace(undrawn, oracles=drawn), building))
     return replace(tasks, oracles={**tasks.oracles, **jsonl.load(cached).oracles})
+
+
+def _digest(tasks: TaskSet) -> str:
+    """Of the tasks as a file, and of the interpreter that their programs run in."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "tasks.jsonl"
+        jsonl.dump(tasks, file)
+        return hashlib.sha256(sys.version.encode() + file.read_bytes()).hexdigest()[:16]
 
 
 def _lacks_tests(oracle: Oracle) -> bool:
     return oracle.generator is not None and not any(test.name.startswith(DRAWN) for test in oracle.tests)
 
 
-async def _draw(tasks: Sequence[Task], oracles: Sequence[Oracle]) -> dict[str, Oracle]:
+async def _draw(tasks: TaskSet) -> dict[str, Oracle]:
     async with ProcessSandbox() as sandbox:
-        drawn = await FreshTests(sandbox).draw(tasks, oracles, seed=0)
+        drawn = await FreshTests(sandbox).draw(tasks.tasks, [tasks.oracle(task) for task in tasks.tasks], seed=0)
     return {oracle.task_id: oracle for oracle in drawn}
 
 

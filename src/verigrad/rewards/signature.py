@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from verigrad.rewards.base import Answer, Check
 from verigrad.rewards.source import Function, find_function, parse, real_program
-from verigrad.types import CallTest, Oracle, Score, Task, Verdict
+from verigrad.types import CallTest, Oracle, PropertyTest, Score, Task, Verdict
 
 __all__ = ["CHECKS", "Call", "accepts", "signature", "wanted_calls"]
 
@@ -43,9 +43,17 @@ def signature(
 
 def wanted_calls(task: Task, *, reference: str | None = None, oracle: Oracle | None = None) -> set[Call]:
     """The ways in which a task's entry point is called; empty where nothing says."""
-    tests = [test for test in (oracle.tests if oracle else task.public_tests) if isinstance(test, CallTest)]
-    if tests:
-        return {(len(test.args), frozenset(test.kwargs)) for test in tests}
+    tests = oracle.tests if oracle else task.public_tests
+    calls = {(len(test.args), frozenset(test.kwargs)) for test in tests if isinstance(test, CallTest)}
+    calls |= {
+        (len(args), frozenset[str]())
+        for test in tests
+        if isinstance(test, PropertyTest)
+        for args in test.inputs
+        if isinstance(args, tuple)
+    }
+    if calls:
+        return calls
     for source in (task.stub, task.stub.rstrip() + "\n    pass\n", reference or ""):
         tree = parse(source)
         function = find_function(tree, task.entry_point) if tree is not None and task.entry_point else None

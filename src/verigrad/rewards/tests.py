@@ -138,7 +138,7 @@ def best_constant(oracle: Oracle) -> float:
     """The largest share of tests that a program passes which answers always the same, in [0, 1].
 
     The task source's own figure where it gives one, else tried with the 16 most common expected values (with `any_of`,
-    accepted values). Scripts count as failed: nothing is known of what they expect.
+    accepted values). Scripts and properties count as failed: nothing is known of what they expect.
 
     >>> tests = tuple(CallTest(str(n), (n,), n % 2 == 0) for n in (1, 2, 3, 5))
     >>> best_constant(Oracle(task_id="t", tests=tests))

@@ -6,6 +6,7 @@ program runs on the inputs in a process of its own, and what it returns is what 
 
 from __future__ import annotations
 
+import marshal
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -102,7 +103,7 @@ def _values(oracle: Oracle, what: str, execution: Execution) -> list[Any]:
 
 
 def _distinct(values: Iterable[Any]) -> list[Any]:
-    return list({repr(value): value for value in values}.values())
+    return list({marshal.dumps(value, 2): value for value in values}.values())
 
 
 def _cases(oracle: Oracle, item: Any, entry_point: str | None) -> list[_Case]:
@@ -111,7 +112,9 @@ def _cases(oracle: Oracle, item: Any, entry_point: str | None) -> list[_Case]:
     wanted = str if entry_point is None else tuple
     if not cases or not all(isinstance(case, wanted) for case in cases):
         kind = "a text for standard input" if entry_point is None else "a tuple of arguments"
-        raise TaskError(f"{oracle.task_id}: the generator gave {str(item)[:80]}, wanted {kind}, or a list of these")
+        raise TaskError(
+            f"{oracle.task_id}: the generator gave a {type(item).__name__}, wanted {kind}, or a list of these"
+        )
     return cases
 
 

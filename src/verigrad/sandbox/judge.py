@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import pickle
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
@@ -107,10 +108,13 @@ class Judge:
         return _sha256(repr(facts) + program)
 
     def _digest(self, oracle: Oracle) -> str:
-        """Of all the oracle says; made once per object, which is kept so that its id stays its own."""
+        """Of all the oracle says; made once per object, which is kept so that its id stays its own.
+
+        (Not of its `repr`: Python refuses to write down an int of more than 4300 digits.)
+        """
         if id(oracle) not in self._digests:
             _make_room(self._digests, self._cache_size)
-            self._digests[id(oracle)] = (oracle, _sha256(repr(oracle)))
+            self._digests[id(oracle)] = (oracle, hashlib.sha256(pickle.dumps(oracle)).hexdigest())
         return self._digests[id(oracle)][1]
 
     async def _judge(
