@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from verigrad.errors import TaskError
+from verigrad.sandbox.answers import last_line
 from verigrad.sandbox.maths import final_expression, unlike
 from verigrad.sandbox.proofs.theorem import forbidden
-from verigrad.sandbox.text import last_block, last_line
+from verigrad.sandbox.text import last_block
 from verigrad.tasks import jsonl
 from verigrad.types import AnswerTest, Comparator, InputTest, InvariantTest, Limits, Oracle, TheoremTest
 

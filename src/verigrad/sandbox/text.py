@@ -11,6 +11,7 @@ import re
 import warnings
 from typing import Any
 
+from verigrad.sandbox.answers import last_line
 from verigrad.sandbox.base import Call, Sandbox
 from verigrad.sandbox.compare import equal
 from verigrad.sandbox.maths import why_not_same_mathematics
@@ -20,7 +21,7 @@ from verigrad.sandbox.results import answer_result
 from verigrad.types import AnswerTest, InputTest, InvariantTest, Oracle, TestResult, TextTest, TheoremTest
 from verigrad.values import encode
 
-__all__ = ["last_block", "last_line", "text_result"]
+__all__ = ["last_block", "text_result"]
 
 _BLOCK = re.compile(r"```[^\n]*\n(.*?)```", re.DOTALL)
 _MAX_ARGUMENTS = 10_000
@@ -46,17 +47,6 @@ async def text_result(text: str, test: TextTest, oracle: Oracle, sandbox: Sandbo
         case TheoremTest():
             why_not = await why_no_proof(test, last_block(text), sandbox.commands)
     return TestResult(test.name, "failed" if why_not else "passed", why_not)
-
-
-def last_line(text: str) -> str:
-    """The last line with something on it, without a code fence or backticks around it.
-
-    >>> last_line("It counts up, so:\\n```python\\n0 <= i <= n\\n```\\n")
-    '0 <= i <= n'
-    """
-    lines = [line.strip() for line in text.strip().splitlines()]
-    lines = [line for line in lines if line and not line.startswith("```")]
-    return lines[-1].strip("`").strip() if lines else ""
 
 
 def last_block(text: str) -> str:
