@@ -6,6 +6,7 @@ import pytest
 
 from verigrad.rewards import symbolic as module
 from verigrad.rewards.base import Answer, score_answer
+from verigrad.rewards.counterexample import Reruns
 from verigrad.rewards.symbolic import annotation, search, symbolic
 from verigrad.sandbox.judge import Judge
 from verigrad.sandbox.process import ProcessSandbox
@@ -97,3 +98,9 @@ def test_search_finds_the_input(sandbox):
 )
 def test_annotations(values, wanted):
     assert annotation(values) == wanted
+
+
+def test_reruns_try_only_what_the_task_is_about(sandbox):
+    reruns = Reruns(LONG, GOLD, "total", ORACLE.comparator, ORACLE.limits, sandbox)
+    for arguments, wanted in [(([0] * 20, 1), None), (([1], 1), False), ((["x"], 1), False), ((["x"] * 20, 1), None)]:
+        assert asyncio.run(reruns.differ(arguments)) is wanted

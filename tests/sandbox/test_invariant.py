@@ -124,3 +124,20 @@ def test_a_refusal_shows_values_that_are_right():
 def test_tasks_that_prove_nothing_are_errors_of_ours(program, why):
     with pytest.raises(TaskError, match=why):
         why_no_invariant(program, "True")
+
+
+@pytest.mark.parametrize(
+    ("condition", "body", "why"),
+    [
+        ("i < n", "6 // (n - i - 1)", "not kept"),  # the last round raises
+        ("1 // (i - 5) != 7 and i < n", "0", "goals"),  # asking whether to go on raises where i is 5
+        ("i < n", "6 // (n - i)", ""),
+    ],
+)
+def test_what_raises_on_the_way_proves_nothing(condition, body, why):
+    program = (
+        f"def f(n):\n    assert n >= 1\n    i = 0\n    while {condition}:\n        {body}\n"
+        "        i += 1\n    assert i <= n\n"
+    )
+    found = why_no_invariant(program, "i <= n")
+    assert (why in found) if why else found == ""

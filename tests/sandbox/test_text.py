@@ -66,6 +66,7 @@ def test_an_input_may_hang_the_program_and_is_wrong_then(judged):
         (r"\boxed{\frac{2}{4}}", r"\frac{1}{2}", True),
         ("Adding up.\nThe answer is $1,234$.", "1234", True),
         ("x = 3", "3", True),
+        ("3", "x = 3", True),
         (r"\boxed{\sqrt{12}}", r"2\sqrt{3}", True),
         (r"\boxed{(1+x)^2}", "(x+1)^2", True),
         (r"\boxed{\{2, 1\}}", r"\{1, 2\}", True),
