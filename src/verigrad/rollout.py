@@ -135,7 +135,9 @@ async def _judge_and_score(
         tokens=len(last.completion_ids),
         seed=seed,
     )
-    score = await score_answer(reward, task, answer, verdict, reference=oracle.gold, oracle=oracle)
+    score = await score_answer(
+        reward, task, answer, verdict, reference=oracle.gold, oracle=oracle, sandbox=judge.sandbox
+    )
     return answer.program, score
 
 

@@ -15,6 +15,8 @@ __all__ = [
     "Comparator",
     "Episode",
     "Generator",
+    "InputTest",
+    "InvariantTest",
     "Limits",
     "Message",
     "Oracle",
@@ -31,6 +33,8 @@ __all__ = [
     "Test",
     "TestResult",
     "TestStatus",
+    "TextTest",
+    "TheoremTest",
     "Turn",
     "Verdict",
     "rows",
@@ -173,15 +177,55 @@ class ScriptTest:
 class AnswerTest:
     """The answer itself, compared in the parent; nothing runs.
 
-    `form` is `literal` (a Python literal, compared by value) or `number` (the last number in the text).
+    `form` is `literal` (a Python literal, compared by value), `number` (the last number in the text) or `math` (the
+    last mathematical expression, compared as mathematics; needs the extra `maths`).
     """
 
     name: str
     expected: Any
-    form: Literal["literal", "number"] = "literal"
+    form: Literal["literal", "number", "math"] = "literal"
 
 
-Test = CallTest | StdioTest | PropertyTest | ScriptTest | AnswerTest
+@dataclass(frozen=True)
+class InputTest:
+    """The answer is arguments, as a Python literal each, on which `function` of `program` returns `expected`.
+
+    `program` is the task's and is run on them in the sandbox.
+    """
+
+    name: str
+    program: str
+    function: str
+    expected: Any
+
+
+@dataclass(frozen=True)
+class InvariantTest:
+    """The answer is an inductive invariant that proves the loop in `program` right (`sandbox/proofs/invariant.py`)."""
+
+    name: str
+    program: str
+
+
+@dataclass(frozen=True)
+class TheoremTest:
+    """The answer is a proof of `statement` in the language of Coq (`sandbox/proofs/theorem.py`).
+
+    Attributes:
+        statement: the proposition, without a name: `forall n : nat, n + 0 = n`.
+        imports: sentences that every file of ours begins with: `Require Import Lia.`; trusted.
+        preamble: definitions that the statement needs; trusted.
+    """
+
+    name: str
+    statement: str
+    imports: str = ""
+    preamble: str = ""
+
+
+TextTest = AnswerTest | InputTest | InvariantTest | TheoremTest
+"""Tests whose answer is a text that is not run as a program."""
+Test = CallTest | StdioTest | PropertyTest | ScriptTest | TextTest
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from verigrad.cli.main import main
 from verigrad.registry import resolve
 from verigrad.rewards import REWARDS
 from verigrad.rewards.base import Answer, score_answer
+from verigrad.sandbox.process import ProcessSandbox
 from verigrad.types import CallTest, Oracle, Task, TestResult, Verdict
 
 TASK = Task(id="t", prompt="Write `double(n)`.", entry_point="double", stub="def double(n):\n")
@@ -38,10 +39,18 @@ HACKS = {
 FAILED = Verdict(status="failed", results=tuple(TestResult(str(n), "failed") for n in range(4)))
 
 
-def score(name, program, verdict):
-    answer = Answer(f"```python\n{program}\n```", program)
-    reward = resolve(name, REWARDS, what="reward")
-    return asyncio.run(score_answer(reward, TASK, answer, verdict, reference=GOLD, oracle=ORACLE))
+@pytest.fixture(scope="module")
+def score():
+    sandbox = ProcessSandbox(workers=1)
+
+    def scored(name, program, verdict):
+        answer = Answer(f"```python\n{program}\n```", program)
+        reward = resolve(name, REWARDS, what="reward")
+        known = {"reference": GOLD, "oracle": ORACLE, "sandbox": sandbox}
+        return asyncio.run(score_answer(reward, TASK, answer, verdict, **known))
+
+    yield scored
+    asyncio.run(sandbox.close())
 
 
 @pytest.mark.parametrize("name", REWARDS)
@@ -51,7 +60,7 @@ def test_its_own_checks_hold(name, capsys):
 
 # A coin knows no hacks, and `patch` pays for looking like the reference: that is its hack, see test_patch.py.
 @pytest.mark.parametrize("name", [name for name in REWARDS if name not in ("random", "patch")])
-def test_hacks_earn_no_more_than_an_honest_failure(name):
+def test_hacks_earn_no_more_than_an_honest_failure(name, score):
     honest = score(name, HONEST_FAILURE, FAILED).value
     for kind, program in HACKS.items():
         assert score(name, program, FAILED if program else None).value <= honest, kind
@@ -64,7 +73,7 @@ def test_every_reward_is_on_the_page():
 
 
 @pytest.mark.parametrize("name", REWARDS)
-def test_no_program_is_too_strange(name):
+def test_no_program_is_too_strange(name, score):
     for kind, program in HOSTILE.items():
         started = time.perf_counter()
         found = score(name, program, FAILED)

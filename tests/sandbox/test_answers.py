@@ -73,6 +73,11 @@ def test_number_answers(text, expected, atol, right):
         ("...", 1, False),
         ("1 if 1 else 2", 1, False),
         ("", None, False),
+        ("It doubles each of them, so:\n\n[1, 2]", [1, 2], True),
+        ("so\n```python\n[1, 2]\n```", [1, 2], True),
+        ("[\n    1,\n    2,\n]", [1, 2], True),
+        ("[1, 2]\n[3]", [1, 2], False),  # of several answers the last
+        ("It returns [1, 2].", [1, 2], False),
     ],
 )
 def test_literal_answers(text, expected, right):

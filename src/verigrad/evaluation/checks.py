@@ -21,7 +21,7 @@ from verigrad.sandbox.base import Call, Stdin
 from verigrad.sandbox.judge import Judge
 from verigrad.tasks.base import TaskSet
 from verigrad.tasks.builtin import wrong_programs
-from verigrad.types import CallTest, Limits, Oracle, PropertyTest, StdioTest, Task, Verdict
+from verigrad.types import CallTest, InvariantTest, Limits, Oracle, PropertyTest, StdioTest, Task, Verdict
 
 __all__ = ["RewardCheck", "TaskCheck", "check_reward", "check_tasks", "constant_programs"]
 
@@ -68,6 +68,8 @@ async def _check_task(task: Task, oracle: Oracle, judge: Judge) -> TaskCheck:
         bad = [("the empty program", "")]
         bad += [(f"the constant program {text}", source) for text, source in constant_programs(task, oracle)]
         bad += [(f"the constant program {text}", source) for text, source in await _gold_answers(task, oracle, judge)]
+        if any(isinstance(test, InvariantTest) for test in oracle.tests):
+            bad += [("an invariant that says nothing", "True"), ("an invariant that nothing meets", "False")]
         if task.tag("source") == "builtin":
             bad += [(f"wrong program {n}", source) for n, source in enumerate(wrong_programs(task), 1)]
         for name, source in bad:
@@ -196,6 +198,8 @@ async def _check_case(reward: Reward, check: Check, judge: Judge) -> RewardCheck
     verdict = await judge.judge(program, _ORACLE, _TASK.entry_point) if program is not None else None
     text = f"```python\n{program}```" if program is not None else "I cannot help with that."
     answer = Answer(text, program, tokens=len(text) // 4)
-    score = await score_answer(reward, _TASK, answer, verdict, reference=_ORACLE.gold, oracle=_ORACLE)
+    score = await score_answer(
+        reward, _TASK, answer, verdict, reference=_ORACLE.gold, oracle=_ORACLE, sandbox=judge.sandbox
+    )
     holds = score.value is None or check.at_least <= score.value <= check.at_most
     return RewardCheck(check, score.value, holds)

@@ -57,7 +57,8 @@ def _changed(test: Test, default: Comparator) -> Test:
         return replace(test, source=test.source + "\nraise AssertionError('impossible')\n")
     if isinstance(test, AnswerTest):
         return replace(test, expected=_wrong(test.expected, Comparator(strict=False)))
-    assert isinstance(test, CallTest)
+    if not isinstance(test, CallTest):
+        raise TaskError(f"test {test.name!r} has no expected value to change, so it cannot be made impossible")
     comparator = test.comparator or default
     if comparator.mode == "any_of":
         answers = list(test.expected)

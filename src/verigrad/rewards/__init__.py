@@ -28,6 +28,8 @@ REWARDS = {
     "general": "verigrad.rewards.special_casing:general",
     "honest": "verigrad.rewards.gated:honest",
     "secure": "verigrad.rewards.gated:secure",
+    "symbolic": "verigrad.rewards.symbolic:symbolic",
+    "equivalent": "verigrad.rewards.equivalence:equivalent",
     "short": "verigrad.rewards.gated:short",
     "random": "verigrad.rewards.controls:random",
 }

@@ -6,7 +6,8 @@ can be: everything learned by running the program is in the verdict. `None` leav
 Your own lives in a file and is named `--reward my.py:fn`. Beside it, `CHECKS` lists what must hold, and
 `verigrad check reward my.py:fn` runs them; a file of several rewards may give each its own, `CHECKS = {"fn": [...]}`.
 A reward with a parameter `reference` is also given the task's gold program, or None where the source has none; one
-with a parameter `oracle` the hidden tests themselves (a reward is trusted: the policy never sees what it reads).
+with a parameter `oracle` the hidden tests themselves (a reward is trusted: the policy never sees what it reads); one
+with a parameter `sandbox` the judge's sandbox, to run programs on inputs of its own.
 
     CHECKS = [Check("gold", at_least=1.0), Check("empty", at_most=0.0)]
 """
@@ -19,6 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from verigrad.errors import MissingExtra, RewardError
+from verigrad.sandbox.base import Sandbox
 from verigrad.types import Oracle, Score, StopReason, Task, Verdict
 
 __all__ = ["Answer", "Check", "Reward", "RewardResult", "call_reward", "score_answer"]
@@ -45,7 +47,8 @@ class Answer:
 
 RewardResult = float | None | Score
 Reward = Callable[..., RewardResult | Awaitable[RewardResult]]
-"""`(task, answer, verdict)`, and `reference` and `oracle` by name if it asks; `verdict` is None where nothing ran."""
+"""`(task, answer, verdict)`, and `reference`, `oracle`, `sandbox` by name if it asks; `verdict` is None where nothing
+ran."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ async def score_answer(
     *,
     reference: str | None = None,
     oracle: Oracle | None = None,
+    sandbox: Sandbox | None = None,
 ) -> Score:
     """Call a reward and return a `Score`, whatever form its result has.
 
@@ -89,7 +93,7 @@ async def score_answer(
     """
     name = getattr(reward, "__name__", repr(reward))
     try:
-        result = await call_reward(reward, task, answer, verdict, reference=reference, oracle=oracle)
+        result = await call_reward(reward, task, answer, verdict, reference=reference, oracle=oracle, sandbox=sandbox)
     except MissingExtra:  # no rollout of this run can be scored
         raise
     except Exception as error:  # a user's function: any failure is the reward's, not the policy's
@@ -105,13 +109,14 @@ async def call_reward(
     *,
     reference: str | None = None,
     oracle: Oracle | None = None,
+    sandbox: Sandbox | None = None,
 ) -> Score:
     """The reward's result as a `Score`, given what it asks for and awaited where it must be.
 
     Raises:
         TypeError: the result is no number, None or `Score`; and whatever the reward raises.
     """
-    offered = {"reference": reference, "oracle": oracle}
+    offered = {"reference": reference, "oracle": oracle, "sandbox": sandbox}
     wanted = inspect.signature(reward).parameters
     result = reward(task, answer, verdict, **{name: value for name, value in offered.items() if name in wanted})
     if inspect.isawaitable(result):

@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from verigrad.rewards.base import Answer, Reward, call_reward
+from verigrad.sandbox.base import Sandbox
 from verigrad.types import Oracle, Score, Task, Verdict
 
 __all__ = ["gated", "rescaled", "separate", "vetoed", "weighted_sum"]
@@ -133,9 +134,10 @@ class _Combined:
         *,
         reference: str | None = None,
         oracle: Oracle | None = None,
+        sandbox: Sandbox | None = None,
     ) -> Score:
         calls = (
-            call_reward(reward, task, answer, verdict, reference=reference, oracle=oracle)
+            call_reward(reward, task, answer, verdict, reference=reference, oracle=oracle, sandbox=sandbox)
             for reward in self._rewards.values()
         )
         scores = dict(zip(self._rewards, await asyncio.gather(*calls), strict=True))

@@ -12,7 +12,7 @@ from verigrad.sandbox.compare import equal
 from verigrad.types import AnswerTest, Comparator
 from verigrad.values import encode
 
-__all__ = ["answer_is_right", "last_number", "literal", "same_output"]
+__all__ = ["answer_is_right", "last_line", "last_number", "literal", "same_output"]
 
 _MAX_LITERAL = 10_000
 _MAX_TEXT = 100_000
@@ -33,10 +33,29 @@ def answer_is_right(text: str, test: AnswerTest, comparator: Comparator) -> tupl
         if test.form == "number":
             number = last_number(text)
             return _same_number(number, test.expected, comparator), f"got {number}"
-        value = literal(text)
+        value = _literal_at_the_end(text)
         return equal(value, test.expected, comparator), ""
     except ValueError as error:
         return False, str(error)
+
+
+def _literal_at_the_end(text: str) -> Any:
+    """The value that the whole text writes down, or else its last line, before which there may be reasoning."""
+    try:
+        return literal(text)
+    except ValueError:
+        return literal(last_line(text))
+
+
+def last_line(text: str) -> str:
+    """The last line with something on it, without a code fence or backticks around it.
+
+    >>> last_line("It counts up, so:\\n```python\\n0 <= i <= n\\n```\\n")
+    '0 <= i <= n'
+    """
+    lines = [line.strip() for line in text.strip().splitlines()]
+    lines = [line for line in lines if line and not line.startswith("```")]
+    return lines[-1].strip("`").strip() if lines else ""
 
 
 def literal(text: str) -> Any:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from verigrad.types import Limits
+
+if TYPE_CHECKING:
+    from verigrad.sandbox.commands import CommandSandbox
 
 __all__ = [
     "LEVELS",
@@ -108,6 +111,11 @@ class Sandbox(Protocol):
         Raises:
             ConfigError: there is none, or what it takes is not installed.
         """
+        ...
+
+    @property
+    def commands(self) -> CommandSandbox:
+        """Runs whole commands, at the same level."""
         ...
 
     async def run(

@@ -24,13 +24,14 @@ from verigrad.sandbox.checker import rule
 from verigrad.sandbox.questions import questions
 from verigrad.sandbox.records import assemble, verdict_row
 from verigrad.sandbox.rerun import confirmed, numbers_to_repeat
-from verigrad.sandbox.results import answer_result, not_run, result_of, ruled, verdict_of
+from verigrad.sandbox.results import not_run, result_of, ruled, verdict_of
+from verigrad.sandbox.text import text_result
 from verigrad.types import (
-    AnswerTest,
     Oracle,
     PropertyTest,
     Task,
     TestResult,
+    TextTest,
     Verdict,
 )
 
@@ -134,7 +135,8 @@ class Judge:
         if not oracle.tests:
             raise TaskError(f"{oracle.task_id}: the oracle has no tests, so a pass would mean nothing; give it one")
         tests = dict(enumerate(oracle.tests))
-        results = {n: answer_result(program, t, oracle) for n, t in tests.items() if isinstance(t, AnswerTest)}
+        texts = {n: test for n, test in tests.items() if isinstance(test, TextTest)}
+        results = {n: await text_result(program, test, oracle, self.sandbox) for n, test in texts.items()}
         if len(results) == len(tests):
             return verdict_of(list(results.values()), Execution("ran", ()), [], "none")
         asked = questions(program, oracle, entry_point, seed)

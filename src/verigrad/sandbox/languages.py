@@ -131,7 +131,7 @@ class LanguageSandbox:
                 f"programs in {language.name} take {tool!r}, which is not in {PATH}; "
                 f"install it (Debian and Ubuntu: apt-get install {language.package})"
             )
-        self._language, self._commands = language, commands
+        self._language, self.commands = language, commands
         self._vouched: set[_Key] = set()
 
     @property
@@ -141,7 +141,7 @@ class LanguageSandbox:
         Raises:
             SandboxError: no worker can be started.
         """
-        return self._commands.level
+        return self.commands.level
 
     def for_language(self, language: str) -> Sandbox:
         """This sandbox.
@@ -192,7 +192,7 @@ class LanguageSandbox:
 
     async def _build(self, program: str, call: Call | None) -> CommandResult:
         command = self._language.build(program, call)
-        built = await self._commands.run(command, _BUILD_LIMITS)
+        built = await self.commands.run(command, _BUILD_LIMITS)
         if _done(built) and set(built.files) != set(command.keep):
             raise SandboxError(f"{command.argv[0]} says that it is done, and left no program")
         return built
@@ -226,7 +226,7 @@ class LanguageSandbox:
             room = replace(limits, output_bytes=limits.output_bytes + limits.result_bytes + len(nonce))
         else:
             room = limits
-        done = await self._commands.run(self._language.start(program, built, item, nonce), room)
+        done = await self.commands.run(self._language.start(program, built, item, nonce), room)
         cpu_ms = max(0.0, done.cpu_ms - 1000 * self._language.startup_s)
         if isinstance(item, Stdin):
             return _Answer(replace(self._printed(done), cpu_ms=cpu_ms), done)
@@ -284,8 +284,6 @@ class PolyglotSandbox(ProcessSandbox):
 
     def __init__(self, workers: int = 2, *, level: Level | Literal["auto"] = "auto") -> None:
         super().__init__(workers, level=level)
-        self._workers = workers
-        self._commands: CommandSandbox | None = None
         self._others: dict[str, LanguageSandbox] = {}
 
     def for_language(self, language: str) -> Sandbox:
@@ -301,12 +299,5 @@ class PolyglotSandbox(ProcessSandbox):
             known = ", ".join(("python", *LANGUAGES))
             raise ConfigError(f"programs in {language!r} cannot be run; known languages are {known}")
         if language not in self._others:
-            self._commands = self._commands or CommandSandbox(self._workers, level=self.level)
-            self._others[language] = LanguageSandbox(LANGUAGES[language], self._commands)
+            self._others[language] = LanguageSandbox(LANGUAGES[language], self.commands)
         return self._others[language]
-
-    async def close(self) -> None:
-        """End every process this sandbox started, after the programs that run now."""
-        if self._commands is not None:
-            await self._commands.close()
-        await super().close()

@@ -22,6 +22,7 @@ from typing import Literal
 
 from verigrad.errors import ConfigError, SandboxError
 from verigrad.sandbox.base import LEVELS, Call, Execution, Level, Sandbox, Script, Stdin
+from verigrad.sandbox.commands import CommandSandbox
 from verigrad.sandbox.jobs import calls_execution, calls_job, stdin_execution, stdin_job
 from verigrad.sandbox.pool import Pool, WorkerDied
 from verigrad.types import Limits
@@ -31,6 +32,8 @@ __all__ = ["ProcessSandbox"]
 
 class ProcessSandbox:
     """Runs programs in forked processes, `workers` at a time, at `level` or the best there is. Linux only.
+
+    `commands` runs what is no Python program, such as a proof assistant; it starts nothing before its first use.
 
     Use it with `async with`, or call `close`. Any event loop may use it, also several in turn.
 
@@ -47,6 +50,8 @@ class ProcessSandbox:
         self._pool = Pool(workers, LEVELS[::-1] if level == "auto" else (level,))
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="verigrad-sandbox")
         self._closed = False
+        self._workers = workers
+        self._commands: CommandSandbox | None = None
 
     @property
     def level(self) -> Level:
@@ -65,6 +70,17 @@ class ProcessSandbox:
             SandboxError: no worker can be started, or none at the level asked for.
         """
         return self._pool.isolation().missing
+
+    @property
+    def commands(self) -> CommandSandbox:
+        """The sandbox for commands at this one's level, made when first asked for; closed with this one.
+
+        Raises:
+            SandboxError: no worker can be started, or none at the level asked for.
+        """
+        if self._commands is None:
+            self._commands = CommandSandbox(self._workers, level=self.level)
+        return self._commands
 
     async def __aenter__(self) -> ProcessSandbox:
         return self
@@ -101,6 +117,8 @@ class ProcessSandbox:
         """End every process this sandbox started, after the programs that run now."""
         if not self._closed:
             self._closed = True
+            if self._commands is not None:
+                await self._commands.close()
             await asyncio.get_running_loop().run_in_executor(None, self._end)
 
     def _end(self) -> None:

@@ -18,7 +18,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from verigrad.types import AnswerTest, Oracle, TestStatus, Verdict
+from verigrad.types import Oracle, TestStatus, TextTest, Verdict
 
 __all__ = ["confirmed", "numbers_to_repeat"]
 
@@ -35,7 +35,7 @@ def numbers_to_repeat(program: str, oracle: Oracle, seed: int, count: int) -> li
     draw = random.Random(f"again:{seed}:{digest}")
     if draw.random() >= _UNPROMPTED and not _SUSPECT.search(program):
         return []
-    running = [number for number, test in enumerate(oracle.tests) if not isinstance(test, AnswerTest)]
+    running = [number for number, test in enumerate(oracle.tests) if not isinstance(test, TextTest)]
     return sorted(draw.sample(running, min(count, len(running))))
 
 

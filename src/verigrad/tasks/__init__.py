@@ -23,8 +23,10 @@ SOURCES: dict[str, str] = {
     "gsm8k@1": "verigrad.tasks.gsm8k:load",
     "hub@1": "verigrad.tasks.hub:load",
     "humaneval@1": "verigrad.tasks.humaneval:load",
+    "invariants@1": "verigrad.tasks.invariants:load",
     "jsonl@1": "verigrad.tasks.jsonl:load",
     "mbpp@1": "verigrad.tasks.mbpp:load",
+    "provable@1": "verigrad.tasks.provable:load",
 }
 """Name and version to loader; a name without a version means its newest."""
 

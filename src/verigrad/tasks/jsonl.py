@@ -24,6 +24,8 @@ from verigrad.types import (
     CallTest,
     Comparator,
     Generator,
+    InputTest,
+    InvariantTest,
     Limits,
     Oracle,
     PropertyTest,
@@ -31,6 +33,7 @@ from verigrad.types import (
     StdioTest,
     Task,
     Test,
+    TheoremTest,
 )
 from verigrad.values import decode, encode
 
@@ -44,6 +47,9 @@ _KINDS: dict[str, type[Test]] = {
     "property": PropertyTest,
     "script": ScriptTest,
     "answer": AnswerTest,
+    "input": InputTest,
+    "invariant": InvariantTest,
+    "theorem": TheoremTest,
 }
 _KIND_OF = {kind: name for name, kind in _KINDS.items()}
 _HEADER = "taskset"

@@ -1,0 +1,3 @@
+"""Proofs: answers whose judge is a solver or a proof checker, and no test."""
+
+__all__: list[str] = []

@@ -1,0 +1,103 @@
+"""Theorems: does the answer prove the statement, as the Coq proof assistant sees it?
+
+The answer is a proof script and nothing else: tactics, which begin with a small letter. Commands, which could assume
+an axiom, switch a check off, change what the statement means or touch files, are refused before Coq sees them, and so
+are comments and strings, which could hide them. What counts is not that the script ran: a file of ours, apart from the
+answer's, states the theorem again, takes the answer's proof for it, and prints what the proof rests on. That must be
+"Closed under the global context": no axiom, no admitted goal, no check switched off.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from verigrad.errors import ConfigError, TaskError
+from verigrad.sandbox.commands import Command, CommandResult, CommandSandbox
+from verigrad.types import Limits, TheoremTest
+
+__all__ = ["forbidden", "why_no_proof"]
+
+_MAX_PROOF = 20_000
+_LIMITS = Limits(cpu_s=15, wall_s=60, memory_mb=2048, processes=8)
+_WRAPPING = re.compile(r"\A\s*Proof\s*\.\s|\s(?:Qed|Defined)\s*\.\s*\Z")
+_FINDLIB = Path("/etc/ocamlfind.conf")
+_CLOSED = "Closed under the global context"
+_LEAD = re.compile(r"(?:[-+*]+|[{}]|(?:\d+|all|par|!)\s*:|\s)*")  # bullets, braces and goal selectors
+_WORDS = re.compile(
+    r"\b(?:admit|give_up|native_\w+|Admitted|Abort|Axioms?|Conjectures?|Parameters?|Hypothes[ie]s|Variables?|Context|"
+    r"Declare|Drop|Extraction|Load|Redirect|Cd|Unset|Notation|Infix|Require|Import|Export|Module|Section|End|Goal|"
+    r"Theorem|Lemma|Definition|Fixpoint|Instance|Canonical|Coercion|Hint|Ltac2?|Qed|Defined|Save|Print|Time|Fail)\b"
+)
+
+
+async def why_no_proof(test: TheoremTest, answer: str, commands: CommandSandbox) -> str:
+    """Why the answer is no proof, or nothing where it is one.
+
+    Raises:
+        ConfigError: Coq is not installed.
+        TaskError: Coq refuses the statement or its preamble.
+        SandboxError: the sandbox failed.
+    """
+    script = _WRAPPING.sub("", answer.strip()).strip()
+    if why := forbidden(script):
+        return why
+    task = await _compile(
+        "Task", f"{test.imports}\n{test.preamble}\nCheck (({test.statement}) : Prop).\n", {}, commands
+    )
+    if task.exit_code != 0:
+        raise TaskError(f"test {test.name!r}: Coq refuses the statement or its preamble: {_said(task)}")
+    uses, files = f"{test.imports}\nRequire Import Task.\n", dict(task.files)
+    proof = f"{uses}Theorem answer : {test.statement}.\nProof.\n{script}\nQed.\n"
+    proved = await _compile("Answer", proof, files, commands)
+    if proved.exit_code != 0 or "Answer.vo" not in proved.files:
+        return f"Coq refuses the proof: {_said(proved)}"
+    restated = f"{uses}Require Answer.\nDefinition checked : {test.statement} := Answer.answer.\n"
+    checked = await _compile("Check", f"{restated}Print Assumptions checked.\n", {**files, **proved.files}, commands)
+    closed = checked.exit_code == 0 and checked.stdout.decode().strip() == _CLOSED
+    return "" if closed else f"the proof rests on assumptions: {_said(checked)}"
+
+
+def forbidden(script: str) -> str:
+    """What a proof script may not hold and this one does, or nothing.
+
+    >>> forbidden("intros. reflexivity."), forbidden("Admitted.")
+    ('', "the proof has 'Admitted', and may have tactics only")
+    """
+    if len(script) > _MAX_PROOF:
+        return f"the proof has {len(script)} characters, over {_MAX_PROOF}"
+    if not script.isascii() or not script.endswith((".", "}")):
+        return "the proof is not plain text of whole sentences"
+    for text in ("(*", '"', "#["):
+        if text in script:
+            return f"the proof has {text!r}, which it may not"
+    sentences = [_LEAD.sub("", sentence, count=1) for sentence in re.split(r"\.(?:\s+|$)", script)]
+    words = [word for sentence in sentences if (word := re.match(r"[A-Z]\w*", sentence))]
+    if found := (words[0] if words else _WORDS.search(script)):
+        return f"the proof has {found[0]!r}, and may have tactics only"
+    return ""
+
+
+async def _compile(name: str, source: str, compiled: Mapping[str, bytes], commands: CommandSandbox) -> CommandResult:
+    """Compile one file beside those compiled before; what it gives is kept as `name.vo`."""
+    if shutil.which("coqc") is None:
+        raise ConfigError("theorem tasks need Coq, and there is no 'coqc' on the path; on Debian: apt install coq")
+    command = Command(
+        ("coqc", "-q", "-R", ".", "", f"{name}.v"),
+        files={**compiled, **_settings(), f"{name}.v": source.encode()},
+        environment={"OCAMLFIND_CONF": _FINDLIB.name},
+        keep=(f"{name}.vo",),
+    )
+    return await commands.run(command, _LIMITS)
+
+
+def _settings() -> dict[str, bytes]:
+    """The file that tells Coq where its plugins are, which the sandbox does not show."""
+    return {_FINDLIB.name: _FINDLIB.read_bytes()} if _FINDLIB.exists() else {}
+
+
+def _said(done: CommandResult) -> str:
+    text = (done.stderr + done.stdout).decode(errors="replace")
+    return re.sub(r"\s+", " ", text).strip()[-400:] or done.error or f"it ended with status {done.exit_code}"
