@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from verigrad.agents.base import Agent, Attempt
@@ -19,6 +19,7 @@ from verigrad.rewards.base import Answer, Reward, score_answer
 from verigrad.rewards.format import extract_program
 from verigrad.sandbox.judge import Judge
 from verigrad.seeds import derive_seed
+from verigrad.tasks.base import shown_oracle
 from verigrad.types import Oracle, Rollout, Score, Task, Verdict
 
 __all__ = ["Group", "Progress", "collect", "verdict_of"]
@@ -48,6 +49,7 @@ async def collect(
     seed: int,
     attempts: int = 2,
     trace_lines: bool = False,
+    judge_shown: bool = False,
     on_rollout: Progress | None = None,
 ) -> list[Group]:
     """Sample, judge and score `group_size` rollouts of every task, all at once.
@@ -57,17 +59,20 @@ async def collect(
         seed: of this collection; rollout `i` of a task draws from (seed, task id, i, try).
         attempts: tries a rollout has before an infrastructure failure stands.
         trace_lines: verdicts say which lines ran, which is slow.
+        judge_shown: verdicts have a verdict by the shown tests beside them, where the task shows some.
 
     Returns:
         groups in the order of the tasks, rollouts in the order of their numbers. Infrastructure failures are
         rollouts with `status="error"` and a score of None.
     """
+    pairs = zip(tasks, oracles, strict=True)
+    by_shown = [shown_oracle(task, oracle) if judge_shown else None for task, oracle in pairs]
 
-    async def one(task: Task, oracle: Oracle, position: int, number: int) -> Rollout:
+    async def one(task: Task, oracle: Oracle, shown: Oracle | None, position: int, number: int) -> Rollout:
         rollout = _failed(task, agent, number, "never tried")
         for attempt in range(attempts):
             own_seed = derive_seed(seed, "rollout", position, task.id, number, attempt)
-            rollout = await _rollout(task, oracle, agent, engine, judge, reward, number, own_seed, trace_lines)
+            rollout = await _rollout(task, oracle, shown, agent, engine, judge, reward, number, own_seed, trace_lines)
             if rollout.status != "error":
                 break
         if on_rollout is not None:
@@ -75,8 +80,8 @@ async def collect(
         return rollout
 
     pending = [
-        asyncio.gather(*(one(task, oracle, position, number) for number in range(group_size)))
-        for position, (task, oracle) in enumerate(zip(tasks, oracles, strict=True))
+        asyncio.gather(*(one(task, oracle, shown, position, number) for number in range(group_size)))
+        for position, (task, oracle, shown) in enumerate(zip(tasks, oracles, by_shown, strict=True))
     ]
     done = await asyncio.gather(*pending)
     return [Group(task, tuple(rollouts)) for task, rollouts in zip(tasks, done, strict=True)]
@@ -85,6 +90,7 @@ async def collect(
 async def _rollout(
     task: Task,
     oracle: Oracle,
+    shown: Oracle | None,
     agent: Agent,
     engine: Engine,
     judge: Judge,
@@ -97,7 +103,7 @@ async def _rollout(
     try:
         attempt = await agent.attempt(task, engine, seed=seed)
         generated = time.perf_counter()
-        program, score = await _judge_and_score(task, oracle, attempt, judge, reward, seed, trace_lines)
+        program, score = await _judge_and_score(task, oracle, shown, attempt, judge, reward, seed, trace_lines)
     except InfrastructureError as error:
         return _failed(task, agent, number, f"{type(error).__name__}: {error}")
     completion_tokens = sum(len(turn.completion_ids) for turn in attempt.turns if turn.sampled)
@@ -116,12 +122,22 @@ async def _rollout(
 
 
 async def _judge_and_score(
-    task: Task, oracle: Oracle, attempt: Attempt, judge: Judge, reward: Reward, seed: int, trace_lines: bool
+    task: Task,
+    oracle: Oracle,
+    shown: Oracle | None,
+    attempt: Attempt,
+    judge: Judge,
+    reward: Reward,
+    seed: int,
+    trace_lines: bool,
 ) -> tuple[str | None, Score]:
     extraction = extract_program(attempt.text, task)
     verdict: Verdict | None = None
     if extraction is not None:
         verdict = await judge.judge(extraction.program, oracle, task.entry_point, trace_lines=trace_lines)
+        if shown is not None:
+            by_shown = await judge.judge(extraction.program, shown, task.entry_point)
+            verdict = replace(verdict, shown=by_shown)
     last = attempt.turns[-1]
     answer = Answer(
         text=attempt.text,

@@ -242,6 +242,7 @@ class Verdict:
         error: text of the exception or syntax error that ended the program, with its line where known.
         error_line: 1-based line of the program, or None.
         cpu_ms: CPU time of the program's process tree.
+        shown: the verdict by the tests shown to the policy alone, where somebody asked for it.
     """
 
     status: ProgramStatus
@@ -252,6 +253,7 @@ class Verdict:
     error: str = ""
     error_line: int | None = None
     cpu_ms: float = 0.0
+    shown: Verdict | None = None
 
     @property
     def passed(self) -> bool:
@@ -337,6 +339,7 @@ class Rollout:
         usage: counts, such as `prompt_tokens` and `completion_tokens`.
         timings: seconds by name; never read by anything that decides the trajectory.
         trainable: False for agents whose weights stay as they are.
+        flags: why the training-time audit takes it for cheating; empty where it does not.
     """
 
     task_id: str
@@ -352,6 +355,7 @@ class Rollout:
     timings: Mapping[str, float] = field(default_factory=dict)
     trainable: bool = True
     error: str = ""
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

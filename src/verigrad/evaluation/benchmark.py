@@ -75,5 +75,6 @@ def _row(task: Task, number: int, rollout: Rollout) -> dict[str, Any]:
         "topic": task.tag("topic"),
         "family": task.tag("family"),
         "tokens": rollout.usage.get("completion_tokens", 0),
+        "flags": list(rollout.flags),
         "stop_reason": turn.stop_reason if turn else "infra_error",
     }

@@ -9,6 +9,7 @@ REWARDS = {
     "power": "verigrad.rewards.tests:power",
     "weighted": "verigrad.rewards.tests:weighted",
     "subtasks": "verigrad.rewards.tests:subtasks",
+    "public": "verigrad.rewards.public:public",
     "ladder": "verigrad.rewards.outcome:ladder",
     "adaptive": "verigrad.rewards.outcome:adaptive",
     "ppocoder": "verigrad.rewards.structure:ppocoder",
