@@ -15,8 +15,9 @@ from typing import Any
 from verigrad.agents.base import Agent, Attempt
 from verigrad.engines.base import Engine
 from verigrad.errors import InfrastructureError
-from verigrad.rewards.base import Answer, Reward, score_answer
+from verigrad.rewards.base import Answer, Reward, score_answer, wanted_by
 from verigrad.rewards.format import extract_program
+from verigrad.sandbox.costs import CostMeter
 from verigrad.sandbox.judge import Judge
 from verigrad.seeds import derive_seed
 from verigrad.tasks.base import shown_oracle
@@ -65,6 +66,7 @@ async def collect(
         groups in the order of the tasks, rollouts in the order of their numbers. Infrastructure failures are
         rollouts with `status="error"` and a score of None.
     """
+    meter = CostMeter(judge.sandbox) if "costs" in wanted_by(reward) else None
     pairs = zip(tasks, oracles, strict=True)
     by_shown = [shown_oracle(task, oracle) if judge_shown else None for task, oracle in pairs]
 
@@ -72,7 +74,9 @@ async def collect(
         rollout = _failed(task, agent, number, "never tried")
         for attempt in range(attempts):
             own_seed = derive_seed(seed, "rollout", position, task.id, number, attempt)
-            rollout = await _rollout(task, oracle, shown, agent, engine, judge, reward, number, own_seed, trace_lines)
+            rollout = await _rollout(
+                task, oracle, shown, agent, engine, judge, meter, reward, number, own_seed, trace_lines
+            )
             if rollout.status != "error":
                 break
         if on_rollout is not None:
@@ -94,6 +98,7 @@ async def _rollout(
     agent: Agent,
     engine: Engine,
     judge: Judge,
+    meter: CostMeter | None,
     reward: Reward,
     number: int,
     seed: int,
@@ -103,7 +108,7 @@ async def _rollout(
     try:
         attempt = await agent.attempt(task, engine, seed=seed)
         generated = time.perf_counter()
-        program, score = await _judge_and_score(task, oracle, shown, attempt, judge, reward, seed, trace_lines)
+        program, score = await _judge_and_score(task, oracle, shown, attempt, judge, meter, reward, seed, trace_lines)
     except InfrastructureError as error:
         return _failed(task, agent, number, f"{type(error).__name__}: {error}")
     completion_tokens = sum(len(turn.completion_ids) for turn in attempt.turns if turn.sampled)
@@ -127,6 +132,7 @@ async def _judge_and_score(
     shown: Oracle | None,
     attempt: Attempt,
     judge: Judge,
+    meter: CostMeter | None,
     reward: Reward,
     seed: int,
     trace_lines: bool,
@@ -138,6 +144,8 @@ async def _judge_and_score(
         if shown is not None:
             by_shown = await judge.judge(extraction.program, shown, task.entry_point)
             verdict = replace(verdict, shown=by_shown)
+        if meter is not None and verdict.passed:
+            verdict = replace(verdict, costs=await meter.costs(extraction.program, oracle, task.entry_point))
     last = attempt.turns[-1]
     answer = Answer(
         text=attempt.text,

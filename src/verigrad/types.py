@@ -13,6 +13,8 @@ __all__ = [
     "AnswerTest",
     "CallTest",
     "Comparator",
+    "CostPoint",
+    "Costs",
     "Episode",
     "Limits",
     "Message",
@@ -227,6 +229,37 @@ class TestResult:
     cpu_ms: float = 0.0
 
 
+@dataclass(frozen=True)
+class CostPoint:
+    """What a program and the reference cost on one input.
+
+    `cost` and `reference` are deterministic counts (docs/rewards.md), `size` is that of the input; `capped` says that
+    the program went over what is counted, and so costs at least this. The times are of CPU, counting included.
+    """
+
+    size: int
+    cost: int
+    reference: int
+    capped: bool = False
+    cpu_ms: float = 0.0
+    reference_cpu_ms: float = 0.0
+
+
+@dataclass(frozen=True)
+class Costs:
+    """How efficient a correct program is beside the reference, on inputs of growing size.
+
+    Attributes:
+        points: smallest input first; empty where the program was not rated.
+        reason: why it was not.
+        suspect: the count is too low for the CPU time that was taken, which counts instead.
+    """
+
+    points: tuple[CostPoint, ...] = ()
+    reason: str = ""
+    suspect: bool = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
     """All that was learned from judging one program; every code reward is a pure function of it.
@@ -242,6 +275,7 @@ class Verdict:
         error: text of the exception or syntax error that ended the program, with its line where known.
         error_line: 1-based line of the program, or None.
         cpu_ms: CPU time of the program's process tree.
+        costs: how efficient the program is, where somebody asked for it and it passed.
         shown: the verdict by the tests shown to the policy alone, where somebody asked for it.
     """
 
@@ -253,6 +287,7 @@ class Verdict:
     error: str = ""
     error_line: int | None = None
     cpu_ms: float = 0.0
+    costs: Costs | None = None
     shown: Verdict | None = None
 
     @property

@@ -14,7 +14,8 @@ from typing import Any
 from verigrad.errors import ConfigError
 from verigrad.registry import load_attribute, resolve
 from verigrad.rewards import REWARDS
-from verigrad.rewards.base import Answer, Check, Reward, score_answer
+from verigrad.rewards.base import Answer, Check, Reward, score_answer, wanted_by
+from verigrad.sandbox.costs import CostMeter
 from verigrad.sandbox.judge import Judge
 from verigrad.tasks.base import TaskSet, shown_oracle
 from verigrad.tasks.builtin import wrong_programs
@@ -157,6 +158,8 @@ async def _check_case(reward: Reward, check: Check, judge: Judge) -> RewardCheck
     shown = shown_oracle(_TASK, _ORACLE)
     if verdict is not None and program is not None and shown is not None:
         verdict = replace(verdict, shown=await judge.judge(program, shown, _TASK.entry_point))
+    if verdict is not None and program is not None and verdict.passed and "costs" in wanted_by(reward):
+        verdict = replace(verdict, costs=await CostMeter(judge.sandbox).costs(program, _ORACLE, _TASK.entry_point))
     text = f"```python\n{program}```" if program is not None else "I cannot help with that."
     answer = Answer(text, program, tokens=len(text) // 4)
     score = await score_answer(reward, _TASK, answer, verdict, reference=_ORACLE.gold, oracle=_ORACLE)
