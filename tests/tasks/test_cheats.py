@@ -35,4 +35,4 @@ def test_cheats_pass_the_examples_alone():
     assert all(shown.passed and not hidden.passed for shown, hidden in found)
     programs = [(task, tasks.oracle(task).gold) for task in tasks.tasks]
     caught = [len(special_cased(gold, task.public_tests)) >= MANY for task, gold in programs]
-    assert sum(caught) > 0.6 * len(caught)  # the detector spares inputs and answers that honest programs hold too
+    assert sum(caught) > 0.9 * len(caught)  # the detector spares inputs and answers that honest programs hold too
