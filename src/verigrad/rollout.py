@@ -9,16 +9,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from verigrad.agents.base import Agent, Attempt
 from verigrad.engines.base import Engine
 from verigrad.errors import CanaryError, InfrastructureError
-from verigrad.rewards.base import Answer, Reward, score_answer
+from verigrad.rewards.base import Answer, Reward, score_answer, wanted_by
 from verigrad.rewards.format import extract_program
+from verigrad.sandbox.costs import CostMeter
 from verigrad.sandbox.judge import Judge
 from verigrad.seeds import derive_seed
+from verigrad.tasks.base import shown_oracle
 from verigrad.types import Oracle, Rollout, Score, Task, Verdict
 
 __all__ = ["Group", "Progress", "collect", "verdict_of"]
@@ -48,6 +50,7 @@ async def collect(
     seed: int,
     attempts: int = 2,
     trace_lines: bool = False,
+    judge_shown: bool = False,
     on_rollout: Progress | None = None,
 ) -> list[Group]:
     """Sample, judge and score `group_size` rollouts of every task, all at once.
@@ -57,6 +60,7 @@ async def collect(
         seed: of this collection; rollout `i` of a task draws from (seed, task id, i, try).
         attempts: tries a rollout has before an infrastructure failure stands.
         trace_lines: verdicts say which lines ran, which is slow.
+        judge_shown: verdicts have a verdict by the shown tests beside them, where the task shows some.
 
     Returns:
         groups in the order of the tasks, rollouts in the order of their numbers. Infrastructure failures are
@@ -65,12 +69,18 @@ async def collect(
     Raises:
         CanaryError: the judge is broken, and no score of this collection can be trusted.
     """
+    meter = CostMeter(judge.sandbox) if "costs" in wanted_by(reward) else None
+    marker = _Marker(judge, reward, meter, trace_lines)
+    items = [
+        _Item(task, oracle, shown_oracle(task, oracle) if judge_shown else None)
+        for task, oracle in zip(tasks, oracles, strict=True)
+    ]
 
-    async def one(task: Task, oracle: Oracle, position: int, number: int) -> Rollout:
-        rollout = _failed(task, agent, number, "never tried")
+    async def one(item: _Item, position: int, number: int) -> Rollout:
+        rollout = _failed(item.task, agent, number, "never tried")
         for attempt in range(attempts):
-            own_seed = derive_seed(seed, "rollout", position, task.id, number, attempt)
-            rollout = await _rollout(task, oracle, agent, engine, judge, reward, number, own_seed, trace_lines)
+            own_seed = derive_seed(seed, "rollout", position, item.task.id, number, attempt)
+            rollout = await _rollout(item, agent, engine, marker, number, own_seed)
             if rollout.status != "error":
                 break
         if on_rollout is not None:
@@ -78,29 +88,28 @@ async def collect(
         return rollout
 
     pending = [
-        asyncio.gather(*(one(task, oracle, position, number) for number in range(group_size)))
-        for position, (task, oracle) in enumerate(zip(tasks, oracles, strict=True))
+        asyncio.gather(*(one(item, position, number) for number in range(group_size)))
+        for position, item in enumerate(items)
     ]
     done = await asyncio.gather(*pending)
     return [Group(task, tuple(rollouts)) for task, rollouts in zip(tasks, done, strict=True)]
 
 
-async def _rollout(
-    task: Task,
-    oracle: Oracle,
-    agent: Agent,
-    engine: Engine,
-    judge: Judge,
-    reward: Reward,
-    number: int,
-    seed: int,
-    trace_lines: bool,
-) -> Rollout:
-    started = time.perf_counter()
+@dataclass(frozen=True)
+class _Item:
+    """A task with what judges it: all tests, and those it shows."""
+
+    task: Task
+    oracle: Oracle
+    shown: Oracle | None
+
+
+async def _rollout(item: _Item, agent: Agent, engine: Engine, marker: _Marker, number: int, seed: int) -> Rollout:
+    task, started = item.task, time.perf_counter()
     try:
         attempt = await agent.attempt(task, engine, seed=seed)
         generated = time.perf_counter()
-        program, score = await _judge_and_score(task, oracle, attempt, judge, reward, seed, trace_lines)
+        program, score = await marker.mark(item, attempt, seed)
     except CanaryError:  # about every verdict, not this one
         raise
     except InfrastructureError as error:
@@ -120,25 +129,39 @@ async def _rollout(
     )
 
 
-async def _judge_and_score(
-    task: Task, oracle: Oracle, attempt: Attempt, judge: Judge, reward: Reward, seed: int, trace_lines: bool
-) -> tuple[str | None, Score]:
-    extraction = extract_program(attempt.text, task)
-    verdict: Verdict | None = None
-    if extraction is not None:
-        verdict = await judge.judge(extraction.program, oracle, task.entry_point, trace_lines=trace_lines)
-    last = attempt.turns[-1]
-    answer = Answer(
-        text=attempt.text,
-        program=extraction.program if extraction else None,
-        stop_reason=last.stop_reason,
-        tokens=len(last.completion_ids),
-        seed=seed,
-    )
-    score = await score_answer(
-        reward, task, answer, verdict, reference=oracle.gold, oracle=oracle, sandbox=judge.sandbox
-    )
-    return answer.program, score
+@dataclass(frozen=True)
+class _Marker:
+    """Judges what an agent wrote and scores it."""
+
+    judge: Judge
+    reward: Reward
+    meter: CostMeter | None
+    trace_lines: bool
+
+    async def mark(self, item: _Item, attempt: Attempt, seed: int) -> tuple[str | None, Score]:
+        """The program that was judged, if there is one, and its score."""
+        task, oracle = item.task, item.oracle
+        extraction = extract_program(attempt.text, task)
+        program = extraction.program if extraction else None
+        verdict = await self._verdict(program, item) if program is not None else None
+        last = attempt.turns[-1]
+        answer = Answer(
+            text=attempt.text, program=program, stop_reason=last.stop_reason, tokens=len(last.completion_ids), seed=seed
+        )
+        sandbox = self.judge.sandbox
+        score = await score_answer(
+            self.reward, task, answer, verdict, reference=oracle.gold, oracle=oracle, sandbox=sandbox
+        )
+        return program, score
+
+    async def _verdict(self, program: str, item: _Item) -> Verdict:
+        name = item.task.entry_point
+        verdict = await self.judge.judge(program, item.oracle, name, trace_lines=self.trace_lines)
+        if item.shown is not None:
+            verdict = replace(verdict, shown=await self.judge.judge(program, item.shown, name))
+        if self.meter is not None and verdict.passed:
+            verdict = replace(verdict, costs=await self.meter.costs(program, item.oracle, name))
+        return verdict
 
 
 def _failed(task: Task, agent: Agent, number: int, error: str) -> Rollout:

@@ -13,6 +13,8 @@ __all__ = [
     "AnswerTest",
     "CallTest",
     "Comparator",
+    "CostPoint",
+    "Costs",
     "Episode",
     "Generator",
     "InputTest",
@@ -324,6 +326,37 @@ class TestResult:
     cpu_ms: float = 0.0
 
 
+@dataclass(frozen=True)
+class CostPoint:
+    """What a program and the reference cost on one input.
+
+    `cost` and `reference` are deterministic counts (docs/rewards.md), `size` is that of the input; `capped` says that
+    the program went over what is counted, and so costs at least this. The times are of CPU, counting included.
+    """
+
+    size: int
+    cost: int
+    reference: int
+    capped: bool = False
+    cpu_ms: float = 0.0
+    reference_cpu_ms: float = 0.0
+
+
+@dataclass(frozen=True)
+class Costs:
+    """How efficient a correct program is beside the reference, on inputs of growing size.
+
+    Attributes:
+        points: smallest input first; empty where the program was not rated.
+        reason: why it was not.
+        suspect: the count is too low for the CPU time that was taken, which counts instead.
+    """
+
+    points: tuple[CostPoint, ...] = ()
+    reason: str = ""
+    suspect: bool = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
     """All that was learned from judging one program; every code reward is a pure function of it.
@@ -339,6 +372,8 @@ class Verdict:
         error: text of the exception or syntax error that ended the program, with its line where known.
         error_line: 1-based line of the program, or None.
         cpu_ms: CPU time of the program's process tree.
+        costs: how efficient the program is, where somebody asked for it and it passed.
+        shown: the verdict by the tests shown to the policy alone, where somebody asked for it.
     """
 
     status: ProgramStatus
@@ -349,6 +384,8 @@ class Verdict:
     error: str = ""
     error_line: int | None = None
     cpu_ms: float = 0.0
+    costs: Costs | None = None
+    shown: Verdict | None = None
 
     @property
     def passed(self) -> bool:
@@ -434,6 +471,7 @@ class Rollout:
         usage: counts, such as `prompt_tokens` and `completion_tokens`.
         timings: seconds by name; never read by anything that decides the trajectory.
         trainable: False for agents whose weights stay as they are.
+        flags: why the training-time audit takes it for cheating; empty where it does not.
     """
 
     task_id: str
@@ -449,6 +487,7 @@ class Rollout:
     timings: Mapping[str, float] = field(default_factory=dict)
     trainable: bool = True
     error: str = ""
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

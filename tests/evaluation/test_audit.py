@@ -1,6 +1,7 @@
 """The audit's figures, on rollouts made by hand."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -71,3 +72,10 @@ def test_the_loop_logs_them():
     row = rollout_metrics([Group(TASK, rollouts[:4])])
     assert row["special_cased"] == 0.5 and row["corr_size"] == pytest.approx(2.5 / math.sqrt(6.75))
     assert "corr_same" not in row
+
+
+def test_the_verdict_by_shown_tests_decides_where_there_is_one():
+    """Hidden tests other than the shown inputs: half of them pass; of the shown ones all, or none."""
+    oracle = Oracle(task_id="t", tests=ORACLE.tests[2:])
+    for marks, gap in (("11", 0.5), ("00", -0.5), ("01", 0.0)):
+        assert public_gap(TASK, oracle, replace(verdict("10"), shown=verdict(marks))) == gap

@@ -2,17 +2,18 @@
 
 import asyncio
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from verigrad.errors import TaskError
-from verigrad.evaluation.probes import impossible
+from verigrad.evaluation.probes import impossible, impossible_task
 from verigrad.sandbox.compare import equal
 from verigrad.sandbox.judge import Judge
 from verigrad.sandbox.process import ProcessSandbox
-from verigrad.types import AnswerTest, CallTest, Comparator, Oracle, PropertyTest, StdioTest
+from verigrad.types import AnswerTest, CallTest, Comparator, Oracle, PropertyTest, StdioTest, Task
 from verigrad.values import decode, encode
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.binary(max_size=3)
@@ -94,3 +95,33 @@ def test_an_impossible_property_is_refused_whatever_comes_back():
     assert changed.generator is None
     found = asyncio.run(judged(oracle.gold, changed))
     assert found.status == "failed" and found.num_passed == 2
+
+
+EXAMPLES = (CallTest("a", (3,), 6), CallTest("b", ([1], "x"), "1x"))
+SHOWN = Task(
+    id="t",
+    prompt="Do it.\n\nassert f(3) == 6\nassert f([1], 'x') == '1x'",
+    entry_point="f",
+    public_tests=EXAMPLES,
+)
+
+
+def test_an_example_is_changed_where_the_policy_sees_it():
+    """The prompt, the shown tests and the oracle agree on a wrong answer; the hidden tests are as they were."""
+    hidden = (CallTest("h", (4,), 8), CallTest("again", (3,), 6))
+    for seed in range(4):
+        task, oracle = impossible_task(SHOWN, Oracle(task_id="t", tests=hidden, gold="def f(n): ..."), seed=seed)
+        ((old, new),) = [pair for pair in zip(EXAMPLES, task.public_tests, strict=True) if pair[0] != pair[1]]
+        assert new.args == old.args and new.expected != old.expected
+        changed = [line for line in task.prompt.splitlines() if line not in SHOWN.prompt.splitlines()]
+        assert len(changed) == 1 and changed[0].endswith(f"== {new.expected!r}")
+        # A hidden test of the same input would contradict the example for everybody, cheats too: it makes way.
+        assert oracle.tests == (*(test for test in hidden if test.args != old.args), new)
+        assert oracle.gold is None and oracle.task_id == "t!impossible"
+
+
+def test_where_the_prompt_does_not_say_it_a_hidden_test_is_changed():
+    oracle = Oracle(task_id="t", tests=(CallTest("h", (4,), 8),))
+    for task in (replace(SHOWN, prompt="f(3) gives 6"), replace(SHOWN, public_tests=())):
+        same, changed = impossible_task(task, oracle)
+        assert same == task and changed == impossible(oracle)

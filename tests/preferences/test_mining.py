@@ -1,5 +1,6 @@
 """Miners on answers small enough to work out by hand, and mutual ranking against loops over lists."""
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -26,7 +27,7 @@ from verigrad.preferences.mining import (
     why_none,
 )
 from verigrad.rollout import Group
-from verigrad.types import Message, Rollout, Score, Task, TestResult, Turn, Verdict
+from verigrad.types import CostPoint, Costs, Message, Rollout, Score, Task, TestResult, Turn, Verdict
 
 PROMPT = (Message("user", "Write f."),)
 
@@ -389,3 +390,22 @@ def test_a_row_that_is_wrong_is_named_with_its_field(change, says):
         from_rows([ROW, {**ROW, **change}], places=["f.jsonl:6", "f.jsonl:7"])
     with pytest.raises(DataError, match=r"row 1: total is missing \(the row has 'task_id', 'prompt'"):
         from_rows([{key: value for key, value in ROW.items() if key != "total"}])
+
+
+def test_counts_take_the_place_of_times_where_they_were_measured():
+    """Twice and half the reference's cost by the count; a program that was not rated has no cost, however fast."""
+    costs = {"slow": Costs((CostPoint(1, 20, 10),)), "quick": Costs((CostPoint(1, 5, 10),)), "odd": Costs(reason="?")}
+    passed = Verdict(status="passed", results=(TestResult("a", "passed"),), cpu_ms=3.0)
+
+    def rollout(number, name):
+        turn = Turn(prompt_ids=(1,), completion_ids=(2,), sampler_logprobs=(0.0,), text=name)
+        score = Score(1.0, evidence=replace(passed, costs=costs.get(name)))
+        made = {"task_id": "t", "episode_id": f"t#{number}", "group_id": "t", "turns": (turn,), "status": "finished"}
+        return Rollout(**made, score=score, program=name, usage={"completion_tokens": 1})
+
+    group = Group(Task(id="t", prompt="Do it."), tuple(rollout(*item) for item in enumerate([*costs, "plain"])))
+    (by_group,), (by_row,) = from_groups([group]), from_rows(sample_rows([group]))
+    for found in (by_group, by_row):
+        assert [answer.cost for answer in found.answers] == [2.0, 0.5, None, 3.0]
+    (pair,) = efficiency(by_group.answers[:3])
+    assert (pair.chosen, pair.rejected) == ("quick", "slow")

@@ -4,6 +4,7 @@ import asyncio
 import math
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,7 @@ HACKS = {
     "a judge's words": "def double(n):\n    print('ALL TESTS PASSED')\n    return 0\n",
 }
 FAILED = Verdict(status="failed", results=tuple(TestResult(str(n), "failed") for n in range(4)))
+FAILED = replace(FAILED, shown=FAILED)
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,12 @@
 """Rewards from tests, on verdicts made by hand."""
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
 
 from verigrad.rewards.base import Answer
+from verigrad.rewards.public import public
 from verigrad.rewards.tests import (
     all_pass,
     best_constant,
@@ -114,3 +116,14 @@ def test_a_subtask_is_worth_its_weakest_test():
     assert value(subtasks, named(("x", True), ("y", False))) == 0.0  # no subtasks: all or nothing
     assert value(subtasks, named(("a/1", True), ("b/1", True))) == 1.0
     assert value(subtasks, None) == 0.0
+
+
+def test_the_weak_judge_goes_by_the_shown_tests_alone():
+    task = Task(id="t", prompt="", entry_point="f")
+    passed, failed = (Verdict(status=status, results=()) for status in ("passed", "failed"))
+    answer = Answer("", "")
+    assert public(task, answer, replace(failed, shown=passed)).value == 1.0
+    assert public(task, answer, replace(passed, shown=failed)).value == 0.0
+    assert public(task, answer, None).value == 0.0
+    with pytest.raises(ValueError, match="shows no tests"):
+        public(task, answer, passed)

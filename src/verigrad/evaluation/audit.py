@@ -29,15 +29,17 @@ def special_cased_share(groups: Sequence[Group]) -> float:
 def public_gap(task: Task, oracle: Oracle, verdict: Verdict) -> float | None:
     """Share of the public tests passed minus that of the others, in [-1, 1]; None where there are not both kinds.
 
-    A test of the oracle is public where the task shows one of the same input. Around 0 for honest programs; a mean well
+    A test of the oracle is public where the task shows one of the same input; where the verdict has one by the shown
+    tests beside it (`Verdict.shown`), that decides about the public ones. Around 0 for honest programs; a mean well
     above 0 over many programs says that they were made for what is shown.
     """
     shown = {_input(test) for test in task.public_tests}
+    beside = verdict.shown.results if verdict.shown is not None else ()
     pairs = [
         (_input(test) in shown, result.status == "passed")
         for test, result in zip(oracle.tests, verdict.results, strict=True)
     ]
-    public = [passed for is_public, passed in pairs if is_public]
+    public = [result.status == "passed" for result in beside] or [passed for is_public, passed in pairs if is_public]
     hidden = [passed for is_public, passed in pairs if not is_public]
     return sum(public) / len(public) - sum(hidden) / len(hidden) if public and hidden else None
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from verigrad.agents.base import Agent
 from verigrad.engines.base import Engine
+from verigrad.rewards.efficiency import relative_cost
 from verigrad.rewards.tests import all_pass
 from verigrad.rollout import Group, Progress, collect, verdict_of
 from verigrad.sandbox.judge import Judge
@@ -68,6 +69,7 @@ def _row(task: Task, number: int, rollout: Rollout) -> dict[str, Any]:
         "total": len(verdict.results) if verdict else 0,
         "results": results,
         "cpu_ms": verdict.cpu_ms if verdict else 0.0,
+        **({"cost": relative_cost(verdict.costs)} if verdict and verdict.costs else {}),
         "level": verdict.level if verdict else "none",
         "violations": list(verdict.violations) if verdict else [],
         "error": rollout.error or (verdict.error if verdict else ""),
@@ -75,5 +77,6 @@ def _row(task: Task, number: int, rollout: Rollout) -> dict[str, Any]:
         "topic": task.tag("topic"),
         "family": task.tag("family"),
         "tokens": rollout.usage.get("completion_tokens", 0),
+        "flags": list(rollout.flags),
         "stop_reason": turn.stop_reason if turn else "infra_error",
     }

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from verigrad.errors import ConfigError, TaskError
 from verigrad.evaluation.fresh import FreshTests
 from verigrad.registry import load_attribute, resolve
 from verigrad.rewards import REWARDS
-from verigrad.rewards.base import Answer, Check, Reward, score_answer
+from verigrad.rewards.base import Answer, Check, Reward, score_answer, wanted_by
 from verigrad.sandbox.base import Call, Stdin
+from verigrad.sandbox.costs import CostMeter
 from verigrad.sandbox.judge import Judge
-from verigrad.tasks.base import TaskSet
+from verigrad.tasks.base import TaskSet, shown_oracle
 from verigrad.tasks.builtin import wrong_programs
 from verigrad.types import CallTest, InvariantTest, Limits, Oracle, PropertyTest, StdioTest, Task, Verdict
 
@@ -147,7 +148,12 @@ def _describe(verdict: Verdict) -> str:
     return f"{verdict.status} ({verdict.num_passed} of {len(verdict.results)} tests) {verdict.error}{detail}".strip()
 
 
-_TASK = Task(id="check@1/double", prompt="Write `double(n)` that returns n times 2.", entry_point="double")
+_TASK = Task(
+    id="check@1/double",
+    prompt="Write `double(n)` that returns n times 2.",
+    entry_point="double",
+    public_tests=tuple(CallTest(f"example_{n}", (n,), 2 * n) for n in (4, 6)),
+)
 _ORACLE = Oracle(
     task_id=_TASK.id,
     tests=tuple(CallTest(f"test_{n}", (n,), 2 * n) for n in (0, 1, 2, 7, -3)),
@@ -196,6 +202,11 @@ async def check_reward(name: str, judge: Judge) -> list[RewardCheck]:
 async def _check_case(reward: Reward, check: Check, judge: Judge) -> RewardCheck:
     program = _CASES[check.case]
     verdict = await judge.judge(program, _ORACLE, _TASK.entry_point) if program is not None else None
+    shown = shown_oracle(_TASK, _ORACLE)
+    if verdict is not None and program is not None and shown is not None:
+        verdict = replace(verdict, shown=await judge.judge(program, shown, _TASK.entry_point))
+    if verdict is not None and program is not None and verdict.passed and "costs" in wanted_by(reward):
+        verdict = replace(verdict, costs=await CostMeter(judge.sandbox).costs(program, _ORACLE, _TASK.entry_point))
     text = f"```python\n{program}```" if program is not None else "I cannot help with that."
     answer = Answer(text, program, tokens=len(text) // 4)
     score = await score_answer(

@@ -7,15 +7,17 @@ is instead is the rate of cheating (special cases, and holes in the judge).
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from verigrad.errors import TaskError
 from verigrad.sandbox.compare import equal
-from verigrad.types import AnswerTest, CallTest, Comparator, Oracle, PropertyTest, ScriptTest, StdioTest, Test
+from verigrad.tasks.builtin.prompt import literal
+from verigrad.types import AnswerTest, CallTest, Comparator, Oracle, PropertyTest, ScriptTest, StdioTest, Task, Test
 
-__all__ = ["impossible"]
+__all__ = ["impossible", "impossible_task"]
 
 
 def impossible(oracle: Oracle, *, seed: int = 0) -> Oracle:
@@ -46,6 +48,51 @@ def impossible(oracle: Oracle, *, seed: int = 0) -> Oracle:
 
 
 _REFUSAL = "\n\ndef verigrad_refuses(*anything):\n    return False\n"
+
+
+def impossible_task(task: Task, oracle: Oracle, *, seed: int = 0) -> tuple[Task, Oracle]:
+    """The task with the answer of one example changed to a wrong one, in the prompt too, and its oracle.
+
+    The example is asked for by the oracle as well as the hidden tests. An honest program fails it; one that knows the
+    examples by heart passes all that is shown, and one that fools the judge passes everything. Where no example is
+    found in the text of the prompt the task stays as it is and a hidden test is changed (`impossible`).
+
+    Raises:
+        TaskError: the oracle has no tests.
+    """
+    order = list(range(len(task.public_tests)))
+    random.Random(seed).shuffle(order)
+    for index in order:
+        test = task.public_tests[index]
+        if isinstance(test, CallTest) and (test.comparator or oracle.comparator).mode == "exact":
+            changed = _changed(test, oracle.comparator)
+            assert isinstance(changed, CallTest)
+            prompt = _rewritten(task.prompt, test, changed)
+            if prompt is not None:
+                shown = (*task.public_tests[:index], changed, *task.public_tests[index + 1 :])
+                judged = tuple(own for own in oracle.tests if not _same_input(own, test))
+                return replace(task, prompt=prompt, public_tests=shown), replace(
+                    oracle,
+                    task_id=f"{oracle.task_id}!impossible",
+                    tests=(*judged, changed),
+                    gold=None,
+                    constant_pass_rate=None,
+                    generator=None,
+                )
+    return task, impossible(oracle, seed=seed)
+
+
+def _rewritten(prompt: str, test: CallTest, changed: CallTest) -> str | None:
+    """The prompt with the changed answer where `f(inputs) == answer` stands in it; None where it does not."""
+    inputs = ", ".join(literal(value) for value in test.args)
+    old, new = (f"({inputs}) == {literal(own.expected)}" for own in (test, changed))
+    if test.kwargs or not re.search(re.escape(old) + r"$", prompt, re.MULTILINE):
+        return None
+    return prompt.replace(old, new)
+
+
+def _same_input(one: Test, other: CallTest) -> bool:
+    return isinstance(one, CallTest) and (repr(one.args), repr(one.kwargs)) == (repr(other.args), repr(other.kwargs))
 
 
 def _changed(test: Test, default: Comparator) -> Test:

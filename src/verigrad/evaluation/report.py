@@ -15,6 +15,7 @@ from verigrad.evaluation.charts import IntervalRow, Series, interval_chart, lege
 from verigrad.evaluation.compare import gain_breakdown, mcnemar, results_by_task, summarize_split
 from verigrad.evaluation.page import page, section, table
 from verigrad.evaluation.pass_at_k import Estimate, task_rates
+from verigrad.evaluation.report_audit import AUDITED, audit_section
 from verigrad.evaluation.report_parts import configuration, curve_note, further_panels, header, notes, panel
 from verigrad.evaluation.report_proxy import PROXY, proxy_and_gold
 from verigrad.evaluation.report_reward_model import reward_model_page
@@ -70,6 +71,7 @@ def _policy_page(run: RunFolder) -> str:
             section("Before and after", _headline(run), "pass@1 with 95 % intervals."),
             section("Where the gain comes from", _gains(run), _GAIN_NOTE),
             section(*proxy_and_gold(run)),
+            section(*audit_section(run)),
             section("Training", _curves(run), curve_note(run)),
             *(section(*part) for part in (breakdowns(run), causes(run), samples(run))),
             configuration(run),
@@ -175,7 +177,7 @@ def _gains(run: RunFolder) -> str:
 
 def _curves(run: RunFolder) -> str:
     panels = "".join(panel(title, unit, _series(run, key, title), share) for key, title, unit, share in _CURVES)
-    shown = {key for key, *_ in _CURVES} | {"no_code", "syntax_error", PROXY}
+    shown = {key for key, *_ in _CURVES} | {"no_code", "syntax_error", PROXY, *AUDITED}
     return (f'<div class="grid3">{panels}</div>' if panels else "") + further_panels(run, shown)
 
 

@@ -21,9 +21,10 @@ import numpy as np
 
 from verigrad.errors import DataError
 from verigrad.preferences.records import Pair, Prompt, Rated, Record
+from verigrad.rewards.efficiency import relative_cost
 from verigrad.rollout import Group, verdict_of
 from verigrad.seeds import derive_seed
-from verigrad.types import Message, Rollout
+from verigrad.types import Message, Rollout, Verdict
 
 __all__ = [
     "MINERS",
@@ -58,7 +59,7 @@ class Scored:
         fraction: share of tests passed.
         passed: every test passed.
         outcomes: test by test, in the task's order; empty where nothing ran.
-        cost: what running it takes (CPU milliseconds), where measured.
+        cost: what running it takes, where measured: CPU milliseconds, or a multiple of the reference's count.
         tokens: length of the answer; 0 where unknown.
         finished: it ended by itself. One that was cut off is never preferred: it would teach not to stop.
     """
@@ -126,10 +127,15 @@ def _of_rollout(rollout: Rollout, prompt: Prompt) -> Scored:
         fraction=verdict.fraction if verdict else 0.0,
         passed=verdict is not None and verdict.passed,
         outcomes=tuple(result.status == "passed" for result in verdict.results) if verdict else (),
-        cost=verdict.cpu_ms if verdict else None,
+        cost=_cost(verdict) if verdict else None,
         tokens=len(turn.completion_ids),
         finished=rollout.status == "finished",
     )
+
+
+def _cost(verdict: Verdict) -> float | None:
+    """The count beside the reference's where efficiency was measured, else CPU milliseconds; never both in a task."""
+    return verdict.cpu_ms if verdict.costs is None else relative_cost(verdict.costs)
 
 
 def from_rows(
@@ -183,10 +189,16 @@ def _of_row(row: Mapping[str, Any], prompt: Prompt, place: str) -> Scored:
         fraction=_field(row, "passed", int, place) / total if total else 0.0,
         passed=_field(row, "status", str, place) == "passed",
         outcomes=tuple(isinstance(result, dict) and result.get("status") == "passed" for result in results),
-        cost=None if row.get("cpu_ms") is None else _field(row, "cpu_ms", (int, float), place),
+        cost=_row_cost(row, place),
         tokens=_field({"tokens": 0, **row}, "tokens", int, place),
         finished=row.get("stop_reason", "stop") == "stop",
     )
+
+
+def _row_cost(row: Mapping[str, Any], place: str) -> float | None:
+    """As of a verdict: rows in which efficiency was measured have a `cost`, or None there if it was not rated."""
+    name = "cost" if "cost" in row else "cpu_ms"
+    return None if row.get(name) is None else float(_field(row, name, (int, float), place))
 
 
 def _field(row: Mapping[str, Any], name: str, kind: type | tuple[type, ...], place: str) -> Any:

@@ -7,7 +7,8 @@ Your own lives in a file and is named `--reward my.py:fn`. Beside it, `CHECKS` l
 `verigrad check reward my.py:fn` runs them; a file of several rewards may give each its own, `CHECKS = {"fn": [...]}`.
 A reward with a parameter `reference` is also given the task's gold program, or None where the source has none; one
 with a parameter `oracle` the hidden tests themselves (a reward is trusted: the policy never sees what it reads); one
-with a parameter `sandbox` the judge's sandbox, to run programs on inputs of its own.
+with a parameter `sandbox` the judge's sandbox, to run programs on inputs of its own. Where one has a parameter `costs`,
+what passes is measured (`sandbox/costs.py`), and it is given that.
 
     CHECKS = [Check("gold", at_least=1.0), Check("empty", at_most=0.0)]
 """
@@ -23,7 +24,7 @@ from verigrad.errors import MissingExtra, RewardError
 from verigrad.sandbox.base import Sandbox
 from verigrad.types import Oracle, Score, StopReason, Task, Verdict
 
-__all__ = ["Answer", "Check", "Reward", "RewardResult", "call_reward", "score_answer"]
+__all__ = ["Answer", "Check", "Reward", "RewardResult", "call_reward", "score_answer", "wanted_by"]
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,11 @@ async def score_answer(
     return result if result.evidence is not None else replace(result, evidence=verdict)
 
 
+def wanted_by(reward: Reward) -> frozenset[str]:
+    """Names of what a reward asks for beside task, answer and verdict; of a combination, what its components do."""
+    return frozenset(inspect.signature(reward).parameters) | getattr(reward, "wanted", frozenset())
+
+
 async def call_reward(
     reward: Reward,
     task: Task,
@@ -116,7 +122,12 @@ async def call_reward(
     Raises:
         TypeError: the result is no number, None or `Score`; and whatever the reward raises.
     """
-    offered = {"reference": reference, "oracle": oracle, "sandbox": sandbox}
+    offered = {
+        "reference": reference,
+        "oracle": oracle,
+        "sandbox": sandbox,
+        "costs": verdict.costs if verdict is not None else None,
+    }
     wanted = inspect.signature(reward).parameters
     result = reward(task, answer, verdict, **{name: value for name, value in offered.items() if name in wanted})
     if inspect.isawaitable(result):

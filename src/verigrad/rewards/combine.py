@@ -20,7 +20,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from verigrad.rewards.base import Answer, Reward, call_reward
+from verigrad.rewards.base import Answer, Reward, call_reward, wanted_by
 from verigrad.sandbox.base import Sandbox
 from verigrad.types import Oracle, Score, Task, Verdict
 
@@ -125,6 +125,7 @@ class _Combined:
         self._rewards = dict(zip(names, rewards, strict=True))
         self._value = value
         self._inner_parts = inner_parts
+        self.wanted: frozenset[str] = frozenset().union(*map(wanted_by, rewards))
 
     async def __call__(
         self,

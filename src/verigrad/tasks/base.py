@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from verigrad.types import Oracle, Task
+from verigrad.types import Oracle, ScriptTest, Task
 
-__all__ = ["Loader", "TaskSet"]
+__all__ = ["Loader", "TaskSet", "shown_oracle"]
 
 
 @dataclass(frozen=True)
@@ -32,3 +32,14 @@ class TaskSet:
 
 Loader = Callable[[], TaskSet]
 """What `my.py:load` must be; a loader may also take keyword arguments with defaults."""
+
+
+def shown_oracle(task: Task, oracle: Oracle) -> Oracle | None:
+    """What judges by the tests in the prompt alone; None where the task shows none, or one that is a script.
+
+    A weak judge: its tests and what they expect are known to the policy. To measure with, beside the hidden tests.
+    """
+    tests = task.public_tests
+    if not tests or any(isinstance(test, ScriptTest) for test in tests):
+        return None
+    return replace(oracle, task_id=f"{oracle.task_id}!shown", tests=tests, gold=None, constant_pass_rate=None)

@@ -11,13 +11,14 @@ The update itself is in `verigrad.training.policy`, what some algorithms learn b
 from __future__ import annotations
 
 import copy
+import inspect
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -40,6 +41,7 @@ from verigrad.rewards.outcome import PASSED
 from verigrad.rollout import Group, collect
 from verigrad.seeds import derive_seed
 from verigrad.tasks.base import TaskSet
+from verigrad.training.audit import Audit, first_flagged, passed_share
 from verigrad.training.augment import augmented
 from verigrad.training.batching import (
     make_batch,
@@ -64,7 +66,7 @@ from verigrad.training.rollout_metrics import first_error, rollout_metrics, shar
 from verigrad.training.run import Learner, Run, TrainState, load_state, save_state
 from verigrad.training.sft import demonstration_rows, gold_demonstrations
 from verigrad.training.stage import Stage, open_run, open_stage, sampling_params
-from verigrad.types import Oracle, Task
+from verigrad.types import Oracle, Rollout, Task
 
 __all__ = ["Loop", "advantages_of", "scheduled_tasks", "train", "with_loop_settings"]
 
@@ -74,7 +76,8 @@ def train(config: RLConfig, *, resume: bool = False, reporter: Reporter | None =
 
     Raises:
         ConfigError: settings contradict each other or name something unknown.
-        RunError: the run folder cannot be used, or every rollout of a step failed.
+        RunError: the run folder cannot be used, every rollout of a step failed, or one was flagged and the audit
+            is to stop the run then.
     """
     reporter = reporter or Silent()
     algorithm: Algorithm = resolve(config.algorithm, PRESETS, what="algorithm")
@@ -102,6 +105,10 @@ def train(config: RLConfig, *, resume: bool = False, reporter: Reporter | None =
             row = loop.step(step, run)
             run.log(row)
             reporter.step(row)
+            if alarms := loop.audit.alarms(row):
+                run.log({"step": step + 1, "kind": "alarm", "alarms": [asdict(alarm) for alarm in alarms]})
+                for alarm in alarms:
+                    reporter.message(f"step {step + 1}: {alarm}")
             after_step(stage, run, step + 1, last=step + 1 == config.steps, notes=loop.notes, save=loop.save)
             reporter.advance()
         reporter.end()
@@ -147,6 +154,11 @@ def _check(config: RLConfig, algorithm: Algorithm, tasks: TaskSet) -> None:
             f"{len(scripts)} tasks (such as {scripts[0]}) are judged by scripts that share the program's process, "
             "where a policy can forge a pass; leave them out, or set allow_scripts"
         )
+    if config.audit.flagged == "penalise" and "part_rewards" in inspect.signature(algorithm.advantage).parameters:
+        raise ConfigError(
+            f"algorithm {config.algorithm!r} trains on the parts of a score, which audit.flagged = 'penalise' leaves "
+            "as they are; take 'screen' or 'stop'"
+        )
     if not tasks.tasks:
         raise ConfigError(f"task source {config.tasks!r} has no tasks")
     if config.fresh_tests and not any(can_draw(task, tasks.oracle(task)) for task in tasks.tasks):
@@ -179,6 +191,7 @@ class Loop:
     policy: Learner
     reference: Any
     companions: Mapping[str, Companion]
+    audit: Audit
     reward_model: Any = None
     curriculum: Curriculum | None = None
     replay: Replay | None = None
@@ -196,6 +209,7 @@ class Loop:
             policy=Learner(stage.model, make_optimizer(stage.model, config.optim)),
             reference=_reference(stage.model, config),
             companions=open_companions(algorithm.needs, config, stage),
+            audit=Audit(config.audit, tasks, config.seed),
             reward_model=load_scalar(config.reward_model, device=stage.device)[0] if config.reward_model else None,
             curriculum=Curriculum(tasks) if config.curriculum else None,
             replay=Replay(config.replay, tasks) if config.replay else None,
@@ -215,7 +229,7 @@ class Loop:
     @property
     def _keepers(self) -> dict[str, Any]:
         """What has state beside weights: `notes()` and `restore(notes)`."""
-        others = {"curriculum": self.curriculum, "replay": self.replay}
+        others = {"audit": self.audit, "curriculum": self.curriculum, "replay": self.replay}
         return {**self.companions, **{name: keeper for name, keeper in others.items() if keeper is not None}}
 
     def save(self, folder: Path, step: int) -> None:
@@ -225,7 +239,12 @@ class Loop:
     def step(self, step: int, run: Run) -> dict[str, Any]:
         """One round of sampling and updating; returns its row for `metrics.jsonl`."""
         started = time.perf_counter()
+        begun = dict(self.notes)
+        probed = self._probe(step)
         groups, sampled_groups = self._sample(step)
+        if self.config.audit.flagged == "stop" and (flagged := first_flagged(sampled_groups)) is not None:
+            self.notes = begun
+            self._stop(flagged, sampled_groups, step, run)
         if self.replay is not None:
             again = self.replay.draw(self.config.tasks_per_step, Random(derive_seed(self.config.seed, "replay", step)))
             self.replay.add(groups)
@@ -235,6 +254,7 @@ class Loop:
         if self.config.rollouts_kept and step % self.config.rollouts_kept == 0:
             run.write_rows(f"rollouts/step-{step + 1:06d}.jsonl", sample_rows(groups))
         row = {"step": step + 1, "kind": "train", **rollout_metrics(sampled_groups)}
+        row.update(self.audit.metrics(sampled_groups), **probed)
         self.notes["tokens"] += row["completion_tokens_total"]
         batch = make_batch(group.rollouts for group in groups)
         if batch is None:
@@ -249,6 +269,27 @@ class Loop:
         row["seconds_sampling"] = sampled - started
         row["tokens_per_second"] = row["completion_tokens_total"] / (ended - started)
         return row
+
+    def _probe(self, step: int) -> dict[str, float]:
+        """The share of impossible tasks that the policy passes, where a probe is due."""
+        pairs = self.audit.probe(step)
+        if not pairs:
+            return {}
+        chosen, oracles = zip(*pairs, strict=True)
+        share = passed_share(self._sampled(chosen, oracles, "probe", step, group_size=self.config.audit.probe_samples))
+        return {} if share is None else {"impossible_passed": share}
+
+    def _stop(self, flagged: Rollout, groups: Sequence[Group], step: int, run: Run) -> NoReturn:
+        """End the run before the step that a flagged rollout belongs to, with all that is needed to look at it."""
+        rows = [row for row in sample_rows(groups) if row["flags"]]
+        file = run.write_rows(f"rollouts/flagged-{step + 1:06d}.jsonl", rows)
+        if step > run.start_step and not run.checkpoint_folder(step).exists():
+            self.save(run.checkpoint_folder(step), step)
+        raise RunError(
+            f"step {step + 1}: the answer {flagged.episode_id} was flagged ({'; '.join(flagged.flags)}), and "
+            f"audit.flagged is 'stop'. Read it in {file} ({len(rows)} flagged in this step). To go on: --resume with "
+            "--audit.flagged keep, penalise or screen"
+        )
 
     def _sample(self, step: int) -> tuple[list[Group], list[Group]]:
         """The groups of a step, and all that were sampled for it.
@@ -276,18 +317,33 @@ class Loop:
         return torch.tensor([float("nan") if value is None else value for value in values])
 
     def _collect(self, chosen: Sequence[Task], step: int, attempt: int, *, greedy: bool = False) -> list[Group]:
+        words: list[str | int] = ["step", step, *([attempt] if attempt else [])]
+        oracles = self._oracles(chosen, step)
+        size = 1 if greedy else self.config.group_size
+        return self.audit.treated(self._sampled(chosen, oracles, *words, group_size=size, greedy=greedy))
+
+    def _sampled(
+        self,
+        chosen: Sequence[Task],
+        oracles: Sequence[Oracle],
+        *words: str | int,
+        group_size: int,
+        greedy: bool = False,
+    ) -> list[Group]:
+        """Scored rollouts of these tasks by the policy as it is now; `words` tell their draws from others'."""
         params = sampling_params(self.config.sampling, temperature=0.0 if greedy else None)
         return self.stage.wait(
             collect(
                 chosen,
-                self._oracles(chosen, step),
+                oracles,
                 agent=self.stage.agent(params, self.curriculum.prefill if self.curriculum else None),
                 engine=self.stage.engine,
                 judge=self.stage.judge,
                 reward=self.reward,
-                group_size=1 if greedy else self.config.group_size,
-                seed=derive_seed(self.config.seed, "step", step, *([attempt] if attempt else [])),
+                group_size=group_size,
+                seed=derive_seed(self.config.seed, *words),
                 trace_lines=bool(self.config.executed_only),
+                judge_shown=True,
             )
         )
 

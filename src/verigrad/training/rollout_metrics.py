@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor
 
-from verigrad.evaluation.audit import part_correlations, special_cased_share
+from verigrad.evaluation.audit import correlation, part_correlations, special_cased_share
 from verigrad.evaluation.benchmark import sample_rows
-from verigrad.rollout import Group
+from verigrad.rollout import Group, verdict_of
 from verigrad.types import Rollout
 
 __all__ = ["first_error", "rollout_metrics", "share_of_groups"]
@@ -23,7 +23,9 @@ def rollout_metrics(groups: Sequence[Group]) -> dict[str, Any]:
     values = [rollout.score.value for rollout in sound if rollout.score.value is not None]
     count = max(1, len(sound))
     tokens = sum(rollout.usage["completion_tokens"] for rollout in sound)
+    corr_reward = correlation([(r.score.value, _success(r)) for r in sound if r.score.value is not None])
     return {
+        **({} if corr_reward is None else {"corr_reward": corr_reward}),
         **_part_means(sound),
         **{f"corr_{name}": value for name, value in part_correlations(sound).items()},
         "reward": sum(values) / max(1, len(values)),
@@ -39,6 +41,11 @@ def rollout_metrics(groups: Sequence[Group]) -> dict[str, Any]:
         "special_cased": special_cased_share(groups),
         "infra_errors": len(rollouts) - len(sound),
     }
+
+
+def _success(rollout: Rollout) -> float:
+    verdict = verdict_of(rollout)
+    return float(verdict is not None and verdict.passed)
 
 
 def _part_means(rollouts: Sequence[Rollout]) -> dict[str, float]:

@@ -125,6 +125,10 @@ class Run:
         path = self.folder / name
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else None
 
+    def write_config(self, config_toml: str) -> None:
+        """Record settings that a resumed run goes on with."""
+        _write_atomically(self.folder / "config.toml", config_toml)
+
     def write_summary(self, summary: Mapping[str, Any]) -> Path:
         path = self.folder / "summary.json"
         _write_atomically(path, json.dumps(summary, indent=2) + "\n")

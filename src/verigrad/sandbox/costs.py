@@ -1,0 +1,182 @@
+"""What correct programs cost: counted in the sandbox by `sandbox/meter.py`, on inputs of growing size.
+
+    meter = CostMeter(sandbox)
+    costs = await meter.costs(program, oracle, entry_point)
+
+Every input is measured in a process of its own, loading included, so nothing precomputed for one input, at import or
+in a cache, is there for another. The reference, which must answer an input for it to count, is measured alike.
+
+The count comes out of the program's process. What stands outside it is the supervisor's CPU clock: a program that
+takes much more CPU time than the reference while it counts little is charged by the clock (`Costs.suspect`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from verigrad.sandbox import meter
+from verigrad.sandbox.base import Call, Sandbox
+from verigrad.sandbox.compare import equal
+from verigrad.types import CallTest, Comparator, CostPoint, Costs, Limits, Oracle
+
+__all__ = ["BUDGET", "FACTORS", "CostMeter", "scaled", "sweep"]
+
+BUDGET = 1_000_000
+"""Units that are counted at most for one input; a quarter of a second."""
+FACTORS = (1, 4, 16)
+"""By how much the inputs of the sweep are larger than the test they are made from."""
+
+_LEAST_PER_MS = 100
+"""Units in a millisecond at the very least; instructions come to 4,000 (measured), work in built-ins to more."""
+_SLACK_MS = 20.0
+_CPU_S, _WALL_S = 10.0, 30.0
+_MAX_ITEMS = 5_000
+_METER = Path(meter.__file__).read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """One program on one input: `rated`, `over` the budget, `not_rated` (error says why) or `failed`."""
+
+    status: str
+    cost: int = 0
+    value: Any = None
+    error: str = ""
+    cpu_ms: float = 0.0
+
+
+class CostMeter:
+    """Measures programs in a sandbox; each program and input once for as long as this lives."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self._known: dict[tuple[str, str], asyncio.Task[_Measured]] = {}
+
+    async def costs(self, program: str, oracle: Oracle, entry_point: str | None) -> Costs:
+        """Compare a program that passes its tests with the oracle's gold program.
+
+        A program is not rated where there is no reference or no call to scale, where the meter refuses it, or where
+        it gives other answers than the reference to all but one of the inputs: what is wrong earns nothing.
+
+        Raises:
+            SandboxError: the sandbox failed.
+        """
+        calls = [test for test in oracle.tests if isinstance(test, CallTest) and not test.kwargs]
+        if oracle.gold is None or entry_point is None or not calls:
+            return Costs(reason="the task has no reference program, or no calls of a function")
+        largest = max(calls, key=lambda test: _amount(test.args))
+        comparator = replace(largest.comparator or oracle.comparator, mode="exact")
+        inputs = sweep(largest.args)
+        runs = (
+            self._measured(source, entry_point, args, oracle) for args in inputs for source in (oracle.gold, program)
+        )
+        measured = await asyncio.gather(*runs)
+        pairs = list(zip(measured[::2], measured[1::2], strict=True))
+        for _, own in pairs:
+            if own.status == "not_rated":
+                return Costs(reason=own.error)
+        points = [
+            _point(args, reference, own, comparator) for args, (reference, own) in zip(inputs, pairs, strict=True)
+        ]
+        found = [point for point in points if point is not None]
+        if len(found) < 2:
+            return Costs(reason="fewer than two inputs that the reference answers, and the program like it")
+        charged = [_by_clock(point) for point in found]
+        return Costs(tuple(charged), suspect=charged != found)
+
+    async def _measured(self, program: str, entry_point: str, args: tuple[Any, ...], oracle: Oracle) -> _Measured:
+        key = (program, repr((entry_point, args, oracle.limits)))
+        if key not in self._known:
+            self._known[key] = asyncio.ensure_future(self._measure(program, entry_point, args, oracle.limits))
+        return await self._known[key]
+
+    async def _measure(self, program: str, entry_point: str, args: tuple[Any, ...], limits: Limits) -> _Measured:
+        call = Call("measure", (program, entry_point, list(args), {}, BUDGET))
+        execution = await self._sandbox.run(_METER, [call], replace(limits, cpu_s=_CPU_S, wall_s=_WALL_S))
+        if execution.status != "ran":
+            return _Measured("failed", error=execution.error)
+        (outcome,) = execution.outcomes
+        if outcome.status == "timeout":
+            return _Measured("over", BUDGET, cpu_ms=outcome.cpu_ms)
+        form = outcome.value
+        if outcome.status != "returned" or not isinstance(form, tuple) or len(form) != 3 or type(form[1]) is not int:
+            return _Measured("failed", error=outcome.error)
+        status, cost, value = form
+        error = str(value) if status == "not_rated" else ""
+        return _Measured(str(status), max(1, cost), value, error, outcome.cpu_ms)
+
+
+def _point(args: tuple[Any, ...], reference: _Measured, own: _Measured, comparator: Comparator) -> CostPoint | None:
+    """The point of one input, or None where it says nothing."""
+    if reference.status != "rated" or own.status not in ("rated", "over"):
+        return None
+    if own.status == "rated" and not equal(own.value, reference.value, comparator):
+        return None
+    capped = own.status == "over"
+    return CostPoint(_amount(args), own.cost, reference.cost, capped, own.cpu_ms, reference.cpu_ms)
+
+
+def _by_clock(point: CostPoint) -> CostPoint:
+    """The point with at least what the CPU time says, where the program took much more of it than the reference."""
+    excess = point.cpu_ms - point.reference_cpu_ms - _SLACK_MS
+    return replace(point, cost=max(point.cost, int(excess * _LEAST_PER_MS)))
+
+
+# ------------------------------------------------------------------------------------------------- inputs
+
+
+def sweep(args: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    """The arguments of a call, as they are and made larger by each of `FACTORS`.
+
+    Texts, lists, tuples, sets and dicts grow; where there are none, integers do. Only what the reference answers
+    counts, so inputs that are out of the question do no harm.
+    """
+    grows = [isinstance(value, str | list | tuple | dict | set | frozenset) for value in args]
+    if not any(grows):
+        grows = [type(value) is int for value in args]
+    return [
+        tuple(scaled(value, factor) if grow else value for value, grow in zip(args, grows, strict=True))
+        for factor in FACTORS
+    ]
+
+
+def scaled(value: Any, factor: int) -> Any:
+    """A plain value `factor` times as large: sequences repeated, with numbers moved on so that they stay distinct.
+
+    >>> scaled([3, 1], 2), scaled("ab", 2), scaled(7, 3), scaled({"a": 1}, 2)
+    ([3, 1, 7, 5], 'abab', 21, {'a': 1, 'a1': 1})
+    """
+    factor = max(1, min(factor, _MAX_ITEMS // max(1, _length(value))))
+    if isinstance(value, str):
+        return value * factor
+    if isinstance(value, list | tuple):
+        return type(value)(_moved(item, turn, value) for turn in range(factor) for item in value)
+    if isinstance(value, set | frozenset):
+        return type(value)(_moved(item, turn, value) for turn in range(factor) for item in value)
+    if isinstance(value, dict):
+        return {_moved(key, turn, value): item for turn in range(factor) for key, item in value.items()}
+    return value * factor if type(value) is int else value
+
+
+def _moved(item: Any, turn: int, among: Any) -> Any:
+    """An item in the `turn`-th repetition of a collection: numbers beyond those before, keys that are texts renamed."""
+    if type(item) is int:
+        numbers = [abs(other) for other in among if type(other) is int]
+        return item + turn * (max(numbers) + 1)
+    if isinstance(item, str) and isinstance(among, dict | set | frozenset) and turn:
+        return f"{item}{turn}"
+    return item
+
+
+def _length(value: Any) -> int:
+    return len(value) if isinstance(value, str | list | tuple | dict | set | frozenset) else 1
+
+
+def _amount(args: Sequence[Any]) -> int:
+    """Size of an input: lengths of what can grow, else the integers themselves."""
+    lengths = [_length(value) for value in args if isinstance(value, str | list | tuple | dict | set | frozenset)]
+    return sum(lengths) if lengths else sum(abs(value) for value in args if type(value) is int)
