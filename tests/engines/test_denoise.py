@@ -8,7 +8,8 @@ from tiny import END, MASK, tiny_diffusion
 
 from verigrad.engines.base import SamplingParams
 from verigrad.engines.denoise import canvases, denoise, doubts, refine
-from verigrad.engines.order import SCHEDULES, DenoiseParams
+from verigrad.engines.denoise_params import DenoiseParams
+from verigrad.engines.order import SCHEDULES
 from verigrad.errors import ConfigError
 from verigrad.models.base import View
 from verigrad.models.masked import masked_logprobs
@@ -22,7 +23,10 @@ def ids_of(text):
     return [MASK if letter == "_" else ord(letter) for letter in text]
 
 
-def run(model, spec, rows, params=DenoiseParams(), *, temperature=1.0, seeds=None, **options):
+PLAIN = DenoiseParams()
+
+
+def run(model, spec, rows, params=PLAIN, *, temperature=1.0, seeds=None, **options):
     ids, real = canvases(rows, spec)
     sampling = [SamplingParams(temperature=temperature)] * len(rows)
     return denoise(
@@ -138,7 +142,7 @@ def test_the_first_revealed_is_the_surest(order, shift):
 
 
 def test_temperature_changes_the_order_only_where_asked():
-    model, spec = tiny_diffusion()
+    model, spec = tiny_diffusion(seed=2, initializer_range=0.5)
     row = ids_of("ab" + "_" * 10)
     p = first_pass(model, spec, row)
     cold, hot = (((p.log() / heat).softmax(-1)) for heat in (1.0, 3.0))
@@ -154,8 +158,8 @@ def test_left_to_right_is_left_to_right_and_random_is_not():
     model, spec = tiny_diffusion()
     row = ids_of("a" + "_" * 12)
     assert run(model, spec, [row], DenoiseParams(order="left_to_right")).step_map[0, 1:].tolist() == list(range(12))
-    orders = {tuple(run(model, spec, [row], DenoiseParams(order="random"), seeds=[s]).step_map[0].tolist()) for s in range(5)}
-    assert len(orders) == 5
+    found = run(model, spec, [row] * 5, DenoiseParams(order="random"))
+    assert len({tuple(steps) for steps in found.step_map.tolist()}) == 5
 
 
 def test_a_random_order_puts_every_place_first_equally_often():
@@ -198,7 +202,7 @@ def test_the_cache_of_finished_blocks_is_exact(shift, order, remask_rounds):
 def test_neither_batch_nor_padding_changes_a_row(attention, block, shift):
     model, spec = tiny_diffusion(attention, shift=shift, block_length=block)
     rows = [ids_of("ab" + "_" * 6), ids_of("a much longer prompt" + "_" * 9), ids_of("x_y__z_")]
-    params = DenoiseParams(order="margin", steps=5)
+    params = DenoiseParams(order="margin", steps=4)
     together = run(model, spec, rows, params, seeds=[1, 2, 3])
     _, real = canvases(rows, spec)
     for index, row in enumerate(rows):
@@ -277,7 +281,7 @@ def test_behind_an_end_there_is_padding(attention, block):
 
 def test_an_end_behind_masked_places_ends_nothing():
     model, spec = tiny_diffusion()
-    found = run(model, spec, [ids_of("ab___") + [END] + ids_of("__")], end_ids=frozenset({END}))
+    found = run(model, spec, [[*ids_of("ab___"), END, *ids_of("__")]], end_ids=frozenset({END}))
     assert (found.step_map[0] >= 0).sum() == 5
 
 
@@ -339,9 +343,7 @@ def test_what_cannot_be_filled_is_refused():
     ragged, real = torch.tensor([ids_of("abcd____"), ids_of("xxab____")]), torch.ones(2, 8, dtype=torch.bool)
     real[1, :2] = False
     with pytest.raises(ValueError, match="do not begin in the same columns"):
-        denoise(
-            model, ragged, spec, DenoiseParams(), sampling=[SamplingParams()] * 2, seeds=[0, 1], real=real
-        )
+        denoise(model, ragged, spec, DenoiseParams(), sampling=[SamplingParams()] * 2, seeds=[0, 1], real=real)
 
 
 def test_without_shift_the_first_token_can_be_filled():
@@ -362,4 +364,3 @@ def test_without_shift_the_first_token_can_be_filled():
 def test_bad_parameters_are_refused(change, says):
     with pytest.raises(ConfigError, match=says):
         replace(DenoiseParams(), **change)
-

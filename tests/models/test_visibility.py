@@ -32,15 +32,16 @@ def test_every_pair_is_as_the_definition_says(attention, block):
     seen = visible(places, places, attention, block_length=block)[0]
     for query in range(seen.shape[0]):
         for key in range(seen.shape[1]):
-            expected = sees(attention, block, query % 7, key % 7, query < 7 <= seen.shape[0] - 7, key < 7 <= len(seen) - 7)
+            noisy = (len(seen) == 14 and query < 7, len(seen) == 14 and key < 7)
+            expected = sees(attention, block, query % 7, key % 7, *noisy)
             assert bool(seen[query, key]) == expected, (query, key)
 
 
 def test_the_block_mask_worked_by_hand():
     """Two blocks of two, masked places first: what each place sees of [n0 n1 n2 n3 | c0 c1 c2 c3]."""
     places = twice(torch.ones(1, 4, dtype=torch.bool))
-    rows = ["".join("x" if seen else "." for seen in row) for row in visible(places, places, "block", block_length=2)[0]]
-    assert rows == [
+    seen = visible(places, places, "block", block_length=2)[0]
+    assert ["".join("x" if cell else "." for cell in row) for row in seen] == [
         "xx......", "xx......", "..xxxx..", "..xxxx..",
         "....xx..", "....xx..", "....xxxx", "....xxxx",
     ]  # fmt: skip

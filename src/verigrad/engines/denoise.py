@@ -16,7 +16,8 @@ from torch import Tensor
 
 from verigrad.engines.base import SamplingParams
 from verigrad.engines.block_cache import BlockCache
-from verigrad.engines.order import ORDERS, SCHEDULES, DenoiseParams, chosen_places
+from verigrad.engines.denoise_params import DenoiseParams
+from verigrad.engines.order import ORDERS, SCHEDULES, chosen_places
 from verigrad.engines.sampler import draw, uniform
 from verigrad.errors import ConfigError
 from verigrad.models.base import View
@@ -118,9 +119,7 @@ def _check(masked: Tensor, places: Places, spec: DiffusionSpec, params: DenoiseP
     if params.steps > most:
         raise ConfigError(f"{params.steps} steps for at most {most} masked tokens; wanted at most as many, or 0")
     if spec.shift and bool((masked & (places.positions == 0)).any()):
-        raise ValueError(
-            "the first token of a row is masked, which a model with shift cannot predict; give a prompt"
-        )
+        raise ValueError("the first token of a row is masked, which a model with shift cannot predict; give a prompt")
     if spec.attention != "block":
         return
     if params.block_length not in (0, spec.block_length):

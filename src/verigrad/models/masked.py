@@ -29,7 +29,8 @@ class MaskedPack:
     Attributes:
         input_ids: (B, L).
         places: of the inputs.
-        line: (S,) which of the B views.
+        line: (S,) which of the B lines.
+        view: (S,) which of the views given.
         column: (S,) whose output is the distribution of the hidden token.
         target_row, target_token: (S,) the token's place in the batch.
         target_ids: (S,) the token.
@@ -39,6 +40,7 @@ class MaskedPack:
     input_ids: Tensor
     places: Places
     line: Tensor
+    view: Tensor
     column: Tensor
     target_row: Tensor
     target_token: Tensor
@@ -61,9 +63,9 @@ def pack_masked_views(views: Sequence[View], spec: DiffusionSpec, *, token_budge
         ValueError: a view hides tokens without telling them, was drawn for another attention, or scores a token that
             nothing predicts.
     """
-    packs: list[list[View]] = []
+    packs: list[list[int]] = []
     widest, copies = 0, 2 if spec.attention == "block" else 1
-    for view in views:
+    for number, view in enumerate(views):
         _check(view, spec)
         if not bool(view.scored.any()):
             continue
@@ -71,8 +73,8 @@ def pack_masked_views(views: Sequence[View], spec: DiffusionSpec, *, token_budge
         if not packs or copies * widest * (len(packs[-1]) + 1) > token_budget:
             packs.append([])
             widest = len(view.input_ids)
-        packs[-1].append(view)
-    return [_build(lines, spec) for lines in packs]
+        packs[-1].append(number)
+    return [_build([views[number] for number in numbers], numbers, spec) for numbers in packs]
 
 
 def _check(view: View, spec: DiffusionSpec) -> None:
@@ -86,7 +88,7 @@ def _check(view: View, spec: DiffusionSpec) -> None:
         )
 
 
-def _build(views: Sequence[View], spec: DiffusionSpec) -> MaskedPack:
+def _build(views: Sequence[View], numbers: Sequence[int], spec: DiffusionSpec) -> MaskedPack:
     width = max(len(view.input_ids) for view in views)
     noisy_ids, clean_ids = (torch.zeros(len(views), width, dtype=torch.long) for _ in range(2))
     real = torch.zeros(len(views), width, dtype=torch.bool)
@@ -116,9 +118,16 @@ def _build(views: Sequence[View], spec: DiffusionSpec) -> MaskedPack:
         )
     rows = torch.tensor([view.row for view in views])
     return MaskedPack(
-        input_ids, places, line, predictor_columns(token, spec, width), rows[line], token, clean_ids[line, token],
-        torch.cat(weights),
-    )  # fmt: skip
+        input_ids=input_ids,
+        places=places,
+        line=line,
+        view=torch.tensor(numbers)[line],
+        column=predictor_columns(token, spec, width),
+        target_row=rows[line],
+        target_token=token,
+        target_ids=clean_ids[line, token],
+        weight=torch.cat(weights),
+    )
 
 
 def score_masked_pack(
