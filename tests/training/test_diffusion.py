@@ -1,4 +1,4 @@
-"""Masked-diffusion training: what is noised and what it weighs, that it learns, and that it goes on where it stopped."""
+"""Masked-diffusion training: what is noised and what it weighs, that it learns, that it goes on where it stopped."""
 
 import json
 from dataclasses import replace
@@ -78,13 +78,13 @@ def test_texts_are_cut_into_rows_whose_first_token_is_given(tmp_path):
     unshifted = text_canvases(tmp_path / "texts.jsonl", tiny_tokenizer(), spec_of(shift=False), 4)
     assert all(bool(canvas.eligible.all()) for canvas in unshifted)
     (tmp_path / "texts.jsonl").write_text('{"words": "abc"}\n')
-    with pytest.raises(DataError, match="texts.jsonl:1.*wanted a text under 'text'"):
+    with pytest.raises(DataError, match=r"texts.jsonl:1.*wanted a text under 'text'"):
         text_canvases(tmp_path / "texts.jsonl", tiny_tokenizer(), spec_of(), 4)
 
 
 def canvases_of(count=6):
     return [
-        answer_canvas(row_of("ab", "x" * (3 + n)), spec_of(), canvas=12, eos_in_loss=True, pad_weight=0.5)
+        answer_canvas(row_of("ab", "x" * (3 + n)), spec_of(), canvas=12, eos_in_loss=True, pad_weight=1.0)
         for n in range(count)
     ]
 
