@@ -56,10 +56,14 @@ def evaluate(argv: list[str]) -> int:
 def _model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default=DEFAULT_MODEL, help="name, folder or hub id; `gold` for the gold programs")
     parser.add_argument(
-        "--engine", default="auto", help="local (denoise for a masked-diffusion model), vllm, or openai (with --base-url)"
+        "--engine",
+        default="auto",
+        help="local (denoise for a masked-diffusion model), vllm, or openai (with --base-url)",
     )
     parser.add_argument(
-        "--denoise", default="", help="how a masked-diffusion model samples, such as order=margin,steps=32 (docs/diffusion.md)"
+        "--denoise",
+        default="",
+        help="how a masked-diffusion model samples, such as order=margin,steps=32 (docs/diffusion.md)",
     )
     parser.add_argument("--base-url", default="", help="of an OpenAI-compatible endpoint; its key in $OPENAI_API_KEY")
     parser.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")

@@ -93,15 +93,14 @@ def chain_rule(
 
     Arguments as in `elbo`. For a causal model with shift it is the ordinary log-likelihood, the mask token left out.
     """
-    values = torch.zeros(len(ids))
+    views = []
     for row, (own, marked) in enumerate(zip(ids, scored, strict=True)):
-        views = []
         for token in marked.nonzero().flatten().tolist():
             here = torch.arange(len(own)) == token
             masked = marked & (torch.arange(len(own)) >= token)
-            views.append(View(0, own.masked_fill(masked, spec.mask_id), here, 1.0, spec.attention, own))
-        scores = masked_logprobs(model, views, spec, (1, len(own)), "exact", token_budget=token_budget, dtype=dtype)
-        values[row] = scores.values.sum()
+            views.append(View(row, own.masked_fill(masked, spec.mask_id), here, 1.0, spec.attention, own))
+    shape = (len(ids), max(len(own) for own in ids))
+    values = masked_logprobs(model, views, spec, shape, "exact", token_budget=token_budget, dtype=dtype).values.sum(1)
     return Likelihood(values, torch.zeros_like(values))
 
 
