@@ -8,12 +8,15 @@ import torch
 from loops import check_a_stopped_run_goes_on, train_metrics
 from tiny import END, MASK, tiny_diffusion, tiny_model, tiny_tokenizer
 
+from verigrad.cli.main import main
 from verigrad.engines.base import Request, SamplingParams, generate
 from verigrad.engines.denoise_params import DenoiseParams
 from verigrad.engines.diffusion import DenoiseEngine
 from verigrad.errors import ConfigError, DataError
 from verigrad.models.chat import prompt_ids
+from verigrad.models.checkpoint import save_model
 from verigrad.models.diffusion import DiffusionSpec, load_diffusion
+from verigrad.seeds import derive_seed
 from verigrad.training.canvases import answer_canvas, noised_step, text_canvases
 from verigrad.training.config import DiffusionConfig, NoiseConfig, OptimConfig
 from verigrad.training.diffusion import chosen_spec, step_attention, train
@@ -220,6 +223,25 @@ def test_it_learns_and_the_sampler_solves_the_task(few, attention, block_length,
         engine = DenoiseEngine(model, tokenizer, params=params, device="cpu")
         texts = [completion.text for completion in generate(engine, [ask(n) for n in range(4)])]
         assert texts == [f"{n}{n}!" for n in range(4)], params
+
+
+def test_the_command_line_samples_a_diffusion_model_as_asked(tmp_path, capsys):
+    model, _ = tiny_diffusion()
+    save_model(model, tiny_tokenizer(), tmp_path / "model")
+    words = ["sample", "Hi", "--model", str(tmp_path / "model"), "--max-tokens", "8", "--dtype", "float32"]
+    words += ["--device", "cpu", "--temperature", "1"]
+    assert main([*words, "--denoise", "order=margin,steps=4"]) == 0
+    engine = DenoiseEngine(model, tiny_tokenizer(), params=DenoiseParams(order="margin", steps=4), device="cpu")
+    ids = prompt_ids(tiny_tokenizer(), [Message("user", "Hi")])
+    seed = derive_seed(0, "sample", 0)
+    (found,) = generate(engine, [Request(prompt_ids=ids, params=SamplingParams(max_tokens=8), seed=seed)])
+    assert capsys.readouterr().out == found.text + "\n\n"
+    assert main([*words, "--denoise", "order=margin,steps=9"]) == 1
+    assert "9 steps for at most 8 masked tokens" in capsys.readouterr().err
+    assert main([*words, "--denoise", "ordering=margin"]) == 1
+    assert "did you mean" in capsys.readouterr().err
+    assert main([*words, "--engine", "local"]) == 1
+    assert "use the engine `denoise`" in capsys.readouterr().err
 
 
 def test_adapting_on_texts_then_tuning_keeps_what_the_model_is(diffusion_settings, few, tmp_path):
