@@ -93,16 +93,20 @@ def test_a_second_policy_has_weights_of_its_own():
 
 
 def test_what_cannot_be_asked_is_refused():
-    _, _, engine = engine_of(params=DenoiseParams(steps=9), max_length=20)
+    _, _, engine = engine_of(params=DenoiseParams(steps=9), max_length=20, end_ids=())
     with pytest.raises(ConfigError, match="9 steps for at most 8 masked tokens"):
         generate(engine, [asked("ab")])
     with pytest.raises(ConfigError, match="holds the mask id"):
         generate(engine, [Request(prompt_ids=(97, MASK))])
+    with pytest.raises(ConfigError, match="wanted max_tokens >= 1"):
+        generate(engine, [asked("ab", max_tokens=10, temperature=-1.0)])
     with pytest.raises(ConfigError, match="prompt_ids are empty"):
         generate(engine, [Request()])
     with pytest.raises(EngineError, match="no weights for policy 'other'"):
         generate(engine, [Request(prompt_ids=(97,), policy="other")])
-    assert generate(engine, [asked("a" * 20)])[0].stop_reason == "context_overflow"
+    (short,) = generate(engine, [asked("a" * 15, max_tokens=10)])  # room for five, fewer than there are steps
+    assert sorted(short.step_map) == [0, 1, 2, 3, 4] and short.stop_reason == "context_overflow"
+    assert generate(engine, [asked("a" * 20, max_tokens=10)])[0].stop_reason == "context_overflow"
     asyncio.run(engine.close())
     with pytest.raises(EngineError, match="closed"):
         generate(engine, [asked("ab")])

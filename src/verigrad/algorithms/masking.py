@@ -36,7 +36,7 @@ class Noised:
     Attributes:
         masked: (L,) bool.
         weight: (L,) of each masked token, 0 elsewhere.
-        level: (L,) share of its segment that was to be masked, 0 elsewhere.
+        level: (L,) share of its segment that is masked, for each masked token; 0 elsewhere.
     """
 
     masked: Tensor

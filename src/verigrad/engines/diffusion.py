@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -141,6 +141,11 @@ class DenoiseEngine:
             raise ConfigError("prompt_ids are empty; a diffusion model fills a canvas behind a prompt of ids")
         if self._spec.mask_id in request.prompt_ids:
             raise ConfigError(f"the prompt holds the mask id {self._spec.mask_id}; `denoise` fills places in a text")
+        if self._params.steps > params.max_tokens:
+            raise ConfigError(
+                f"{self._params.steps} steps for at most {params.max_tokens} masked tokens (max_tokens); "
+                "wanted at most as many, or 0"
+            )
         if params.max_tokens < 1 or params.temperature < 0 or params.top_k < 0 or not 0 < params.top_p <= 1:
             raise ConfigError(f"{params}; wanted max_tokens >= 1, temperature >= 0, top_k >= 0 and top_p in (0, 1]")
 
@@ -156,23 +161,21 @@ class DenoiseEngine:
 
     async def _work(self) -> None:
         """Batch after batch until nobody waits."""
-        while self._waiting:
-            batch = self._next()
-            try:
-                if self._closed:
-                    raise EngineError("the engine is closed")
-                results = await asyncio.to_thread(self._serve, batch)
-            except Exception as error:
-                known = isinstance(error, EngineError | ConfigError)
-                failure = error if known else EngineError(f"generation failed: {type(error).__name__}: {error}")
-                for ticket in batch:
-                    if not ticket.future.done():
-                        ticket.future.set_exception(failure)
-            else:
+        try:
+            while self._waiting:
+                batch = self._next()
+                try:
+                    if self._closed:
+                        raise EngineError("the engine is closed")
+                    results = await asyncio.to_thread(self._serve, batch)
+                except Exception as error:
+                    _fail(batch, error)
+                    continue
                 for ticket, result in zip(batch, results, strict=True):
                     if not ticket.future.done():
                         ticket.future.set_result(result)
-        self._running = None
+        finally:
+            self._running = None
 
     def _next(self) -> list[_Job | _Update]:
         """The first that waits, with those behind it that can go along: jobs of one policy, up to the next update."""
@@ -212,11 +215,13 @@ class DenoiseEngine:
         rows = [self._canvas(job) for job in jobs]
         ids, real = canvases(rows, self._spec)
         policy = jobs[0].request.policy
+        # Prompts can leave less room than max_tokens; such canvases take a step for each place.
+        steps = min(self._params.steps, max(job.room for job in jobs))
         found = denoise(
             self._models[policy],
             ids,
             self._spec,
-            self._params,
+            replace(self._params, steps=steps),
             sampling=[job.request.params for job in jobs],
             seeds=[job.request.seed for job in jobs],
             real=real,
@@ -255,3 +260,11 @@ class DenoiseEngine:
             policy_version=self._versions[job.request.policy],
             step_map=tuple(found.step_map[row, start : start + len(ids)].tolist()),
         )
+
+
+def _fail(batch: Sequence[_Job | _Update], error: Exception) -> None:
+    known = isinstance(error, EngineError | ConfigError)
+    failure = error if known else EngineError(f"generation failed: {type(error).__name__}: {error}")
+    for ticket in batch:
+        if not ticket.future.done():
+            ticket.future.set_exception(failure)

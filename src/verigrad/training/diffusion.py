@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import torch
@@ -22,6 +21,8 @@ from verigrad.models.diffusion import DiffusionSpec, convert, diffusion_spec, is
 from verigrad.models.masked import pack_masked_views, score_masked_pack
 from verigrad.models.visibility import annealing_edges
 from verigrad.seeds import derive_seed
+from verigrad.tasks.base import TaskSet
+from verigrad.training.batching import step_numbers
 from verigrad.training.canvases import Canvas, answer_canvas, noised_step, text_canvases
 from verigrad.training.checkpoints import after_step, load_best
 from verigrad.training.config import DiffusionConfig
@@ -57,7 +58,7 @@ def train(config: DiffusionConfig, *, resume: bool = False, reporter: Reporter |
         stage = open_stage(config, reporter, training_ids, make_engine=make_engine)
         opened.callback(stage.close)
         spec = diffusion_spec(stage.model)
-        canvases = _canvases(stage, config, spec)
+        canvases = _canvases(stage, config, spec, tasks)
         reporter.message(f"{len(canvases)} rows; {spec}")
         run, checkpoint = open_run(config, resume=resume)
         opened.callback(run.close)
@@ -77,7 +78,8 @@ def train(config: DiffusionConfig, *, resume: bool = False, reporter: Reporter |
         reporter.advance(run.start_step)
         for step in range(run.start_step, steps):
             started = time.perf_counter()
-            chosen = _step_canvases(canvases, step, config)
+            numbers = step_numbers(len(canvases), config.batch_size, config.seed, step)
+            chosen = [canvases[number] for number in numbers]
             row = {"step": step + 1, "kind": "train", **_update(stage, policy.optimizer, chosen, config, step, steps)}
             give_back_freed_memory()
             row["seconds"] = time.perf_counter() - started
@@ -122,13 +124,11 @@ def chosen_spec(model: Any, tokenizer: Any, config: DiffusionConfig) -> Diffusio
     return DiffusionSpec(**{**default, **asked, "pad_id": tokenizer.eos_token_id})
 
 
-def _canvases(stage: Stage, config: DiffusionConfig, spec: DiffusionSpec) -> list[Canvas]:
+def _canvases(stage: Stage, config: DiffusionConfig, spec: DiffusionSpec, tasks: TaskSet | None) -> list[Canvas]:
     if config.text:
         found = text_canvases(Path(config.text), stage.tokenizer, spec, config.max_length)
     else:
-        shown = (
-            gold_demonstrations(load_source(config.tasks)) if config.tasks else read_demonstrations(Path(config.data))
-        )
+        shown = gold_demonstrations(tasks) if tasks else read_demonstrations(Path(config.data))
         rows = demonstration_rows(stage.tokenizer, shown, config.system or None, config.max_length)
         stage.reporter.message(f"{len(shown) - len(rows)} demonstrations longer than max_length left out")
         found = [
@@ -138,14 +138,6 @@ def _canvases(stage: Stage, config: DiffusionConfig, spec: DiffusionSpec) -> lis
     if not found:
         raise ConfigError(f"nothing to learn from fits max_length = {config.max_length}")
     return found
-
-
-def _step_canvases(canvases: Sequence[Canvas], step: int, config: DiffusionConfig) -> list[Canvas]:
-    """Rows of a step: each epoch in an order drawn from (seed, epoch); the last step may be smaller."""
-    epoch, index = divmod(step, -(-len(canvases) // config.batch_size))
-    order = list(range(len(canvases)))
-    Random(derive_seed(config.seed, "order", epoch)).shuffle(order)
-    return [canvases[i] for i in order[index * config.batch_size : (index + 1) * config.batch_size]]
 
 
 def step_attention(spec: DiffusionSpec, config: DiffusionConfig, step: int) -> tuple[DiffusionSpec, Tensor | None]:
