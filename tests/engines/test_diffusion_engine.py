@@ -1,17 +1,19 @@
 """The engine of diffusion models: its completions are those of `denoise`, cut where they end."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 import torch
 from tiny import END, MASK, tiny_diffusion, tiny_model, tiny_tokenizer
 
 from verigrad.engines.base import Request, SamplingParams, generate
-from verigrad.engines.denoise import denoise
+from verigrad.engines.denoise import canvases, denoise
 from verigrad.engines.denoise_params import DenoiseParams
 from verigrad.engines.diffusion import DenoiseEngine
 from verigrad.engines.local import LocalEngine
 from verigrad.errors import ConfigError, EngineError
+from verigrad.models.diffusion import convert
 
 
 def engine_of(attention="full", block_length=0, params=None, **options):
@@ -61,6 +63,32 @@ def test_stop_texts_cut_it_too():
     (cut,) = generate(engine, [asked("ab", max_tokens=12, stop=(stop,))])
     assert cut.stop_reason == "stop" and stop not in cut.text
     assert cut.ids == whole.ids[: len(cut.ids)] and len(cut.ids) <= 5
+
+
+def test_stop_ids_of_one_request_end_no_other():
+    _, _, engine = engine_of(end_ids=())
+    (whole,) = generate(engine, [asked("ab", max_tokens=12)])
+    stops = tuple(set(whole.ids))
+    cut, free = generate(engine, [asked("ab", max_tokens=12, stop_ids=stops), asked("ab", max_tokens=12)])
+    assert cut.ids == whole.ids[:1] and cut.stop_reason == "stop"
+    assert free.ids == whole.ids and free.stop_reason == "length"
+
+
+def test_without_filling_the_canvas_ends_where_the_completion_must():
+    """A block model that has never seen filled blocks: the last block is cut short, and sees no more."""
+    model, spec = tiny_diffusion("block", block_length=4)
+    bare = replace(spec, pad_policy="none")
+    convert(model, tiny_tokenizer(), bare)
+    engine = DenoiseEngine(model, tiny_tokenizer(), device="cpu", end_ids=())
+    (completion,) = generate(engine, [asked("ab", max_tokens=3)])
+    ids, real = canvases([[97, 98, MASK, MASK, MASK]], bare)
+    found = denoise(model, ids, bare, DenoiseParams(), sampling=[SamplingParams()], seeds=[0], real=real)
+    assert list(completion.ids) == found.ids[0, 2:5].tolist()
+    (filled,) = generate(
+        DenoiseEngine(tiny_diffusion("block", block_length=4)[0], tiny_tokenizer(), device="cpu", end_ids=()),
+        [asked("ab", max_tokens=3)],
+    )
+    assert filled.sampler_logprobs != completion.sampler_logprobs
 
 
 def test_new_weights_are_used_after_the_requests_made_before():

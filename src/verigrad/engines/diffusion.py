@@ -225,7 +225,7 @@ class DenoiseEngine:
             sampling=[job.request.params for job in jobs],
             seeds=[job.request.seed for job in jobs],
             real=real,
-            end_ids=self._end_ids | {id_ for job in jobs for id_ in job.request.params.stop_ids},
+            end_ids=self._end_ids,  # stop ids are a single request's, and cut its completion afterwards
             dtype=self._dtype,
         )
         self._counts["forwards"] += found.forwards
