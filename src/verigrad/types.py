@@ -69,7 +69,8 @@ class Task:
     Attributes:
         id: stable and versioned, such as `humaneval@1/0`.
         prompt: the statement, as the text of a user message (the chat template comes later).
-        language: of the program wanted; `text` where the answer is no program (GSM8K, CRUXEval).
+        language: of the program wanted: `python`, `c`, `cpp`, `javascript`; `text` where the answer is no program
+            (GSM8K, CRUXEval).
         entry_point: name of the function the tests call; None for stdin/stdout and answers.
         stub: source that a bare completion continues (HumanEval's signature and docstring); its imports
             and helper functions are also put before a whole program that leaves them out.
@@ -198,6 +199,8 @@ class Oracle:
         trust: `values` where inputs go in and plain values come out; `script` where a script with its
             own asserts shares the program's process (`rl` refuses these without a flag).
         constant_pass_rate: the largest share of tests that one constant program passes, where known.
+        language: of the programs, as the task has it.
+        prototype: of the entry point, where the language is typed (C, C++) and tests call it.
     """
 
     task_id: str
@@ -207,6 +210,8 @@ class Oracle:
     limits: Limits = Limits()
     trust: Literal["values", "script"] = "values"
     constant_pass_rate: float | None = None
+    language: str = "python"
+    prototype: str = ""
 
 
 # ------------------------------------------------------------------------------------------- verdicts

@@ -59,3 +59,68 @@ def test_a_bare_body_continues_the_stub():
 
 def test_an_answer_is_the_text():
     assert extract_program(" [1, 2] \n", Task(id="t", prompt="", language="text")).program == "[1, 2]"
+
+
+C_BODY = "int add(int a, int b) {\n    return a + b;\n}"
+JS_BODY = "const add = (a, b) => a + b;"
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "program"),
+    [
+        ("c", f"Sure.\n```c\n{C_BODY}\n```\nIt adds.", C_BODY),
+        ("c", f"```bash\ngcc add.c\n```\n```c\n{C_BODY}\n```", C_BODY),
+        ("cpp", f"```c++\n{C_BODY}", C_BODY),  # cut off by the token limit
+        ("cpp", f"#include <vector>\n{C_BODY}", f"#include <vector>\n{C_BODY}"),
+        ("c", f"Here it is:\n{C_BODY}", C_BODY),
+        ("c", "I would add (the numbers) myself.", None),
+        ("javascript", f"```js\n{JS_BODY}\n```\n```js\nconsole.log(add(1, 2));\n```", JS_BODY),
+        ("javascript", f"Here:\n{JS_BODY}", JS_BODY),
+        ("javascript", "Let me think about it.", None),
+    ],
+)
+def test_programs_in_other_languages(language, text, program):
+    found = extract_program(text, Task(id="t", prompt="", language=language, entry_point="add"))
+    assert (found and found.program) == program
+
+
+@pytest.mark.parametrize(
+    ("language", "stub", "text", "program"),
+    [
+        ("c", "int add(int a, int b);", C_BODY, C_BODY),
+        (
+            "c",
+            "int add(int a, int b) {",
+            "```c\n    return add(b, a);\n}\n```",
+            "int add(int a, int b) {\n    return add(b, a);\n}",
+        ),
+        (
+            "javascript",
+            "function add(a, b) {",
+            "```js\n  return a + b;\n}\n```",
+            "function add(a, b) {\n  return a + b;\n}",
+        ),
+        ("javascript", "function add(a, b) {", f"```js\n{JS_BODY}\n```", JS_BODY),
+    ],
+)
+def test_stubs_in_other_languages(language, stub, text, program):
+    found = extract_program(text, Task(id="t", prompt="", language=language, entry_point="add", stub=stub))
+    assert found.program == program
+
+
+def test_without_an_entry_point_the_fence_of_the_language_counts():
+    task = Task(id="t", prompt="", language="cpp")
+    assert extract_program("```sh\ng++ a.cpp\n```\n```cpp\nint main() {}\n```", task).program == "int main() {}"
+    assert extract_program("```\nint main() {}\n```", task).program == "int main() {}"
+
+
+def test_text_made_to_be_slow_is_read_in_time():
+    for text in (
+        "a<" * 20_000,
+        "unsigned " * 10_000,
+        "int f(" * 20_000,
+        "template <" * 10_000,
+        ("x" * 150 + "\n") * 600,
+    ):
+        for language in ("c", "javascript"):
+            extract_program(text, Task(id="t", prompt="", language=language, entry_point="add"))

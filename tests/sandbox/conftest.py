@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from verigrad.errors import SandboxError
+from verigrad.sandbox.commands import CommandSandbox
 from verigrad.sandbox.judge import Judge
 from verigrad.sandbox.process import ProcessSandbox
 from verigrad.types import Limits
@@ -15,10 +16,20 @@ from verigrad.types import Limits
 @pytest.fixture(scope="session")
 def box_at():
     """`box_at(level)`: a sandbox of that level; skips the test where it is out of reach."""
+    yield from boxes_of(ProcessSandbox)
+
+
+@pytest.fixture(scope="session")
+def commands_at():
+    """`commands_at(level)`: a sandbox for commands of that level; skips the test where it is out of reach."""
+    yield from boxes_of(CommandSandbox)
+
+
+def boxes_of(kind):
     boxes = {}
 
     def find(level):
-        box = boxes.setdefault(level, ProcessSandbox(workers=2, level=level))
+        box = boxes[level] = boxes.get(level) or kind(workers=2, level=level)
         try:
             assert level in ("auto", box.level)
         except SandboxError as error:

@@ -32,6 +32,9 @@ class Recording:
     def __init__(self, inner):
         self.inner, self.inputs, self.level = inner, [], inner.level
 
+    def for_language(self, language):
+        return self
+
     async def run(self, program, inputs, limits, *, trace_lines=False):
         self.inputs.append(list(inputs))
         return await self.inner.run(program, inputs, limits, trace_lines=trace_lines)

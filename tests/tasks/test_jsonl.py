@@ -22,7 +22,7 @@ EVERY_FIELD = TaskSet(
         Task(
             id="toy@1/0",
             prompt="Größe?\n\ud800",
-            language="rust",
+            language="text",
             entry_point="f",
             stub="def f():\n",
             public_tests=(CallTest("p", (1,), 1),),

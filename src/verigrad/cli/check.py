@@ -31,10 +31,10 @@ async def _check_tasks(source: str, workers: int) -> int:
     from verigrad.evaluation.checks import check_tasks
     from verigrad.evaluation.sources import load_source
     from verigrad.sandbox.judge import Judge
-    from verigrad.sandbox.process import ProcessSandbox
+    from verigrad.sandbox.languages import PolyglotSandbox
 
     tasks = load_source(source)
-    sandbox = ProcessSandbox(workers=workers)
+    sandbox = PolyglotSandbox(workers=workers)
     try:
         with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
             bar = progress.add_task("checking", total=len(tasks))
@@ -52,9 +52,9 @@ async def _check_tasks(source: str, workers: int) -> int:
 async def _check_reward(name: str) -> int:
     from verigrad.evaluation.checks import check_reward
     from verigrad.sandbox.judge import Judge
-    from verigrad.sandbox.process import ProcessSandbox
+    from verigrad.sandbox.languages import PolyglotSandbox
 
-    sandbox = ProcessSandbox(workers=1)
+    sandbox = PolyglotSandbox(workers=1)
     try:
         checks = await check_reward(name, Judge(sandbox))
     finally:

@@ -33,7 +33,7 @@ _HOLDS = {
 def doctor(argv: list[str]) -> int:
     """Print versions, devices, the sandbox level in force, the default model and optional packages."""
     argparse.ArgumentParser(prog="verigrad doctor", description=doctor.__doc__).parse_args(argv)
-    for name, text in (*_packages(), *_devices(), *_sandbox(), _model(), *_extras()):
+    for name, text in (*_packages(), *_devices(), *_sandbox(), *_languages(), _model(), *_extras()):
         print(f"{name:<14}{text}")
     return 0
 
@@ -80,6 +80,27 @@ def _sandbox() -> Iterator[tuple[str, str]]:
     yield "sandbox", f"level {level}: {_HOLDS[level]}; programs run {user}"
     for stronger, reason in missing.items():
         yield "", f"level {stronger} is out of reach: {reason} (docs/sandbox.md)"
+
+
+def _languages() -> Iterator[tuple[str, str]]:
+    """The languages that programs can be judged in besides Python, and what others lack."""
+    from verigrad.errors import SandboxError
+    from verigrad.sandbox.commands import CommandSandbox
+    from verigrad.sandbox.languages import LANGUAGES, missing_tool
+
+    try:
+        commands = CommandSandbox(workers=1)
+        level, missing = commands.level, commands.missing
+    except SandboxError as error:
+        yield "commands", f"none: {error}"
+        return
+    asyncio.run(commands.close())
+    yield "commands", f"level {level}: compilers, programs in other languages, test suites"
+    for stronger, reason in missing.items():
+        yield "", f"level {stronger} is out of reach: {reason} (docs/sandbox.md)"
+    for language in LANGUAGES.values():
+        lacking = missing_tool(language)
+        yield language.name, f"{lacking} is not installed (Debian: {language.package})" if lacking else "can be judged"
 
 
 def _model() -> tuple[str, str]:

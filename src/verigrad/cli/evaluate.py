@@ -140,10 +140,10 @@ async def _evaluate(tasks: TaskSet, options: argparse.Namespace, num_samples: in
 
     from verigrad.evaluation.benchmark import evaluate as run
     from verigrad.sandbox.judge import Judge
-    from verigrad.sandbox.process import ProcessSandbox
+    from verigrad.sandbox.languages import PolyglotSandbox
 
     engine, tokenizer = _open_engine(options)
-    sandbox = ProcessSandbox(workers=options.workers)
+    sandbox = PolyglotSandbox(workers=options.workers)
     try:
         with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
             bar = progress.add_task("evaluating", total=len(tasks) * num_samples)
@@ -164,9 +164,9 @@ async def _evaluate(tasks: TaskSet, options: argparse.Namespace, num_samples: in
 async def _gold(tasks: TaskSet, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Rows of the gold programs, one sample a task: what a perfect model would score."""
     from verigrad.sandbox.judge import Judge, judge_rows
-    from verigrad.sandbox.process import ProcessSandbox
+    from verigrad.sandbox.languages import PolyglotSandbox
 
-    sandbox = ProcessSandbox(workers=options.workers)
+    sandbox = PolyglotSandbox(workers=options.workers)
     programs = [{"task_id": task.id, "program": tasks.oracle(task).gold or ""} for task in tasks.tasks]
     try:
         return await judge_rows(programs, {task.id: task for task in tasks.tasks}, tasks.oracles, Judge(sandbox))

@@ -41,9 +41,9 @@ async def _judge(tasks: TaskSet, rows: list[dict[str, Any]], workers: int) -> li
     from rich.progress import Progress
 
     from verigrad.sandbox.judge import Judge, judge_rows
-    from verigrad.sandbox.process import ProcessSandbox
+    from verigrad.sandbox.languages import PolyglotSandbox
 
-    sandbox = ProcessSandbox(workers=workers)
+    sandbox = PolyglotSandbox(workers=workers)
     by_id = {task.id: task for task in tasks.tasks}
     known = {**by_id, **{alias: by_id[ours] for alias, ours in tasks.aliases.items() if ours in by_id}}
     try:

@@ -43,7 +43,7 @@ class Denoised:
             given, or left to padding behind an end.
         logprobs: (B, L) of each revealed token under the distribution it was drawn from when it was revealed; 0
             elsewhere.
-        passes: (B,) forward passes in which the row had masked places.
+        passes: (B,) forward passes that revealed something of the row.
         forwards: forward passes of the batch, those that put finished blocks into the cache included.
         kept: (row, column) -> ids that drawing was restricted to, where it was truncated and asked for.
     """
@@ -256,7 +256,7 @@ class _Filling:
         self._logprobs[where] = proposed.logprobs[taken]
         self._step_map[where] = steps[taken]
         self._masked[where] = False
-        self._passes += open_.any(1)
+        self._passes += counts > 0
         for index_, (row, column) in enumerate(zip(rows.tolist(), columns.tolist(), strict=True)):
             kept = proposed.kept[index_]
             if kept is not None and bool(taken[index_]):

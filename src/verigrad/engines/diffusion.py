@@ -90,7 +90,7 @@ class DenoiseEngine:
 
     @property
     def counts(self) -> dict[str, int]:
-        """`forwards` run, `passes` in which a completion had masked places, and `completion_tokens`, so far."""
+        """`forwards` run, `passes` that revealed something of a completion, and `completion_tokens`, so far."""
         return dict(self._counts)
 
     async def sample(self, request: Request) -> Completion:

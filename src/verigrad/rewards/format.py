@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from verigrad.sandbox.records import missing_stub
@@ -12,7 +13,45 @@ from verigrad.types import Task
 __all__ = ["Extraction", "extract_program"]
 
 _FENCE = re.compile(r"```[ \t]*([\w+-]*)[ \t]*\r?\n(.*?)(\n[ \t]*```|```|\Z)", re.DOTALL)
-_STARTS_LIKE_CODE = re.compile(r"^\s*(?:def|class|import|from|async def|@)\b", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class _Syntax:
+    """How programs of a language look.
+
+    `fences` are the words that fences have for it, `starts` lines that a program begins with, and `defines` a pattern
+    of the definition of the function NAME.
+    """
+
+    fences: tuple[str, ...]
+    starts: re.Pattern[str]
+    defines: str
+
+    def has(self, source: str, function: str) -> bool:
+        return re.search(self.defines.replace("NAME", re.escape(function)), source) is not None
+
+
+_C_FUNCTION = r"[A-Za-z_][\w:<>, ]{0,200}[\s*&]\w+[ \t]*\([^;\n]{0,300}\)[ \t]*\{?[ \t]*$"
+_C = re.compile(
+    rf"^[ \t]*(?:#[ \t]*(?:include|define)\b|using\s|typedef\s|struct\s|template\s*<|{_C_FUNCTION})", re.MULTILINE
+)
+_C_DEFINES = r"\bNAME\s*\([^;{}]*\)\s*\{"
+_LANGUAGES: Mapping[str, _Syntax] = {
+    "python": _Syntax(
+        ("python", "py", "python3"),
+        re.compile(r"^\s*(?:def|class|import|from|async def|@)\b", re.MULTILINE),
+        r"\bdef\s+NAME\b",
+    ),
+    "c": _Syntax(("c",), _C, _C_DEFINES),
+    "cpp": _Syntax(("cpp", "c++", "cc", "cxx"), _C, _C_DEFINES),
+    "javascript": _Syntax(
+        ("javascript", "js", "node"),
+        re.compile(
+            r"""^\s*(?:(?:async\s+)?function\b|(?:const|let|var|class)\s+[\w$]+|['"]use strict['"])""", re.MULTILINE
+        ),
+        r"\bfunction\s*\*?\s*NAME\b|\bNAME\s*=[^=]",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -26,61 +65,68 @@ class Extraction:
 def extract_program(text: str, task: Task) -> Extraction | None:
     """Find the program in a completion, or None.
 
-    The first fenced block that defines the entry point, else the first fenced block, else the text itself
-    where it looks like code. Text that no fence closes ends where prose begins: at the first line behind the
-    entry point's body that stands at the margin and starts no definition or import. A bare body (what follows
-    a `def` line in completion-style tasks) is put behind the task's stub.
+    The first fenced block that defines the entry point, else the first fenced block (where there is no entry point,
+    the first that is marked with the task's language), else the text itself where it looks like code. Text that no
+    fence closes ends, in Python, where prose begins: at the first line behind the entry point's body that stands at the
+    margin and starts no definition or import. A bare body (what follows a `def` line in completion-style tasks) is put
+    behind the task's stub.
     """
     if task.language == "text":
         return Extraction(text.strip(), (0, len(text))) if text.strip() else None
-    found = _find_source(text, task.entry_point)
+    syntax = _LANGUAGES.get(task.language, _LANGUAGES["python"])
+    found = _find_source(text, task.entry_point, syntax)
     if found is None:
         return None
     source, start = found
-    return Extraction(_assemble(source, task), (start, start + len(source)))
+    return Extraction(_assemble(source, task, syntax), (start, start + len(source)))
 
 
-def _find_source(text: str, entry_point: str | None) -> tuple[str, int] | None:
+def _find_source(text: str, entry_point: str | None, syntax: _Syntax) -> tuple[str, int] | None:
     blocks = [
-        (match.group(2) if match.group(3) else _without_prose(match.group(2), entry_point), match.start(2))
+        (match.group(2) if match.group(3) else _without_prose(match.group(2), entry_point, syntax), match)
         for match in _FENCE.finditer(text)
     ]
     blocks = [block for block in blocks if block[0].strip()]
-    defining = [block for block in blocks if _defines(block[0], entry_point)]
+    ours = [block for block in blocks if block[1].group(1).lower() in syntax.fences]
+    defining = [block for block in blocks if _defines(block[0], entry_point)] if entry_point is not None else ours
     if blocks:
-        return (defining or blocks)[0]
-    start = _STARTS_LIKE_CODE.search(text)
+        source, match = (defining or blocks)[0]
+        return source, match.start(2)
+    start = syntax.starts.search(text)
     if start is not None:
-        return _without_prose(text[start.start() :], entry_point), start.start()
+        return _without_prose(text[start.start() :], entry_point, syntax), start.start()
     indented = text.lstrip("\n")
     if entry_point is not None and indented.startswith((" ", "\t")) and indented.strip():
         return text, 0
     return None
 
 
-def _without_prose(source: str, entry_point: str | None) -> str:
-    """Unclosed source up to the first line at the margin, behind the entry point, that starts nothing we need."""
-    if entry_point is None:
+def _without_prose(source: str, entry_point: str | None, syntax: _Syntax) -> str:
+    """Unclosed source up to the first line at the margin, behind the entry point, that starts nothing we need.
+
+    Only Python's layout tells; elsewhere it is returned as it is.
+    """
+    if entry_point is None or syntax is not _LANGUAGES["python"]:
         return source
     lines = source.splitlines(keepends=True)
     inside = False
     for index, line in enumerate(lines):
         at_margin = bool(line.strip()) and not line[0].isspace()
-        if inside and at_margin and not _STARTS_LIKE_CODE.match(line):
+        if inside and at_margin and not syntax.starts.match(line):
             return "".join(lines[:index])
         inside = inside or re.match(rf"(?:async\s+)?def\s+{re.escape(entry_point)}\b", line) is not None
     return source
 
 
-def _defines(source: str, entry_point: str | None) -> bool:
-    return entry_point is None or re.search(rf"\b{re.escape(entry_point)}\b\s*[(=:]", source) is not None
+def _defines(source: str, entry_point: str) -> bool:
+    return re.search(rf"\b{re.escape(entry_point)}\b\s*[(=:]", source) is not None
 
 
-def _assemble(source: str, task: Task) -> str:
+def _assemble(source: str, task: Task, syntax: _Syntax) -> str:
     """Put the stub's imports and helpers before a whole program, or the whole stub before a bare body."""
-    if not task.stub:
+    if not task.stub or task.stub.rstrip().endswith(";"):  # a prototype, which nothing can continue
         return source
-    if task.entry_point is not None and not re.search(rf"\bdef\s+{re.escape(task.entry_point)}\b", source):
+    if task.entry_point is not None and not syntax.has(source, task.entry_point):
         body = source if source[:1] in " \t\n" else textwrap.indent(source, "    ")
         return task.stub.rstrip("\n") + "\n" + body
     return missing_stub(task, source) + source

@@ -3,22 +3,30 @@
 base         the contract of a sandbox
 process      the sandbox; pool, jobs, protocol: its side of the worker
 worker       the process that runs programs; supervisor, zygote, program: its parts
-enclosure    what stands around programs at each level; confine, namespaces, root, landlock, seccomp: its parts
+languages    C, C++ and JavaScript behind the same contract; language_c, language_javascript, drivers/: their parts
+commands     the sandbox for any command; command_worker, command_watch, command_enclosure, command_root: its parts
+enclosure    what stands around programs at each level; confine, namespaces, mounts, root, landlock, seccomp: its parts
 judge        program + oracle -> verdict; compare, answers: what counts as equal
 records      files of programs and verdicts
 """
 
 from verigrad.sandbox.base import Call, Execution, Outcome, Sandbox, Script, Stdin
+from verigrad.sandbox.commands import Command, CommandResult, CommandSandbox
 from verigrad.sandbox.compare import equal
 from verigrad.sandbox.judge import Judge, judge_many, judge_rows
+from verigrad.sandbox.languages import PolyglotSandbox
 from verigrad.sandbox.process import ProcessSandbox
 from verigrad.sandbox.records import assemble, verdict_row
 
 __all__ = [
     "Call",
+    "Command",
+    "CommandResult",
+    "CommandSandbox",
     "Execution",
     "Judge",
     "Outcome",
+    "PolyglotSandbox",
     "ProcessSandbox",
     "Sandbox",
     "Script",

@@ -41,13 +41,15 @@ ExecutionStatus = Literal[
 class Call:
     """Call `function` of the program with plain values; with `as_bool` only the result's truth comes back.
 
-    (A regular expression's match is no plain value, but `assert f(x)` accepts it.)
+    (A regular expression's match is no plain value, but `assert f(x)` accepts it.) `prototype` is the function's, in
+    languages that have types.
     """
 
     function: str
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     as_bool: bool = False
+    prototype: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,14 @@ class Sandbox(Protocol):
     @property
     def level(self) -> str:
         """The isolation in force: `process` up to `full`."""
+        ...
+
+    def for_language(self, language: str) -> Sandbox:
+        """The sandbox that runs programs of `language`, this one or another that it holds.
+
+        Raises:
+            ConfigError: there is none, or what it takes is not installed.
+        """
         ...
 
     async def run(

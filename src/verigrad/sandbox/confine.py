@@ -178,22 +178,24 @@ def _kill_user(uid: int) -> None:
 # ----------------------------------------------------------------------------------------------- limits
 
 
-def apply_fixed_limits() -> None:
+def apply_fixed_limits(*, open_files: int = _OPEN_FILES) -> None:
     """Set the limits that are the same for every program: no core dumps, few open files, the usual stack."""
     _lower(resource.RLIMIT_CORE, 0)
-    _lower(resource.RLIMIT_NOFILE, _OPEN_FILES)
+    _lower(resource.RLIMIT_NOFILE, open_files)
     _lower(resource.RLIMIT_STACK, _STACK)
 
 
-def apply_limits(limits: dict[str, Any], *, spare_processes: int) -> None:
+def apply_limits(limits: dict[str, Any], *, spare_processes: int, address_space: bool = True) -> None:
     """Set the resource limits of this process, soft and hard.
 
-    `spare_processes` are those the user may run already, which the kernel counts together.
+    `spare_processes` are those the user may run already, which the kernel counts together. `address_space` is False
+    where memory is watched in another way, since some runtimes reserve far more than they use.
     The CPU limit is a backstop in whole seconds; the supervisor's clock is the fine one.
     """
     megabyte = 1 << 20
     _lower(resource.RLIMIT_CPU, math.ceil(limits["cpu_s"]) + 1)
-    _lower(resource.RLIMIT_AS, limits["memory_mb"] * megabyte)
+    if address_space:
+        _lower(resource.RLIMIT_AS, limits["memory_mb"] * megabyte)
     _lower(resource.RLIMIT_FSIZE, limits["file_mb"] * megabyte)
     _lower(resource.RLIMIT_NPROC, spare_processes + limits["processes"])
 

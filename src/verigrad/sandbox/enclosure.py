@@ -113,7 +113,7 @@ class Enclosed:
         confine.forbid_inspection()
         self._ruleset = self._make_ruleset() if full else None
         if full:
-            seccomp.install_filter()
+            seccomp.install_filter(seccomp.build_filter(os.uname().machine))
 
     def _count_spare_processes(self) -> int:
         # We and, until it is reaped, the process that entered the namespaces; later we and the program.

@@ -73,6 +73,7 @@ class Judge:
         Raises:
             TaskError: the oracle has no tests, or tests that call a function and no entry point.
             SandboxError: the sandbox failed; nothing is known about the program.
+            ConfigError: the sandbox does not run the oracle's language, or a compiler is missing.
         """
         key = self._key(program, oracle, entry_point, seed, trace_lines)
         if key in self._cache:
@@ -105,7 +106,7 @@ class Judge:
             return _verdict(list(answers.values()), Execution("ran", ()), [], "none")
         order = [i for i in _order(program, oracle, seed) if i not in answers]
         execution = await self._execute(program, oracle, order, entry_point, trace_lines)
-        level = self.sandbox.level
+        level = self.sandbox.for_language(oracle.language).level
         if execution.status != "ran":
             return _verdict(_not_run(oracle, execution), execution, [], level)
         outcomes = dict(zip(order, execution.outcomes, strict=True))
@@ -120,7 +121,8 @@ class Judge:
         if flaw := _flaw(program):
             return Execution("syntax_error", (), error=flaw)
         inputs = [_input(oracle.tests[i], oracle, entry_point) for i in order]
-        return await self.sandbox.run(program, inputs, oracle.limits, trace_lines=trace_lines)
+        sandbox = self.sandbox.for_language(oracle.language)
+        return await sandbox.run(program, inputs, oracle.limits, trace_lines=trace_lines)
 
 
 def _make_room(cache: dict[Any, Any], size: int) -> None:
@@ -154,7 +156,9 @@ def _input(test: Test, oracle: Oracle, entry_point: str | None) -> Call | Stdin 
         if entry_point is None:
             raise TaskError(f"{oracle.task_id}: test {test.name!r} calls a function, but the task names no entry point")
         comparator = test.comparator or oracle.comparator
-        return Call(entry_point, test.args, test.kwargs, as_bool=comparator.mode == "truthy")
+        return Call(
+            entry_point, test.args, test.kwargs, as_bool=comparator.mode == "truthy", prototype=oracle.prototype
+        )
     assert not isinstance(test, AnswerTest)
     return Script(test.source)
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from verigrad.sandbox.kernel import syscall
 
-__all__ = ["ABI_WITH_QUIET", "READ", "USE", "WRITE", "abi", "make_ruleset", "restrict"]
+__all__ = ["ABI_WITH_QUIET", "OWN", "READ", "RUN", "USE", "WRITE", "abi", "make_ruleset", "restrict"]
 
 _CREATE, _ADD, _RESTRICT = 444, 445, 446
 _VERSION = 1
@@ -19,7 +19,7 @@ ABI_WITH_QUIET = 7
 """The first version whose refusals can be kept out of the system log."""
 
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR, _REMOVE_DIR, _REMOVE_FILE = (1 << bit for bit in range(6))
-_MAKE_DIR, _MAKE_REGULAR = 1 << 7, 1 << 8
+_MAKE_DIR, _MAKE_REGULAR, _MAKE_SOCKET, _MAKE_PIPE, _MAKE_LINK = 1 << 7, 1 << 8, 1 << 9, 1 << 10, 1 << 12
 _REFER, _TRUNCATE = 1 << 13, 1 << 14
 _FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}  # by ABI, the number of rights it knows; 16 from 5 on
 _NETWORK = 3  # bind and connect TCP, from ABI 4 on
@@ -31,6 +31,10 @@ USE = READ | _WRITE_FILE
 """Read and write what exists, devices say."""
 WRITE = USE | _TRUNCATE | _REMOVE_DIR | _REMOVE_FILE | _MAKE_DIR | _MAKE_REGULAR | _REFER
 """Make, change and remove files and folders, but no links, pipes, sockets or devices."""
+RUN = READ | _EXECUTE
+"""Read files, list folders, execute programs."""
+OWN = WRITE | RUN | _MAKE_SOCKET | _MAKE_PIPE | _MAKE_LINK
+"""All but devices."""
 
 
 def abi() -> int:
@@ -42,15 +46,17 @@ def abi() -> int:
     return syscall("landlock_create_ruleset", _CREATE, None, 0, _VERSION)
 
 
-def make_ruleset(rights: Mapping[str, int]) -> int:
+def make_ruleset(rights: Mapping[str, int], *, network: bool = False) -> int:
     """A ruleset that denies all it can but these rights on these paths and below; returns its descriptor.
+
+    With `network` it leaves TCP alone, for a network namespace with nobody else in it.
 
     Raises:
         OSError: the kernel has no Landlock, or a path does not exist.
     """
     version = abi()
     known = (1 << _FILE_RIGHTS.get(version, 16)) - 1
-    denied = struct.pack("=QQQ", known, _NETWORK if version >= 4 else 0, _SCOPES if version >= 6 else 0)
+    denied = struct.pack("=QQQ", known, _NETWORK if version >= 4 and not network else 0, _SCOPES if version >= 6 else 0)
     size = 8 if version < 4 else 16 if version < 6 else 24
     ruleset = syscall("landlock_create_ruleset", _CREATE, ctypes.create_string_buffer(denied, 24), size, 0)
     for path, allowed in rights.items():

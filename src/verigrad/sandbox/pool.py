@@ -17,12 +17,16 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from verigrad.errors import SandboxError
 from verigrad.sandbox.base import LEVELS, Level
 from verigrad.sandbox.protocol import pack, read_message, write_all
 
-__all__ = ["Isolation", "Pool", "Worker", "WorkerDied"]
+__all__ = ["Isolation", "Pool", "Serving", "Worker", "WorkerDied"]
+
+Serving = Literal["programs", "commands"]
+"""What a worker runs."""
 
 _START_S = 60.0
 _GRACE_S = 30.0
@@ -52,19 +56,19 @@ class Worker:
         SandboxError: it did not start, or no level is within reach.
     """
 
-    def __init__(self, folder: Path, levels: Sequence[Level]) -> None:
+    def __init__(self, folder: Path, levels: Sequence[Level], serving: Serving = "programs") -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         self._socket, theirs = socket.socketpair()
         with theirs:
-            self._process = self._start(folder, theirs.fileno(), levels)
+            self._process = self._start(folder, theirs.fileno(), levels, serving)
         level, *reasons = self._expect_ready()
         self.isolation = Isolation(_known(level), dict(zip(levels, reasons, strict=False)))
 
-    def _start(self, folder: Path, channel: int, levels: Sequence[Level]) -> subprocess.Popen[bytes]:
+    def _start(self, folder: Path, channel: int, levels: Sequence[Level], serving: Serving) -> subprocess.Popen[bytes]:
         script = Path(__file__).with_name("worker.py")
         # As -I, except that the hash seed may be fixed: a verdict must not depend on the order of a set.
         options = ["-P", "-s", "-S", "-B", "-X", "utf8", "-W", "ignore"]
-        command = [sys.executable, *options, str(script), str(channel), ",".join(levels)]
+        command = [sys.executable, *options, str(script), str(channel), ",".join(levels), serving]
         try:
             return subprocess.Popen(
                 command,
@@ -124,11 +128,12 @@ class Pool:
     The first worker settles the level, the first of `levels` within reach; those after it reach the same or fail.
     """
 
-    def __init__(self, size: int, levels: Sequence[Level]) -> None:
+    def __init__(self, size: int, levels: Sequence[Level], serving: Serving = "programs") -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="verigrad-"))
         self._folder.chmod(0o555)  # where programs stand: empty, and it stays so
         self._size = size
         self._levels = tuple(levels)
+        self._serving = serving
         self._isolation: Isolation | None = None
         self._first = threading.Lock()
         self._closed = False
@@ -157,10 +162,10 @@ class Pool:
     def _new_worker(self) -> Worker:
         with self._first:
             if self._isolation is None:
-                worker = Worker(self._folder, self._levels)
+                worker = Worker(self._folder, self._levels, self._serving)
                 self._isolation = worker.isolation
                 return worker
-        return Worker(self._folder, (self._isolation.level,))
+        return Worker(self._folder, (self._isolation.level,), self._serving)
 
     def exchange(self, parts: Sequence[bytes], timeout_s: float) -> list[bytes]:
         """Run one job in a free worker and return the reply; blocks until there is one.

@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Literal
 
 from verigrad.errors import ConfigError, SandboxError
-from verigrad.sandbox.base import LEVELS, Call, Execution, Level, Script, Stdin
+from verigrad.sandbox.base import LEVELS, Call, Execution, Level, Sandbox, Script, Stdin
 from verigrad.sandbox.jobs import calls_execution, calls_job, stdin_execution, stdin_job
 from verigrad.sandbox.pool import Pool, WorkerDied
 from verigrad.types import Limits
@@ -73,6 +73,16 @@ class ProcessSandbox:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+    def for_language(self, language: str) -> Sandbox:
+        """This sandbox, which runs Python only.
+
+        Raises:
+            ConfigError: another language is asked for.
+        """
+        if language != "python":
+            raise ConfigError(f"this sandbox runs Python only, and a task asks for {language!r}; use a PolyglotSandbox")
+        return self
 
     async def run(
         self, program: str, inputs: Sequence[Call | Stdin | Script], limits: Limits, *, trace_lines: bool = False

@@ -36,13 +36,13 @@ def assemble(task: Task, *, program: str | None = None, completion: str | None =
 def missing_stub(task: Task, program: str) -> str:
     """Imports and helpers of the stub that a whole program leaves out; lines of it shift by so many.
 
-    A program that imports from `__future__` must begin with that, and gets nothing.
+    A program that imports from `__future__` must begin with that, and gets nothing; nor does one in another language.
 
     >>> task = Task(id="t", prompt="", entry_point="f", stub="import math\\ndef f(x):\\n    '''Doc.'''\\n")
     >>> missing_stub(task, "def f(x): return math.sqrt(x)")
     'import math\\n'
     """
-    if not task.stub or _FUTURE.search(program):
+    if task.language != "python" or not task.stub or _FUTURE.search(program):
         return ""
     try:
         parts = ast.parse(task.stub).body

@@ -15,20 +15,14 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 
-from verigrad.sandbox.kernel import call, syscall
+from verigrad.sandbox import mounts
+from verigrad.sandbox.kernel import call
 
 __all__ = ["FILES", "PrivateFiles", "move_into_new_root"]
 
 FILES = "/tmp"
-_DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 _DATA = ("/etc/ld.so.cache", "/usr/share/zoneinfo")
 _FOREIGN = ("site-packages", "dist-packages")
-_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
-
-_RDONLY, _NOSUID, _NODEV, _NOEXEC, _REMOUNT, _NOATIME = 1, 2, 4, 8, 0x20, 0x400
-_NODIRATIME, _BIND, _REC, _PRIVATE, _RELATIME = 0x800, 0x1000, 0x4000, 0x40000, 0x200000
-_DETACH = 2
-_STATVFS_RELATIME = 0x1000
 _COARSE_CLOCK = 5
 """Linux's number for the clock that files are stamped by."""
 
@@ -42,58 +36,18 @@ def move_into_new_root(workshop: str) -> None:
     library = [path for path in sys.path if os.path.exists(path)]
     shared = _shared_libraries(library)
     os.umask(0o022)
-    _mount(None, "/", None, _REC | _PRIVATE)
-    _mount("root", workshop, "tmpfs", _NOSUID | _NODEV, "mode=755,size=1m")
+    mounts.make_private()
+    mounts.mount_files("root", workshop, "mode=755,size=1m")
     os.mkdir(workshop + FILES)
-    for path in sorted({*library, *shared, *_DATA, *_DEVICES}):
+    for path in sorted({*library, *shared, *_DATA, *mounts.DEVICES}):
         if os.path.exists(path) and not os.path.exists(workshop + path):
-            _show(path, workshop + path)
+            mounts.show(path, workshop + path)
     for folder in library:
         for name in _FOREIGN:
             if os.path.isdir(hidden := f"{workshop}{folder}/{name}"):
-                _bind(workshop + FILES, hidden)  # empty
-    os.chdir(workshop)
-    _pivot()
-    _mount(None, "/", None, _REMOUNT | _BIND | _RDONLY | _NOSUID | _NODEV)
-
-
-def _pivot() -> None:
-    machine = os.uname().machine
-    if machine not in _PIVOT_ROOT:
-        raise OSError(f"how to change the root is not known for {machine}")
-    syscall("pivot_root", _PIVOT_ROOT[machine], b".", b".")
-    call("umount2", b".", _DETACH)  # the old root, which lies on the new one
-    os.chdir("/")
-
-
-def _show(path: str, place: str) -> None:
-    """Make `path` appear at `place`, read-only."""
-    os.makedirs(os.path.dirname(place), exist_ok=True)
-    if os.path.isdir(path):
-        os.makedirs(place, exist_ok=True)
-    else:
-        open(place, "xb").close()
-    _bind(path, place)
-
-
-def _bind(path: str, place: str) -> None:
-    _mount(path, place, None, _BIND)
-    _mount(None, place, None, _REMOUNT | _BIND | _RDONLY | _NOSUID | (0 if path in _DEVICES else _NODEV) | _kept(place))
-
-
-def _kept(place: str) -> int:
-    """The flags that a mount has from where it came, which an ordinary user may not take off."""
-    flags = os.statvfs(place).f_flag
-    return (flags & (_NODEV | _NOEXEC | _NOATIME | _NODIRATIME)) | (_RELATIME if flags & _STATVFS_RELATIME else 0)
-
-
-def _mount(source: str | None, place: str, kind: str | None, flags: int, options: str | None = None) -> None:
-    encoded = [None if text is None else os.fsencode(text) for text in (source, place, kind, options)]
-    try:
-        call("mount", *encoded[:3], flags, encoded[3])
-    except OSError as error:
-        what = f"mounting {source or kind or place} on {place}"
-        raise OSError(error.errno, f"{what}: {os.strerror(error.errno or 0)}") from error
+                mounts.bind(workshop + FILES, hidden)  # empty
+    mounts.make_root(workshop)
+    mounts.seal_root()
 
 
 # ------------------------------------------------------------------------------------- shared libraries
@@ -169,11 +123,11 @@ class PrivateFiles:
         """
         if os.stat(FILES).st_ctime_ns == self._changed:
             return False
-        call("umount2", os.fsencode(FILES), _DETACH)
+        mounts.detach(FILES)
         self._begin()
         return True
 
     def _begin(self) -> None:
-        _mount("files", FILES, "tmpfs", _NOSUID | _NODEV | _NOEXEC | _NOATIME, "mode=1777,size=32m,nr_inodes=256")
+        mounts.mount_files("files", FILES, "mode=1777,size=32m,nr_inodes=256")
         self._changed = os.stat(FILES).st_ctime_ns
         time.sleep(2 * time.clock_getres(_COARSE_CLOCK))  # so that any change has another time

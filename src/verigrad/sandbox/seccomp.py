@@ -1,22 +1,27 @@
-"""A filter on system calls, written out as BPF: what Python programs need, and nothing else.
+"""Filters on system calls, written out as BPF: for Python programs what they need, for commands all but the risky ones.
 
-It is installed once, in the fork-server, and inherited: installing costs a fifth of a program's time. So it lets
-through by its arguments what only the fork-server needs (a new process namespace, its own one back, a new empty
-file system); to programs the kernel refuses these for want of capabilities. A call that is not listed fails with
-EPERM, one newer than the list with ENOSYS, as in an older kernel, so that the C library takes its older way. A call
-in the manner of another architecture ends the process.
+The filter for programs is installed once, in the fork-server, and inherited: installing costs a fifth of a program's
+time. So it lets through by its arguments what only the fork-server needs (a new process namespace, its own one back,
+a new empty file system); to programs the kernel refuses these for want of capabilities. A call that is not listed
+fails with EPERM.
+
+The filter for commands, which may be anything from a compiler to a test suite, denies: namespaces, mounts, tracing,
+memory that no limit counts, sockets but local and internet ones, and the parts of the kernel that programs rarely use
+and attackers often do.
+
+Under both, a call newer than the lists fails with ENOSYS, as in an older kernel, so that the C library takes its older
+way. A call in the manner of another architecture ends the process.
 """
 
 from __future__ import annotations
 
 import ctypes
-import os
 import struct
 from errno import ENOSYS, EPERM
 
 from verigrad.sandbox.kernel import prctl
 
-__all__ = ["build_filter", "install_filter"]
+__all__ = ["build_command_filter", "build_filter", "install_filter"]
 
 # Every line: name, number on x86-64, number on aarch64.
 _ALLOWED = """
@@ -69,7 +74,30 @@ getpeername:52:205 getsockopt:55:209
 # restricting oneself further
 landlock_create_ruleset:444:444 landlock_add_rule:445:445 landlock_restrict_self:446:446
 """
+_DENIED = """
+# namespaces, mounts, roots
+unshare:272:97 setns:308:268 mount:165:40 umount2:166:39 pivot_root:155:41 chroot:161:51 open_tree:428:428
+move_mount:429:429 fsopen:430:430 fsconfig:431:431 fsmount:432:432 fspick:433:433 mount_setattr:442:442
+statmount:457:457 listmount:458:458
+# other processes
+ptrace:101:117 process_vm_readv:310:270 process_vm_writev:311:271 process_madvise:440:440 process_mrelease:448:448
+pidfd_getfd:438:438 kcmp:312:272 move_pages:279:239 migrate_pages:256:238
+# memory and objects that outlive a process or that no limit counts
+shmget:29:194 shmat:30:196 shmctl:31:195 shmdt:67:197 semget:64:190 semop:65:193 semctl:66:191 semtimedop:220:192
+msgget:68:186 msgsnd:69:189 msgrcv:70:188 msgctl:71:187 mq_open:240:180 memfd_secret:447:447
+add_key:248:217 request_key:249:218 keyctl:250:219
+# rarely used, often attacked
+bpf:321:280 perf_event_open:298:241 io_uring_setup:425:425 io_uring_enter:426:426 io_uring_register:427:427
+userfaultfd:323:282 vmsplice:278:75 fanotify_init:300:262 name_to_handle_at:303:264 open_by_handle_at:304:265
+lookup_dcookie:212:18 personality:135:92 modify_ldt:154:- nfsservctl:180:42 remap_file_pages:216:234 uselib:134:-
+# the machine's business
+init_module:175:105 finit_module:313:273 delete_module:176:106 kexec_load:246:104 kexec_file_load:320:294
+reboot:169:142 swapon:167:224 swapoff:168:225 acct:163:89 quotactl:179:60 quotactl_fd:443:443 iopl:172:-
+ioperm:173:- settimeofday:164:170 clock_settime:227:112 adjtimex:159:171 clock_adjtime:305:266
+sethostname:170:161 setdomainname:171:162 syslog:103:116 vhangup:153:58
+"""
 # fmt: off
+_MEMFD, _PRLIMIT, _SOCKET = (319, 279), (302, 261), (41, 198)
 _CLONE, _CLONE3, _UNSHARE, _SETNS = (56, 220), (435, 435), (272, 97), (308, 268)
 _SOCKETPAIR, _IOCTL, _MOUNT, _UMOUNT = (53, 199), (16, 29), (165, 40), (166, 39)
 # fmt: on
@@ -80,9 +108,11 @@ _X32 = 0x40000000
 _NEWPID = 0x20000000
 _NAMESPACES = 0x7E020000
 """Every CLONE_NEW flag that fits `clone`."""
-_AF_UNIX = 1
+_AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK = 1, 2, 10, 16
 _IOCTLS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 """Is it a terminal, its size, bytes to read, non-blocking, close-on-exec off and on."""
+_TERMINAL_INPUT = (0x5412, 0x541C)
+"""Typing into a terminal as if from the keyboard: TIOCSTI, TIOCLINUX."""
 _FRESH_FILES = 0x2 | 0x4 | 0x8 | 0x400
 """Flags of `mount` for a program's private files: nosuid, nodev, noexec, noatime."""
 _DETACH = 2
@@ -93,36 +123,28 @@ _ALLOW, _KILL, _ERROR = 0x7FFF0000, 0x80000000, 0x00050000
 _SET_SECCOMP, _MODE_FILTER = 22, 2
 
 
-def install_filter() -> None:
-    """Put this process and all it forks from now on under the filter; it must have given up new privileges.
+def install_filter(program: bytes) -> None:
+    """Put this process and all it forks from now on under a filter; it must have given up new privileges.
 
     Raises:
-        OSError: the kernel has no seccomp filters, or none are written for this architecture.
+        OSError: the kernel has no seccomp filters.
     """
-    program = build_filter(os.uname().machine)
     code = ctypes.create_string_buffer(program, len(program))
     header = ctypes.create_string_buffer(struct.pack("@HP", len(program) // 8, ctypes.addressof(code)))
     prctl(_SET_SECCOMP, _MODE_FILTER, ctypes.byref(header))
 
 
 def build_filter(machine: str) -> bytes:
-    """The filter's instructions for `x86_64` or `aarch64`.
+    """The instructions of the filter for programs on `x86_64` or `aarch64`.
 
     Raises:
         OSError: none are written for `machine`.
     """
-    if machine not in _ARCHITECTURES:
-        known = ", ".join(_ARCHITECTURES)
-        raise OSError(ENOSYS, f"no filter of system calls is written for {machine}, only for {known}")
-    column, architecture = _ARCHITECTURES[machine]
+    column = _column(machine)
     parts = [
-        _step(_LOAD, _ARCHITECTURE) + _step(_EQUAL, architecture, 1, 0) + _step(_RETURN, _KILL),
-        _step(_LOAD, _NUMBER),
-        _step(_AT_LEAST, _X32, 0, 1) + _step(_RETURN, _KILL),
-        _step(_AT_LEAST, _NEWEST + 1, 0, 1) + _step(_RETURN, _ERROR | ENOSYS),
-        *(_on(number, _step(_RETURN, _ALLOW)) for number in _allowed(column)),
-        _on(_CLONE3[column], _step(_RETURN, _ERROR | ENOSYS)),
-        _on(_CLONE[column], _argument(0) + _step(_ANY_BIT, _NAMESPACES, 0, 1) + _refuse() + _step(_RETURN, _ALLOW)),
+        _begin(machine),
+        *(_on(number, _step(_RETURN, _ALLOW)) for number in _numbers(_ALLOWED, column)),
+        _clones(column),
         _on(_UNSHARE[column], _only(0, _NEWPID)),
         _on(_SETNS[column], _only(1, _NEWPID)),
         _on(_SOCKETPAIR[column], _only(0, _AF_UNIX)),
@@ -134,8 +156,53 @@ def build_filter(machine: str) -> bytes:
     return b"".join(parts)
 
 
-def _allowed(column: int) -> list[int]:
-    lines = [line for line in _ALLOWED.splitlines() if not line.startswith("#")]
+def build_command_filter(machine: str) -> bytes:
+    """The instructions of the filter for commands on `x86_64` or `aarch64`.
+
+    Raises:
+        OSError: none are written for `machine`.
+    """
+    column = _column(machine)
+    parts = [
+        _begin(machine),
+        *(_on(number, _refuse()) for number in _numbers(_DENIED, column)),
+        _clones(column),
+        _on(_MEMFD[column], _step(_RETURN, _ERROR | ENOSYS)),  # a file of its own in memory, under no file system's cap
+        _on(_PRLIMIT[column], _only(0, 0)),
+        _on(_SOCKET[column], _only(0, _AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK)),
+        _on(_SOCKETPAIR[column], _only(0, _AF_UNIX)),
+        _on(_IOCTL[column], _all_but(1, *_TERMINAL_INPUT)),
+        _step(_RETURN, _ALLOW),
+    ]
+    return b"".join(parts)
+
+
+def _column(machine: str) -> int:
+    if machine not in _ARCHITECTURES:
+        known = ", ".join(_ARCHITECTURES)
+        raise OSError(ENOSYS, f"no filter of system calls is written for {machine}, only for {known}")
+    return _ARCHITECTURES[machine][0]
+
+
+def _begin(machine: str) -> bytes:
+    """End what calls in another architecture's manner, refuse what is newer than the lists."""
+    parts = [
+        _step(_LOAD, _ARCHITECTURE) + _step(_EQUAL, _ARCHITECTURES[machine][1], 1, 0) + _step(_RETURN, _KILL),
+        _step(_LOAD, _NUMBER),
+        _step(_AT_LEAST, _X32, 0, 1) + _step(_RETURN, _KILL),
+        _step(_AT_LEAST, _NEWEST + 1, 0, 1) + _step(_RETURN, _ERROR | ENOSYS),
+    ]
+    return b"".join(parts)
+
+
+def _clones(column: int) -> bytes:
+    """Processes and threads, but no namespaces; `clone3` cannot be looked into, and the C library does without."""
+    allowed = _argument(0) + _step(_ANY_BIT, _NAMESPACES, 0, 1) + _refuse() + _step(_RETURN, _ALLOW)
+    return _on(_CLONE3[column], _step(_RETURN, _ERROR | ENOSYS)) + _on(_CLONE[column], allowed)
+
+
+def _numbers(table: str, column: int) -> list[int]:
+    lines = [line for line in table.splitlines() if not line.startswith("#")]
     numbers = [entry.split(":")[1 + column] for line in lines for entry in line.split()]
     return [int(number) for number in numbers if number != "-"]
 
@@ -159,6 +226,12 @@ def _only(index: int, *values: int) -> bytes:
     """Allow the call if its argument is one of `values`."""
     checks = (_step(_EQUAL, value, 0, 1) + _step(_RETURN, _ALLOW) for value in values)
     return _argument(index) + b"".join(checks) + _refuse()
+
+
+def _all_but(index: int, *values: int) -> bytes:
+    """Refuse the call if its argument is one of `values`."""
+    checks = (_step(_EQUAL, value, 0, 1) + _refuse() for value in values)
+    return _argument(index) + b"".join(checks) + _step(_RETURN, _ALLOW)
 
 
 def _refuse() -> bytes:

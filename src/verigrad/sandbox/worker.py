@@ -1,7 +1,8 @@
-"""Entry of a worker: `python -P -s -S -B -X utf8 worker.py FD LEVEL,...`, with an empty environment.
+"""Entry of a worker: `python -P -s -S -B -X utf8 worker.py FD LEVEL,... SERVING`, with an empty environment.
 
-The process becomes a supervisor and forks the fork-server before it has seen anything. `FD` is a socket
-to the judge's process. Site packages are never importable, nor is this package once programs run.
+SERVING is `programs` or `commands`; for the latter see `command_worker`. For programs the process becomes a supervisor
+and forks the fork-server before it has seen anything. `FD` is a socket to the judge's process. Site packages are never
+importable, nor is this package once programs run.
 """
 
 from __future__ import annotations
@@ -24,7 +25,18 @@ PRELOADED = (
 _MAX_TEXT = 4096
 
 
-def main(parent: int, levels: Sequence[str]) -> None:
+def main(parent: int, levels: Sequence[str], serving: str) -> None:
+    """Serve programs or commands until the judge's process goes away."""
+    _make_importable()
+    if serving == "commands":
+        from verigrad.sandbox.command_worker import serve_commands
+
+        serve_commands(parent, levels)
+    else:
+        _serve_programs(parent, levels)
+
+
+def _serve_programs(parent: int, levels: Sequence[str]) -> None:
     """Fork a fork-server of the first of `levels` within reach, then supervise until the judge's process goes away.
 
     The first message to the judge's process is `[level, why not the first, why not the second, ...]`.
@@ -33,7 +45,6 @@ def main(parent: int, levels: Sequence[str]) -> None:
         SystemExit: none is within reach.
         EOFError: the fork-server ended.
     """
-    _make_importable()
     from verigrad.sandbox.confine import become_subreaper, kill_children
 
     become_subreaper()  # a fork-server in a process namespace begins as our grandchild
@@ -115,4 +126,4 @@ def _make_importable() -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2].split(","))
+    main(int(sys.argv[1]), sys.argv[2].split(","), sys.argv[3])

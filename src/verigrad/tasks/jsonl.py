@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 from verigrad.errors import TaskError
 from verigrad.registry import did_you_mean
 from verigrad.tasks.base import TaskSet
+from verigrad.tasks.languages import adapt
 from verigrad.tasks.rows import read_rows
 from verigrad.types import AnswerTest, CallTest, Comparator, Limits, Oracle, ScriptTest, StdioTest, Task, Test
 from verigrad.values import decode, encode
@@ -28,7 +29,9 @@ _T = TypeVar("_T")
 _KINDS: dict[str, type[Test]] = {"call": CallTest, "stdio": StdioTest, "script": ScriptTest, "answer": AnswerTest}
 _KIND_OF = {kind: name for name, kind in _KINDS.items()}
 _HEADER = "taskset"
-_ORACLE_KEYS = [field.name for field in dataclasses.fields(Oracle) if field.name != "task_id"]
+_OF_TASK = ("task_id", "language", "prototype")
+"""Fields of an oracle that follow from its task."""
+_ORACLE_KEYS = [field.name for field in dataclasses.fields(Oracle) if field.name not in _OF_TASK]
 
 
 # -------------------------------------------------------------------------------------------- reading
@@ -86,7 +89,8 @@ def _parse_row(row: dict[str, Any]) -> tuple[Task, Oracle, list[str]]:
         raise ValueError(f"aliases: wanted a list of names, got {natives!r}")
     task = _build(Task, fields, "task", also=("oracle", "aliases"))
     _refuse_unknown(oracle_row, _ORACLE_KEYS, "oracle")
-    return task, _build(Oracle, {"task_id": task.id, **oracle_row}, "oracle"), natives
+    oracle = _build(Oracle, {"task_id": task.id, **oracle_row}, "oracle")
+    return task, adapt(task, oracle), natives
 
 
 def _build(kind: type[_T], row: Mapping[str, Any], what: str, *, also: Collection[str] = ()) -> _T:
@@ -185,7 +189,7 @@ def dump(tasks: TaskSet, path: str | Path) -> None:
 def _format_row(task: Task, oracle: Oracle, natives: list[str]) -> str:
     try:
         row = _format(task)
-        row["oracle"] = {key: value for key, value in _format(oracle).items() if key != "task_id"}
+        row["oracle"] = {key: value for key, value in _format(oracle).items() if key not in _OF_TASK}
         if natives:
             row["aliases"] = natives
         return json.dumps(row, allow_nan=False)

@@ -26,7 +26,7 @@ __all__ = [
 
 
 def step_numbers(count: int, batch_size: int, seed: int, step: int) -> list[int]:
-    """Which of `count` examples a step takes: every epoch in an order drawn from (seed, epoch), the rest in its last step."""
+    """Which of `count` examples a step takes: each epoch in an order drawn from (seed, epoch), its rest last."""
     epoch, index = divmod(step, -(-count // batch_size))
     order = list(range(count))
     Random(derive_seed(seed, "order", epoch)).shuffle(order)

@@ -29,7 +29,7 @@ from verigrad.models.checkpoint import save_model
 from verigrad.models.lora import add_lora, full_tensors
 from verigrad.sandbox.base import LEVELS
 from verigrad.sandbox.judge import Judge
-from verigrad.sandbox.process import ProcessSandbox
+from verigrad.sandbox.languages import PolyglotSandbox
 from verigrad.seeds import derive_seed
 from verigrad.settings import diff, load_config, to_toml
 from verigrad.tasks.base import TaskSet
@@ -279,9 +279,9 @@ def prepare_model(model: Any, config: StageConfig, *, whole: tuple[str, ...] = (
     return model
 
 
-def _open_sandbox(config: StageConfig) -> ProcessSandbox:
+def _open_sandbox(config: StageConfig) -> PolyglotSandbox:
     """The best sandbox there is, if it is good enough."""
-    sandbox = ProcessSandbox(workers=config.workers)
+    sandbox = PolyglotSandbox(workers=config.workers)
     level, wanted = sandbox.level, config.min_level
     if LEVELS.index(level) < LEVELS.index(wanted):
         asyncio.run(sandbox.close())

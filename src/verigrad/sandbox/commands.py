@@ -1,0 +1,205 @@
+"""Commands in the sandbox: compilers, compiled programs, interpreters, test suites.
+
+Where `verigrad.sandbox.process` forks Python programs from a warm process, this runs any argument list in a fresh
+process tree, behind the same three levels. At `namespaces` and `full` a command sees the system's programs and
+libraries read-only, an empty `/tmp`, its own processes and nobody else's; there is no network but the loopback device
+of its own. CPU and elapsed time, memory and output of the whole tree, files and processes are bounded, and all that it
+leaves running is killed. `docs/sandbox.md` has the table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import marshal
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Literal
+
+from verigrad.errors import ConfigError, SandboxError
+from verigrad.sandbox.base import LEVELS, Level
+from verigrad.sandbox.pool import Pool, WorkerDied
+from verigrad.types import Limits
+
+__all__ = ["PATH", "Command", "CommandResult", "CommandSandbox", "CommandStatus"]
+
+PATH = "/usr/local/bin:/usr/bin:/bin"
+"""Where programs are looked up, unless a command's environment says otherwise."""
+CommandStatus = Literal["exited", "timeout", "memory", "output_limit", "crashed"]
+
+
+@dataclass(frozen=True)
+class Command:
+    """What to run, and on which files.
+
+    Attributes:
+        argv: program and arguments; a program without a slash is looked up in `PATH`.
+        files: relative path -> content, written to a fresh private folder, which is the working directory. All of
+            them may be executed.
+        stdin: what the command reads.
+        environment: all there is besides `PATH`, `HOME`, `TMPDIR` and `LANG`, which it may replace.
+        keep: relative paths of files that are read back afterwards.
+        visible: absolute folders shown read-only besides the system's, such as a virtual environment and the
+            interpreter below it. (Level `process` hides nothing.)
+        disk_mb: MiB of all files in its working directory and `/tmp` together, `files` included; 64 files a MiB.
+            (Level `process` does not hold it.)
+    """
+
+    argv: tuple[str, ...]
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    stdin: bytes = b""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    keep: tuple[str, ...] = ()
+    visible: tuple[str, ...] = ()
+    disk_mb: int = 64
+
+    def __post_init__(self) -> None:
+        if not self.argv or not self.argv[0]:
+            raise ValueError("argv is empty; wanted a program and its arguments")
+        for name in (*self.files, *self.keep):
+            if not _is_inside(name):
+                raise ValueError(f"{name!r} is no path inside the working directory; wanted one such as 'src/main.c'")
+        for path in self.visible:
+            if not path.startswith("/") or ".." in path.split("/"):
+                raise ValueError(f"visible: {path!r} is no absolute path")
+        texts = (*self.argv, *self.environment, *self.environment.values(), *self.visible)
+        if any("\0" in text for text in texts):
+            raise ValueError("an argument or a part of the environment holds a null character")
+
+
+def _is_inside(name: str) -> bool:
+    return not any(part in ("", ".", "..") for part in name.split("/")) and "\0" not in name
+
+
+@dataclass(frozen=True)
+class CommandResult:
+    """What a command gave.
+
+    Attributes:
+        status: `exited` if its own process ended by itself; `crashed` where a signal ended it or it could not be
+            started; else the limit that it passed.
+        exit_code: where it exited, else None.
+        stdout: at most `Limits.output_bytes` of both together.
+        files: those of `Command.keep` that are there in the end and are no links.
+        cpu_ms: of the whole process tree.
+        wall_ms: elapsed, setting up and reading back not included.
+        error: why it did not exit, for people.
+    """
+
+    status: CommandStatus
+    exit_code: int | None
+    stdout: bytes
+    stderr: bytes
+    files: Mapping[str, bytes]
+    cpu_ms: float
+    wall_ms: float = 0.0
+    error: str = ""
+
+
+class CommandSandbox:
+    """Runs commands, `workers` at a time, at `level` or the best there is. Linux only.
+
+    Use it with `async with`, or call `close`. Any event loop may use it, also several in turn.
+
+    Raises:
+        SandboxError: this is not Linux. (That an explicit `level` is out of reach shows on first use.)
+        ConfigError: there is no such level.
+    """
+
+    def __init__(self, workers: int = 2, *, level: Level | Literal["auto"] = "auto") -> None:
+        if sys.platform != "linux":
+            raise SandboxError(f"the sandbox needs Linux, this is {sys.platform}")
+        if level not in (*LEVELS, "auto"):
+            raise ConfigError(f"no sandbox level {level!r}; there are 'auto', {', '.join(map(repr, LEVELS))}")
+        self._pool = Pool(workers, LEVELS[::-1] if level == "auto" else (level,), serving="commands")
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="verigrad-commands")
+        self._closed = False
+
+    @property
+    def level(self) -> Level:
+        """The isolation in force, as a worker found it; the first look starts one.
+
+        Raises:
+            SandboxError: no worker can be started, or none at the level asked for.
+        """
+        return self._pool.isolation().level
+
+    @property
+    def missing(self) -> Mapping[Level, str]:
+        """Why each level stronger than the one in force is out of reach, where `auto` tried it.
+
+        Raises:
+            SandboxError: no worker can be started, or none at the level asked for.
+        """
+        return self._pool.isolation().missing
+
+    async def __aenter__(self) -> CommandSandbox:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def run(self, command: Command, limits: Limits) -> CommandResult:
+        """Run `command`. Of the limits, `memory_mb` is what the tree holds in memory, `result_bytes` means nothing.
+
+        Raises:
+            SandboxError: the command could not be tried: its files do not fit, a folder of `visible` is not there, no
+                worker can be started, the sandbox is closed.
+        """
+        if self._closed:
+            raise SandboxError("this sandbox is closed; make a new one")
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, command, limits)
+
+    async def close(self) -> None:
+        """End every process this sandbox started, after the commands that run now."""
+        if not self._closed:
+            self._closed = True
+            await asyncio.get_running_loop().run_in_executor(None, self._end)
+
+    def _end(self) -> None:
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._pool.close()
+
+    def _run(self, command: Command, limits: Limits) -> CommandResult:
+        job = marshal.dumps(_job(command, limits))
+        try:
+            how, *parts = self._pool.exchange([job], limits.wall_s)
+        except WorkerDied as error:
+            text = f"the command ended the sandbox's worker, and again when it ran alone: {error}"
+            return CommandResult("crashed", None, b"", b"", {}, 0.0, error=text)
+        if how == b"failed":
+            raise SandboxError(f"cannot run {command.argv[0]!r} in the sandbox: {parts[0].decode('utf-8', 'replace')}")
+        return _result(parts)
+
+
+def _job(command: Command, limits: Limits) -> dict[str, object]:
+    return {
+        "argv": list(command.argv),
+        "files": dict(command.files),
+        "stdin": command.stdin,
+        "environment": {"PATH": PATH, **command.environment},
+        "keep": list(command.keep),
+        "visible": list(command.visible),
+        "disk_mb": command.disk_mb,
+        "limits": vars(limits),
+    }
+
+
+def _result(parts: list[bytes]) -> CommandResult:
+    outcome, stdout, stderr, *bodies = parts
+    facts = marshal.loads(outcome)
+    files = dict(zip(facts["kept"], bodies, strict=True))
+    return CommandResult(
+        status=facts["status"],
+        exit_code=facts["exit_code"],
+        stdout=stdout,
+        stderr=stderr,
+        files=files,
+        cpu_ms=facts["cpu_ms"],
+        wall_ms=facts["wall_ms"],
+        error=facts["error"],
+    )
