@@ -478,7 +478,7 @@ class Turn:
     stop_reason: StopReason = "stop"
     text: str = ""
     step_map: tuple[int, ...] | None = None
-    tail: Tail = Tail()
+    tail: Tail = field(default_factory=Tail)
     reward: float | None = None
     observation: str | None = None
 

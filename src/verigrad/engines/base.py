@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from verigrad.types import Message, StopReason, Tail
@@ -76,7 +76,7 @@ class Completion:
     kept: tuple[tuple[int, ...], ...] | None = None
     policy_version: int = 0
     step_map: tuple[int, ...] | None = None
-    tail: Tail = Tail()
+    tail: Tail = field(default_factory=Tail)
 
 
 class Engine(Protocol):

@@ -257,9 +257,9 @@ class ScoringConfig:
         shrink: neighbouring steps that `trace` scores as one.
     """
 
-    estimator: (
-        Literal["left_to_right", "random_order", "trace", "mean_field", "coupled", "elbo", "sandwich"] | None
-    ) = None
+    estimator: Literal["left_to_right", "random_order", "trace", "mean_field", "coupled", "elbo", "sandwich"] | None = (
+        None
+    )
     samples: int = 0
     weighting: Literal["paper", "normalised", "outside_ratio"] = "paper"
     low: float = 0.2

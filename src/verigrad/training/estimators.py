@@ -165,9 +165,7 @@ def _behind(answer: _Answer) -> Tensor:
     return ~answer.prompt & ~answer.own
 
 
-def _levels(
-    segments: Tensor, draws: int, generator: torch.Generator, low: float = 0.0, high: float = 1.0
-) -> Tensor:
+def _levels(segments: Tensor, draws: int, generator: torch.Generator, low: float = 0.0, high: float = 1.0) -> Tensor:
     """(draws, segments) noise levels, those of a segment spread evenly over the draws."""
     count = int(segments.max()) + 1
     return torch.stack([noise_levels(draws, generator, low=low, high=high) for _ in range(count)], dim=1)
