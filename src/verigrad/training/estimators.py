@@ -202,18 +202,17 @@ def _one_by_one(denoise: DenoiseParams, order: str) -> bool:
 def order_warnings(name: str, denoise: DenoiseParams) -> list[str]:
     """What in the sampler's order makes an estimator's gradient biased; see docs/diffusion_estimators.md."""
     found = []
+    how = f"order {denoise.order!r}, schedule {denoise.schedule!r}, steps {denoise.steps}"
     if name == "left_to_right" and not _one_by_one(denoise, "left_to_right"):
         found.append(
-            f"estimator 'left_to_right' scores completions as if written from left to right, and the sampler's order is "
-            f"{denoise.order!r} ({denoise.schedule}, {denoise.steps or 'one token a'} step(s)): the gradient is biased; "
-            "set denoise.order = 'left_to_right' and denoise.steps = 0, or take estimator 'trace'"
+            f"estimator {name!r} scores completions as if written from left to right, one token at a time, and the sampler "
+            f"has {how}: the gradient is biased. Set denoise.order = {name!r} and denoise.steps = 0, or take 'trace'"
         )
-    chosen_by_sample = denoise.order == "confidence" or denoise.schedule == "threshold"
-    if ESTIMATORS[name].visited and chosen_by_sample:
+    if ESTIMATORS[name].visited and (denoise.order == "confidence" or denoise.schedule == "threshold"):
         found.append(
-            f"estimator {name!r} with order {denoise.order!r} and schedule {denoise.schedule!r}: places are chosen by the "
-            "probability of the proposed tokens, so proposals that lost shaped the trace and are not scored; the gradient "
-            "is biased. Take order 'entropy', 'margin', 'random' or 'left_to_right' with schedule 'exact'"
+            f"estimator {name!r} with {how}: places are chosen by the probability of the proposed tokens, so proposals "
+            "that lost shaped the trace and are not scored; the gradient is biased. Take order 'entropy', 'margin', "
+            "'random' or 'left_to_right' with schedule 'exact'"
         )
     return found
 
@@ -256,8 +255,8 @@ def _check_algorithm(name: str, kind: ScoreKind, config: RLConfig, algorithm: Al
         raise ConfigError(f"{what}: estimator 'sandwich' and objective 'spg' belong together; take both or neither")
     if kind == "bound" and asks_for(objective, "old_logprobs") and not by_rollout:
         raise ConfigError(
-            f"{what}: a bound on the log-probability of a completion has no ratio for each token; take an algorithm whose "
-            "ratio is the completion's ('espo', 'gspo') or that has none ('rloo', 'reinforce', 'spg')"
+            f"{what}: a bound on the log-probability of a completion has no ratio for each token; take an algorithm "
+            "whose ratio is the completion's ('espo', 'gspo') or that has none ('rloo', 'reinforce', 'spg')"
         )
     if kind == "exact":
         return
