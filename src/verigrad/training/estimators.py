@@ -205,8 +205,9 @@ def order_warnings(name: str, denoise: DenoiseParams) -> list[str]:
     how = f"order {denoise.order!r}, schedule {denoise.schedule!r}, steps {denoise.steps}"
     if name == "left_to_right" and not _one_by_one(denoise, "left_to_right"):
         found.append(
-            f"estimator {name!r} scores completions as if written from left to right, one token at a time, and the sampler "
-            f"has {how}: the gradient is biased. Set denoise.order = {name!r} and denoise.steps = 0, or take 'trace'"
+            f"estimator {name!r} scores completions as if written from left to right, one token at a time, and the "
+            f"sampler has {how}: the gradient is biased. Set denoise.order = {name!r} and denoise.steps = 0, or take "
+            "'trace'"
         )
     if ESTIMATORS[name].visited and (denoise.order == "confidence" or denoise.schedule == "threshold"):
         found.append(
