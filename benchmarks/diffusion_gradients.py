@@ -5,8 +5,8 @@
 A toy transformer (two layers of 16) writes a canvas of `length` places over `tokens` tokens behind a prompt of one, in
 one of five orders. Every trace the sampler can take is enumerated with its probability, which gives the exact gradient
 of the expected reward, and the expectation of each estimator over completions; over its own masks (`coupled`, `elbo`,
-`sandwich`) the expectation is a mean over draws. Views come from `training.estimators`, losses from the objectives of the
-presets: the code that trains. Advantages are reward minus expected reward, the ratio is 1.
+`sandwich`) the expectation is a mean over draws. Views come from `training.estimators`, losses from the presets'
+objectives: the code that trains. Advantages are reward minus expected reward, the ratio is 1.
 
 Rewards are random, 0 or 1, in each world another. `random` networks have random weights, `trained` ones have learned a
 random distribution over completions as masked-diffusion models do, so that their conditionals nearly belong to one

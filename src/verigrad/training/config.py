@@ -516,6 +516,8 @@ class PreferenceConfig(StageConfig):
         records_per_task: at most; 0 for all.
         records_per_round: at most; the schedule counts on as many.
         allow_scripts: sample tasks whose tests share the program's process.
+        denoise: how a masked-diffusion model samples, see the section.
+        diffusion: how it scores answers: `elbo` (VRPO) where not set, `left_to_right` or `mean_field`.
     """
 
     run: str = "runs/preference"
@@ -534,6 +536,8 @@ class PreferenceConfig(StageConfig):
     records_per_task: int = 2
     records_per_round: int = 64
     allow_scripts: bool = False
+    denoise: DenoiseParams = field(default_factory=DenoiseParams)
+    diffusion: ScoringConfig = field(default_factory=ScoringConfig)
     optim: OptimConfig = OptimConfig(learning_rate=5e-6, schedule="linear")
 
     def __post_init__(self) -> None:

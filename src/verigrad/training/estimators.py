@@ -280,12 +280,14 @@ def drawn_batch(
     scoring: ScoringConfig,
     kind: ScoreKind,
     seed: int,
+    keys: Sequence[int] | None = None,
 ) -> Batch:
     """Rows with the views of an estimator; the counterpart of `batching.rows_batch`.
 
-    What is drawn for a row depends on the seed and the row's number alone.
+    What is drawn for a row depends on the seed and the row's key alone.
 
     Args:
+        keys: of the rows; their numbers by default.
         scoring: with `estimator` and `samples` set, see `chosen_estimator`.
         kind: see `score_kind`.
 
@@ -301,7 +303,7 @@ def drawn_batch(
     for number, row in enumerate(parts):
         answer = _answer(row, spec, estimator.visited)
         ids = torch.tensor(row.ids)
-        generator = torch.Generator().manual_seed(derive_seed(seed, "views", number))
+        generator = torch.Generator().manual_seed(derive_seed(seed, "views", number if keys is None else keys[number]))
         for drawn in estimator.draw(answer, scoring, generator):
             for look in drawn.looks:
                 hidden = ids.masked_fill(look.hidden, spec.mask_id)
