@@ -23,7 +23,6 @@ import argparse
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -266,11 +265,9 @@ SCORINGS = [
     _scoring("coupled, paper", "coupled", ppo_clip),
     _scoring("coupled, normalised", "coupled", ppo_clip, weighting="normalised"),
     _scoring("coupled, outside the ratio", "coupled", ppo_clip, weighting="outside_ratio"),
-    _scoring("ELBO, 1 pair (ESPO)", "elbo", gspo),
     _scoring("ELBO, 2 pairs (ESPO)", "elbo", gspo, samples=2),
     _scoring("sandwich, 2 masks (SPG)", "sandwich", spg, samples=2),
     _scoring("sandwich, 8 masks (SPG)", "sandwich", spg, samples=8),
-    _scoring("lower bound alone, 2 masks", "sandwich", partial(spg, mix=0.0), samples=2),
 ]
 
 
@@ -286,9 +283,12 @@ class Figures(NamedTuple):
 
 @dataclass(frozen=True)
 class _Slopes:
-    """d log p / d parameters of every entry of the table that is a guess, (E, P), and where each entry is."""
+    """d log p / d parameters of every entry of the table that is a guess, (E, P); their products (E, E), by which the
+    squared length of any mix of them is known; and where each entry is.
+    """
 
     rows: Tensor
+    products: Tensor
     index: Tensor
 
     @classmethod
@@ -300,7 +300,8 @@ class _Slopes:
         found = torch.autograd.grad(values, world.parameters, eye, retain_graph=True, is_grads_batched=True)
         index = torch.full(world.logprobs.shape, -1)
         index[open_] = torch.arange(len(values))
-        return cls(torch.cat([part.flatten(1) for part in found], dim=1), index)
+        rows = torch.cat([part.flatten(1) for part in found], dim=1)
+        return cls(rows, rows @ rows.T, index)
 
 
 def _rows(world: World, found: Sequence[_Trace]) -> list[Row]:
@@ -346,7 +347,7 @@ def _score(world: World, slopes: _Slopes, batch: Batch) -> _Scored:
 
 
 def _estimates(slopes: _Slopes, scoring: Scoring, batch: Batch, scored: _Scored, advantages: Tensor) -> Tensor:
-    """(N, P) the estimate of the gradient that each completion gives: minus its loss's."""
+    """(N, E) the estimate of the gradient that each completion gives, minus its loss's, as a mix of the slopes."""
     leaves = scored.logprobs.clone().requires_grad_()
     extra = {} if batch.loss_weights is None else {"loss_weights": batch.loss_weights.double()}
     per_token = call(
@@ -364,8 +365,7 @@ def _estimates(slopes: _Slopes, scoring: Scoring, batch: Batch, scored: _Scored,
     coefficients = torch.zeros(batch.num_rollouts, len(slopes.rows), dtype=torch.float64)
     owner = batch.rollout_index[scored.rows]
     values = -grad[scored.rows, scored.tokens] * scored.weights
-    coefficients.index_put_((owner, scored.entries), values, accumulate=True)
-    return coefficients @ slopes.rows
+    return coefficients.index_put_((owner, scored.entries), values, accumulate=True)
 
 
 def measure(world: World, scorings: Sequence[Scoring], orders: Sequence[str], draws: int) -> dict[Any, Figures]:
@@ -392,10 +392,10 @@ def measure(world: World, scorings: Sequence[Scoring], orders: Sequence[str], dr
                 for order in group:
                     chance = _chance(chances[order], ways, visited)
                     each = _estimates(slopes, scoring, batch, scored, value - rewards[order])
-                    sums[order].add(chance, each)
+                    sums[order].add(chance, each, slopes)
             passes = sum(bool(view.scored.any()) for view in batch.views) / len(rows)
             for order in group:
-                found[order, scoring.name] = sums[order].figures(exact[order], passes)
+                found[order, scoring.name] = sums[order].figures(exact[order], passes, slopes)
     return found
 
 
@@ -419,12 +419,12 @@ class _Sums:
     means: list[Tensor]
     squares: list[float]
 
-    def add(self, chance: Tensor, each: Tensor) -> None:
+    def add(self, chance: Tensor, each: Tensor, slopes: _Slopes) -> None:
         self.means.append(chance @ each)
-        self.squares.append(float(chance @ each.square().sum(1)))
+        self.squares.append(float(chance @ ((each @ slopes.products) * each).sum(1)))
 
-    def figures(self, exact: Tensor, passes: float) -> Figures:
-        means = torch.stack(self.means)
+    def figures(self, exact: Tensor, passes: float, slopes: _Slopes) -> Figures:
+        means = torch.stack(self.means) @ slopes.rows
         mean = means.mean(0)
         variance = max(sum(self.squares) / len(self.squares) - float(mean @ mean), 0.0)
         scale = float(mean @ exact / (exact @ exact))
