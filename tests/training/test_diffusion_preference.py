@@ -3,7 +3,6 @@
 import math
 
 import pytest
-import torch
 from loops import check_a_stopped_run_goes_on, pairs, train_metrics
 from tiny import tiny_diffusion, tiny_tokenizer
 
@@ -17,11 +16,11 @@ from verigrad.training.preference import train
 @pytest.fixture
 def settings(tmp_path):
     model, _ = tiny_diffusion()
-    save_model(model, tiny_tokenizer(), tmp_path / "model")
+    save_model(model, tiny_tokenizer(), tmp_path / "diffusion")
     write_records(tmp_path / "pairs.jsonl", pairs())
     return {
         "run": str(tmp_path / "run"),
-        "model": str(tmp_path / "model"),
+        "model": str(tmp_path / "diffusion"),
         "data": str(tmp_path / "pairs.jsonl"),
         "dtype": "float32",
         "device": "cpu",
@@ -63,8 +62,8 @@ def test_online_pairs_are_sampled_by_denoising(settings, tmp_path):
         "    oracle = Oracle(task_id=task.id, tests=(AnswerTest('a', 1),), gold='1')\n"
         "    return TaskSet('say@1', (task,), {task.id: oracle}, {})\n\n\n"
         "def longest(answers, *, max_records=0, seed=0):\n"
-        "    texts = sorted({answer.text for answer in answers.answers}, key=len)\n"
-        "    return [Pair(prompt=answers.prompt, chosen=texts[-1], rejected=texts[0])]\n"
+        "    ordered = sorted(answers, key=lambda answer: len(answer.text))\n"
+        "    return [Pair(prompt=ordered[0].prompt, chosen=ordered[-1].text + 'x', rejected=ordered[0].text + 'y')]\n"
     )
     mined = {key: value for key, value in settings.items() if key != "data"}
     config = PreferenceConfig(
@@ -82,4 +81,3 @@ def test_what_does_not_go_together_is_refused(settings, workshop):
     causal = {**settings, "model": str(workshop / "model")}
     with pytest.raises(ConfigError, match="is a causal one"):
         train(PreferenceConfig(**causal, diffusion=ScoringConfig(estimator="elbo")))
-    assert torch.get_num_threads() == 1

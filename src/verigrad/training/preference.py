@@ -89,9 +89,10 @@ def train(config: PreferenceConfig, *, resume: bool = False, reporter: Reporter 
         training_ids = [task.id for task in tasks.tasks] if tasks else []
         stage = open_stage(config, reporter, training_ids, make_engine=partial(own_engine, denoise=config.denoise))
         opened.callback(stage.close)
+        scoring = _scoring(stage, config)
         run, checkpoint = open_run(config, resume=resume)
         opened.callback(run.close)
-        loop = _Loop(config, stage, run, row, tasks, records)
+        loop = _Loop(config, stage, run, row, tasks, records, scoring)
         if checkpoint is None:
             stage.evaluate_splits(run, "before")
         else:
@@ -200,6 +201,7 @@ class _Loop:
         row: PreferenceLoss,
         tasks: TaskSet | None,
         records: Sequence[Record] | None,
+        scoring: ScoringConfig | None,
     ) -> None:
         self.config, self.stage, self.run, self.row, self.tasks = config, stage, run, row, tasks
         self.policy = Learner(stage.model, make_optimizer(stage.model, config.optim))
@@ -209,7 +211,7 @@ class _Loop:
         self._frozen = (
             copy.deepcopy(stage.model).requires_grad_(False) if many_rounds and not is_lora(stage.model) else None
         )
-        self._scoring = _scoring(stage, config)
+        self._scoring = scoring
         self._given = self._fitting(records) if records is not None else None
         planned = len(self._given) if self._given is not None else config.records_per_round
         self.steps_per_round = config.epochs * -(-planned // config.batch_size)
