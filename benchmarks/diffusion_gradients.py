@@ -12,9 +12,10 @@ Rewards are random, 0 or 1, in each world another. `random` networks have random
 random distribution over completions as masked-diffusion models do, so that their conditionals nearly belong to one
 distribution.
 
-Columns: `cosine` with the exact gradient, the median over the worlds and the least; `scale`, the component along it (1
-where unbiased); `noise`, the standard deviation of one completion's estimate in units of the exact gradient's norm;
-`passes`, forward passes a completion takes; `error`, the largest standard error of a cosine (a jackknife over draws).
+Each order has a cell: the cosine with the exact gradient, its median over the worlds and (in brackets) the least, and
+the median component along it (1 where unbiased). `noise`: the standard deviation of one completion's estimate in units
+of the exact gradient's norm, in random order; `passes`: forward passes a completion takes; `error`: the largest standard
+error of a cosine (a jackknife over draws).
 """
 
 from __future__ import annotations
@@ -457,12 +458,13 @@ def table(
     return found
 
 
-def _line(order: str, name: str, figures: Sequence[Figures]) -> str:
-    cosines, scales, noises, errors, passes = (torch.tensor(column) for column in zip(*figures, strict=True))
-    return (
-        f"| {order} | {name} | {cosines.median():.3f} ({cosines.min():.3f}) | {scales.median():.2f} | "
-        f"{noises.median():.1f} | {passes.mean():.1f} | {errors.max():.3f} |"
-    )
+def _line(name: str, by_order: Sequence[Sequence[Figures]]) -> str:
+    """A row of the table: for each order cosine, the least cosine and scale; then noise, passes and error."""
+    columns = [[torch.tensor(column) for column in zip(*figures, strict=True)] for figures in by_order]
+    cells = [f"{c.median():.3f} ({c.min():.2f}), {s.median():.2f}" for c, s, *_ in columns]
+    noise = columns[ORDER_NAMES.index("random")][2].median()
+    error = max(float(column[3].max()) for column in columns)
+    return f"| {name} | {' | '.join(cells)} | {noise:.1f} | {columns[0][4].mean():.1f} | {error:.3f} |"
 
 
 def main() -> None:
@@ -474,10 +476,10 @@ def main() -> None:
     parser.add_argument("--fit", type=int, default=0, help="steps of training; 0 for random weights")
     options = parser.parse_args()
     found = table(**vars(options))
-    print("| order | estimator | cosine (least) | scale | noise | passes | error |\n" + "| --- " * 7 + "|")
-    for order in ORDER_NAMES:
-        for scoring in SCORINGS:
-            print(_line(order, scoring.name, found[order, scoring.name]))
+    columns = ["estimator", *ORDER_NAMES, "noise", "passes", "error"]
+    print(f"| {' | '.join(columns)} |\n" + "| --- " * len(columns) + "|")
+    for scoring in SCORINGS:
+        print(_line(scoring.name, [found[order, scoring.name] for order in ORDER_NAMES]))
 
 
 if __name__ == "__main__":
