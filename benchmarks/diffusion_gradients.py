@@ -14,8 +14,8 @@ distribution.
 
 Each order has a cell: the cosine with the exact gradient, its median over the worlds and (in brackets) the least, and
 the median component along it (1 where unbiased). `noise`: the standard deviation of one completion's estimate in units
-of the exact gradient's norm, in random order; `passes`: forward passes a completion takes; `error`: the largest standard
-error of a cosine (a jackknife over draws).
+of the exact gradient's norm, in random order; `passes`: forward passes a completion takes; `error`: the largest
+standard error of a cosine (a jackknife over draws).
 """
 
 from __future__ import annotations
