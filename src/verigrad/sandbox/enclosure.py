@@ -23,6 +23,8 @@ class Enclosure(Protocol):
 
     kept: tuple[int, int]
     """The descriptors that programs keep: the first, and the first after them."""
+    shielded: bool
+    """Whether no program can end or stop us, so that it is not to blame if we end."""
 
     def before_fork(self) -> None:
         """In the fork-server, just before each fork."""
@@ -66,6 +68,7 @@ class Bare:
         _settle()
         confine.forbid_inspection()
         self._uid = confine.find_uid(os.getpid())
+        self.shielded = self._uid is not None
         library = confine.open_library(self._uid) if self._uid is not None else []
         self.kept = (confine.LIBRARY_FD, confine.LIBRARY_FD + len(library))
         self._spare_processes = confine.spare_processes(self._uid)
@@ -98,6 +101,7 @@ class Enclosed:
     """Levels `namespaces` and `full`: nothing but the standard library to see, nobody else to reach."""
 
     kept = (0, 0)
+    shielded = True
 
     def __init__(self, *, full: bool) -> None:
         if full:

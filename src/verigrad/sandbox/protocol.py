@@ -16,9 +16,13 @@ from collections.abc import Sequence
 
 __all__ = [
     "ANSWER",
+    "END",
     "ENDED",
+    "FAILED",
     "INPUT",
     "NONCE_BYTES",
+    "READY",
+    "SHIELDED",
     "STARTED",
     "pack",
     "read_exact",
@@ -31,8 +35,14 @@ INPUT = struct.Struct(f"!I{NONCE_BYTES}s")
 """Length of the body, nonce."""
 ANSWER = struct.Struct(f"!I{NONCE_BYTES}s?")
 """Length of the body, nonce, whether more inputs may follow."""
+READY, SHIELDED = b"ready", b"ready and shielded"
+"""From a fork-server at its level; the second where no program can end or stop it. Anything else is why it is not."""
 STARTED = b"s"
 """From a new program's process, with the descriptors of requests, answers, stdout and stderr."""
+FAILED = b"f"
+"""Instead of `STARTED`, with the reason: there is no process for the program, and that is not its fault."""
+END = b"e"
+"""To the fork-server: kill the program."""
 ENDED = struct.Struct("!idq")
 """Wait status of a program, CPU seconds it took with its children, peak resident KiB."""
 _COUNT = struct.Struct("!II")  # number of parts, bytes after this header

@@ -7,12 +7,14 @@ without looking into them. Standard library only; it holds no expected value.
 A job is a message `[limits, setup, input, ...]` in `marshal`'s form. The reply is `[report, stdout, answer,
 ...]`, where the first answer speaks of loading. The report, in JSON as the answers are, holds `status` (None
 if the program answered all, else what ended it), `error`, `cpu_ms` per answer, `total_cpu_ms` and `exit` (the
-wait status of a process that ended by itself).
+wait status of a process that ended by itself). Where there was no process for the program, the reply is `[why]`, and
+the worker ends.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import marshal
 import os
@@ -25,7 +27,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from verigrad.sandbox.program import MEMORY_EXIT
-from verigrad.sandbox.protocol import ANSWER, ENDED, INPUT, NONCE_BYTES, STARTED, pack, read_message, write_all
+from verigrad.sandbox.protocol import (
+    ANSWER,
+    END,
+    ENDED,
+    FAILED,
+    INPUT,
+    NONCE_BYTES,
+    STARTED,
+    pack,
+    read_message,
+    write_all,
+)
 
 __all__ = ["run_supervisor"]
 
@@ -35,6 +48,7 @@ _ALL_ANSWERS = 1 << 26
 """Bytes of all answers of a program together."""
 _RIGHTS, _CREDENTIALS = struct.Struct("4i"), struct.Struct("3i")
 _NOTES_BYTES = socket.CMSG_SPACE(_RIGHTS.size) + socket.CMSG_SPACE(_CREDENTIALS.size)
+_MAX_TEXT = 4096
 _CHUNK = 1 << 16
 _BACKSTOP_MS = 5
 """Shortest wait between two looks at the CPU clock."""
@@ -57,29 +71,38 @@ def run_supervisor(parent: int, link: socket.socket) -> None:
 
     Raises:
         EOFError: the fork-server is gone.
+        OSError: there was no process for a program.
     """
     while True:
         try:
             limits, *frames = read_message(parent)
         except EOFError:
             return
-        reply = _run(marshal.loads(limits), frames, _receive_program(link, parent), link)
-        write_all(parent, pack(reply))
+        try:
+            program = _receive_program(link, parent)
+            program.begin(marshal.loads(limits))
+        except (OSError, EOFError) as error:
+            write_all(parent, pack([str(error).encode()]))
+            raise
+        write_all(parent, pack(_run(frames, program, link)))
 
 
 def _receive_program(link: socket.socket, parent: int) -> _Program:
-    message, notes, _, _ = link.recvmsg(len(STARTED), _NOTES_BYTES)
+    message, notes, flags, _ = link.recvmsg(_MAX_TEXT, _NOTES_BYTES)
     if not message:
         raise EOFError("the fork-server is gone")
+    if message != STARTED:
+        raise OSError(message[len(FAILED) :].decode("utf-8", "replace"))
+    if flags & socket.MSG_CTRUNC:
+        raise OSError(errno.EMFILE, "no descriptors left for a program's pipes")
     attached = {kind: data for _, kind, data in notes}
     requests, answers, out, err = _RIGHTS.unpack(attached[socket.SCM_RIGHTS])
     pid = _CREDENTIALS.unpack(attached[socket.SCM_CREDENTIALS])[0]
     return _Program(pid, requests, answers, out, err, (parent, link.fileno()))
 
 
-def _run(limits: dict[str, Any], frames: list[bytes], program: _Program, link: socket.socket) -> list[bytes]:
-    """Put every frame to the program, then end it."""
-    program.begin(limits)
+def _run(frames: list[bytes], program: _Program, link: socket.socket) -> list[bytes]:
+    """Put every frame to a program that has begun, then end it."""
     status, error, died = None, "", False
     try:
         for frame in frames:
@@ -92,13 +115,13 @@ def _run(limits: dict[str, Any], frames: list[bytes], program: _Program, link: s
         status, error = stop.status, stop.error
     except _Died:
         died = True
-    link.send(b"e")
+    link.send(END)
     ended = link.recv(ENDED.size)
     if not ended:
         raise EOFError("the fork-server is gone")
     exit_status, cpu_s, peak_kib = ENDED.unpack(ended)
     if died:
-        status, error = _cause_of_death(exit_status, cpu_s, peak_kib, limits)
+        status, error = _cause_of_death(exit_status, cpu_s, peak_kib, program.limits)
     if not program.drain():
         status, error = status or "output_limit", error or program.too_much_output()
     program.close()
