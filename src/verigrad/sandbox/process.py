@@ -80,18 +80,28 @@ class ProcessSandbox:
         """Run `program`: calls and scripts in one process in the order given, then each `Stdin` in its own.
 
         Raises:
-            SandboxError: an input is not plain data, the sandbox is closed, or no worker can be started.
+            SandboxError: an input is not plain data, the sandbox is closed, or no worker can be started or kept alive.
         """
         if self._closed:
             raise SandboxError("this sandbox is closed; make a new one")
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._run, program, inputs, limits, trace_lines)
+        try:
+            running = loop.run_in_executor(self._threads, self._run, program, inputs, limits, trace_lines)
+        except RuntimeError as error:
+            raise SandboxError(f"no thread to run a program from: {error}") from error
+        return await running
 
     async def close(self) -> None:
         """End every process this sandbox started, after the programs that run now."""
         if not self._closed:
             self._closed = True
-            await asyncio.get_running_loop().run_in_executor(None, self._end)
+            with ThreadPoolExecutor(1) as closer:
+                try:
+                    ended = asyncio.get_running_loop().run_in_executor(closer, self._end)
+                except RuntimeError:  # no thread to be had, and still they must end
+                    self._end()
+                else:
+                    await ended
 
     def _end(self) -> None:
         self._threads.shutdown(wait=True, cancel_futures=True)
