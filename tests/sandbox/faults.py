@@ -1,7 +1,7 @@
-"""What a machine does to a sandbox: `python faults.py FAULT LEVEL` runs programs before, while and after it lacks something.
+"""`python faults.py FAULT LEVEL` runs programs before, while and after the machine lacks something.
 
-Prints the verdicts as JSON, `{"before": [...], "during": [...], "after": [...]}`: what `f(3)` returned, the status where
-it returned nothing, or "SandboxError".
+Prints the verdicts as JSON, `{"before": [...], "during": [...], "after": [...]}`: what `f(3)` returned, the status
+where it returned nothing, or "SandboxError".
 """
 
 import asyncio

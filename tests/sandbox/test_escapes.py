@@ -5,6 +5,7 @@ import os
 import socket
 import tempfile
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -119,17 +120,17 @@ def f():
     assert run(box_at("full"), program, Call("f")).value == ["/tmp"]
 
 
-def test_private_files_are_capped_in_size_and_number(box_at):
+@pytest.mark.parametrize("level", at_least("namespaces"))
+def test_private_files_are_capped_in_size_and_number(box_at, level):
     program = """
 import os
 def size():
     written = 0
     try:
         for number in range(10):
-            with open(f"/tmp/{number}", "wb") as file:
+            with open(f"/tmp/{number}", "wb", buffering=0) as file:
                 for _ in range(15):
                     written += file.write(bytes(1 << 20))
-                    file.flush()
     except OSError:
         return written
 def number():
@@ -139,9 +140,13 @@ def number():
     except OSError:
         return number
 """
-    box = box_at("full")
-    assert 20 << 20 < run(box, program, Call("size")).value <= 32 << 20
-    assert 100 < run(box, program, Call("number")).value <= 256
+    box = box_at(level)
+    for disk_mb in (32, 3, 3, 0, 0, 32):
+        limits = replace(LIMITS, disk_mb=disk_mb)
+        for _ in range(2):  # the second may find the folder that the first one filled
+            assert disk_mb - 1 << 20 <= run(box, program, Call("size"), limits=limits).value <= disk_mb << 20
+            number = run(box, program, Call("number"), limits=limits).value
+            assert 100 < number <= 256 if disk_mb else number == 0
 
 
 def test_a_fork_bomb_has_as_many_processes_as_the_task_allows(box_at):

@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -355,6 +357,47 @@ def test_closed_means_closed():
             await sandbox.run(ECHO, [Call("f")], Limits())
 
     asyncio.run(main())
+
+
+SPIN = "while True:\n    pass\n"
+BUSY = """
+import time
+def f():
+    while time.process_time() < 0.15:
+        pass
+    return 5
+"""
+
+
+def test_waiting_for_a_processor_is_not_the_programs_time(box_at):
+    """Twelve neighbours on one processor: 0.15 s of CPU take two seconds, of which little counts as elapsed."""
+
+    async def main():
+        async with ProcessSandbox(workers=1) as sandbox:
+            await sandbox.run(ECHO, [Call("f")], Limits())
+            neighbours = [
+                subprocess.Popen([sys.executable, "-S", "-c", SPIN], start_new_session=True) for _ in range(12)
+            ]
+            try:
+                busy = await sandbox.run(BUSY, [Call("f")], Limits(wall_s=0.5))
+                printed = await sandbox.run(BUSY + "print(f())\n", [Stdin(""), Stdin("")], Limits(wall_s=0.5))
+                asleep = await sandbox.run("import time\ntime.sleep(30)", [], Limits(wall_s=0.5))
+            finally:
+                for neighbour in neighbours:
+                    neighbour.kill()
+                    neighbour.wait()
+            return busy, printed, asleep
+
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        busy, printed, asleep = asyncio.run(main())
+    finally:
+        os.sched_setaffinity(0, allowed)
+    assert busy.outcomes[0].value == 5
+    assert statuses(printed) == ["returned", "returned"]
+    assert 150 <= printed.wall_ms / 2 <= 500
+    assert (asleep.status, "elapsed" in asleep.error) == ("timeout", True)
 
 
 SLEEPER = """

@@ -80,7 +80,8 @@ class Execution:
     """What running one program gave.
 
     `status` speaks of loading the program: `syntax_error` and `no_entry_point` leave `outcomes` empty, and
-    so does anything that ended the program before the first input.
+    so does anything that ended the program before the first input. `wall_ms` is the elapsed time without what the
+    program spent ready to run on a busy machine.
     """
 
     status: ExecutionStatus
@@ -90,6 +91,7 @@ class Execution:
     violations: tuple[str, ...] = ()
     executed_lines: frozenset[int] | None = None
     cpu_ms: float = 0.0
+    wall_ms: float = 0.0
 
 
 class Sandbox(Protocol):

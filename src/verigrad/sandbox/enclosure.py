@@ -34,6 +34,10 @@ class Enclosure(Protocol):
         """In the fork, before it waits for its program."""
         ...
 
+    def set_disk(self, megabytes: int) -> None:
+        """In the fork-server: what files may take together from now on, until told otherwise."""
+        ...
+
     def apply_limits(self, limits: dict[str, Any]) -> None:
         """In the fork, before the program's code is compiled."""
         ...
@@ -82,6 +86,9 @@ class Bare:
             confine.become(self._uid)
         else:
             confine.die_with_parent()
+
+    def set_disk(self, megabytes: int) -> None:
+        """Nothing: where programs share the machine's disk, only single files are bounded."""
 
     def apply_limits(self, limits: dict[str, Any]) -> None:
         """Set the limits of the task."""
@@ -140,6 +147,10 @@ class Enclosed:
         confine.drop_capabilities()
         if self._ruleset is not None:
             landlock.restrict(self._ruleset, quiet=self._quiet)
+
+    def set_disk(self, megabytes: int) -> None:
+        """Resize the private file system, in which there is nothing yet."""
+        self._files.resize(megabytes)
 
     def apply_limits(self, limits: dict[str, Any]) -> None:
         """Set the limits of the task."""

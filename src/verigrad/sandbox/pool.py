@@ -129,9 +129,7 @@ class Worker:
         return self._errors.read()[-2000:].decode("utf-8", "replace").strip()
 
 
-def _end(
-    owner: int, process: subprocess.Popen[bytes], channel: socket.socket, errors: IO[bytes], folder: str
-) -> None:
+def _end(owner: int, process: subprocess.Popen[bytes], channel: socket.socket, errors: IO[bytes], folder: str) -> None:
     """End a worker; a fork of the process that `owner` names only lets go of it."""
     channel.close()
     errors.close()

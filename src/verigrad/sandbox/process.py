@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -24,6 +23,7 @@ from verigrad.errors import ConfigError, SandboxError
 from verigrad.sandbox.base import LEVELS, Call, Execution, Level, Script, Stdin
 from verigrad.sandbox.jobs import calls_execution, calls_job, stdin_execution, stdin_job
 from verigrad.sandbox.pool import Pool, WorkerDied
+from verigrad.sandbox.protocol import MAX_STARVED
 from verigrad.types import Limits
 
 __all__ = ["ProcessSandbox"]
@@ -122,7 +122,7 @@ class ProcessSandbox:
 
     def _run_calls(self, program: str, inputs: Sequence[Call | Script], limits: Limits, trace_lines: bool) -> Execution:
         try:
-            reply = self._pool.exchange(calls_job(program, inputs, limits, trace_lines), limits.wall_s)
+            reply = self._pool.exchange(calls_job(program, inputs, limits, trace_lines), _longest_s(limits))
         except WorkerDied as error:
             return _took_down_worker(error)
         return calls_execution(reply, len(inputs), traced=trace_lines)
@@ -130,10 +130,9 @@ class ProcessSandbox:
     def _run_scripts(self, program: str, inputs: Sequence[Stdin], limits: Limits, trace_lines: bool) -> Execution:
         """One process per input, one after another; the times allowed are for all together."""
         runs: list[Execution] = []
-        end = time.monotonic() + limits.wall_s
         for item in inputs:
-            spent_s = sum(run.cpu_ms for run in runs) / 1000
-            left = replace(limits, cpu_s=limits.cpu_s - spent_s, wall_s=end - time.monotonic())
+            cpu_s, wall_s = (sum(times) / 1000 for times in ([r.cpu_ms for r in runs], [r.wall_ms for r in runs]))
+            left = replace(limits, cpu_s=limits.cpu_s - cpu_s, wall_s=limits.wall_s - wall_s)
             runs.append(self._run_script(program, item, left, trace_lines))
             if runs[-1].status != "ran":
                 return runs[-1]
@@ -145,10 +144,14 @@ class ProcessSandbox:
 
     def _run_script(self, program: str, item: Stdin, limits: Limits, trace_lines: bool) -> Execution:
         try:
-            reply = self._pool.exchange(stdin_job(program, item, limits, trace_lines), limits.wall_s)
+            reply = self._pool.exchange(stdin_job(program, item, limits, trace_lines), _longest_s(limits))
         except WorkerDied as error:
             return _took_down_worker(error)
         return stdin_execution(reply, traced=trace_lines)
+
+
+def _longest_s(limits: Limits) -> float:
+    return max(0.0, limits.wall_s) * (1 + MAX_STARVED)
 
 
 def _took_down_worker(error: WorkerDied) -> Execution:
@@ -171,4 +174,5 @@ def _sum(runs: Sequence[Execution]) -> Execution:
         violations=tuple(text for run in runs for text in run.violations),
         executed_lines=frozenset().union(*lines) if lines else None,
         cpu_ms=sum(run.cpu_ms for run in runs),
+        wall_ms=sum(run.wall_ms for run in runs),
     )

@@ -16,10 +16,12 @@ from collections.abc import Sequence
 
 __all__ = [
     "ANSWER",
+    "DISK",
     "END",
     "ENDED",
     "FAILED",
     "INPUT",
+    "MAX_STARVED",
     "NONCE_BYTES",
     "READY",
     "SHIELDED",
@@ -43,8 +45,12 @@ FAILED = b"f"
 """Instead of `STARTED`, with the reason: there is no process for the program, and that is not its fault."""
 END = b"e"
 """To the fork-server: kill the program."""
+DISK = struct.Struct("!Q")
+"""To the fork-server, which sends it back when done: the MiB of files that its program and those after it may make."""
 ENDED = struct.Struct("!idq")
 """Wait status of a program, CPU seconds it took with its children, peak resident KiB."""
+MAX_STARVED = 4
+"""Times `wall_s` that a program gets on top at most, where the machine is too busy to run it."""
 _COUNT = struct.Struct("!II")  # number of parts, bytes after this header
 
 

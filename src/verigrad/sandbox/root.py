@@ -25,6 +25,7 @@ _DATA = ("/etc/ld.so.cache", "/usr/share/zoneinfo")
 _FOREIGN = ("site-packages", "dist-packages")
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 
+_OPTIONS = "mode=1777,nr_inodes=256,size=%dm"
 _RDONLY, _NOSUID, _NODEV, _NOEXEC, _REMOUNT, _NOATIME = 1, 2, 4, 8, 0x20, 0x400
 _NODIRATIME, _BIND, _REC, _PRIVATE, _RELATIME = 0x800, 0x1000, 0x4000, 0x40000, 0x200000
 _DETACH = 2
@@ -159,7 +160,17 @@ class PrivateFiles:
     """
 
     def __init__(self) -> None:
+        self._megabytes = 1
         self._begin()
+
+    def resize(self, megabytes: int) -> None:
+        """Let this folder, which is empty, and those after it hold so much; nothing can be made in one of size 0.
+
+        Raises:
+            OSError: the kernel refused.
+        """
+        self._megabytes = megabytes
+        self._mount(_REMOUNT)
 
     def renew(self) -> bool:
         """Replace the folder if the program that has ended touched it; returns whether it did.
@@ -174,6 +185,10 @@ class PrivateFiles:
         return True
 
     def _begin(self) -> None:
-        _mount("files", FILES, "tmpfs", _NOSUID | _NODEV | _NOEXEC | _NOATIME, "mode=1777,size=32m,nr_inodes=256")
+        self._mount(0)
         self._changed = os.stat(FILES).st_ctime_ns
         time.sleep(2 * time.clock_getres(_COARSE_CLOCK))  # so that any change has another time
+
+    def _mount(self, flags: int) -> None:
+        flags |= _NOSUID | _NODEV | _NOEXEC | _NOATIME | (0 if self._megabytes else _RDONLY)
+        _mount("files", FILES, "tmpfs", flags, _OPTIONS % max(1, self._megabytes))

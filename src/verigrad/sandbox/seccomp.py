@@ -83,8 +83,9 @@ _NAMESPACES = 0x7E020000
 _AF_UNIX = 1
 _IOCTLS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 """Is it a terminal, its size, bytes to read, non-blocking, close-on-exec off and on."""
-_FRESH_FILES = 0x2 | 0x4 | 0x8 | 0x400
+_PRIVATE_FILES = 0x2 | 0x4 | 0x8 | 0x400
 """Flags of `mount` for a program's private files: nosuid, nodev, noexec, noatime."""
+_RDONLY, _REMOUNT = 0x1, 0x20
 _DETACH = 2
 
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
@@ -127,7 +128,7 @@ def build_filter(machine: str) -> bytes:
         _on(_SETNS[column], _only(1, _NEWPID)),
         _on(_SOCKETPAIR[column], _only(0, _AF_UNIX)),
         _on(_IOCTL[column], _only(1, *_IOCTLS)),
-        _on(_MOUNT[column], _only(3, _FRESH_FILES)),
+        _on(_MOUNT[column], _only(3, *(_PRIVATE_FILES | more for more in (0, _RDONLY, _REMOUNT, _REMOUNT | _RDONLY)))),
         _on(_UMOUNT[column], _only(1, _DETACH)),
         _refuse(),
     ]

@@ -6,9 +6,9 @@ without looking into them. Standard library only; it holds no expected value.
 
 A job is a message `[limits, setup, input, ...]` in `marshal`'s form. The reply is `[report, stdout, answer,
 ...]`, where the first answer speaks of loading. The report, in JSON as the answers are, holds `status` (None
-if the program answered all, else what ended it), `error`, `cpu_ms` per answer, `total_cpu_ms` and `exit` (the
-wait status of a process that ended by itself). Where there was no process for the program, the reply is `[why]`, and
-the worker ends.
+if the program answered all, else what ended it), `error`, `cpu_ms` per answer, `total_cpu_ms`, `wall_ms` and `exit`
+(the wait status of a process that ended by itself). Where there was no process for the program, the reply is `[why]`,
+and the worker ends.
 """
 
 from __future__ import annotations
@@ -29,10 +29,12 @@ from typing import Any
 from verigrad.sandbox.program import MEMORY_EXIT
 from verigrad.sandbox.protocol import (
     ANSWER,
+    DISK,
     END,
     ENDED,
     FAILED,
     INPUT,
+    MAX_STARVED,
     NONCE_BYTES,
     STARTED,
     pack,
@@ -73,18 +75,29 @@ def run_supervisor(parent: int, link: socket.socket) -> None:
         EOFError: the fork-server is gone.
         OSError: there was no process for a program.
     """
+    disk_mb = -1
     while True:
         try:
-            limits, *frames = read_message(parent)
+            first, *frames = read_message(parent)
         except EOFError:
             return
+        limits = marshal.loads(first)
         try:
             program = _receive_program(link, parent)
-            program.begin(marshal.loads(limits))
+            if limits["disk_mb"] != disk_mb:
+                disk_mb = _set_disk(link, limits["disk_mb"])
+            program.begin(limits)
         except (OSError, EOFError) as error:
             write_all(parent, pack([str(error).encode()]))
             raise
         write_all(parent, pack(_run(frames, program, link)))
+
+
+def _set_disk(link: socket.socket, megabytes: int) -> int:
+    link.send(DISK.pack(megabytes))
+    if link.recv(_MAX_TEXT) != DISK.pack(megabytes):
+        raise EOFError("the fork-server could not resize the private file system")
+    return megabytes
 
 
 def _receive_program(link: socket.socket, parent: int) -> _Program:
@@ -115,6 +128,7 @@ def _run(frames: list[bytes], program: _Program, link: socket.socket) -> list[by
         status, error = stop.status, stop.error
     except _Died:
         died = True
+    wall_s = program.elapsed_s()
     link.send(END)
     ended = link.recv(ENDED.size)
     if not ended:
@@ -130,6 +144,7 @@ def _run(frames: list[bytes], program: _Program, link: socket.socket) -> list[by
         "error": error,
         "cpu_ms": program.cpu_ms,
         "total_cpu_ms": 1000 * cpu_s,
+        "wall_ms": 1000 * wall_s,
         "exit": exit_status if died else None,
     }
     return [json.dumps(report).encode(), bytes(program.stdout), *program.answers]
@@ -175,7 +190,9 @@ class _Program:
         for fd in (self.requests, self.replies, self.out, self.err):
             os.set_blocking(fd, False)
         self.first_cpu = self._cpu_clock()
-        self.wall_deadline = time.monotonic() + limits["wall_s"]
+        self.starved_before = self._starved_s()
+        self.begun = time.monotonic()
+        self.wall_deadline = self.begun + limits["wall_s"]
 
     def ask(self, body: bytes) -> bool:
         """Send one frame and keep its answer; returns whether the program takes another.
@@ -192,7 +209,7 @@ class _Program:
             if pending:
                 self.poll.register(self.requests, select.POLLOUT)
             ready = dict(self.poll.poll(self._patience_ms()))
-            self._check_deadlines()
+            self._check_cpu()
             if pending:
                 pending = self._write(pending)
                 if not pending:
@@ -205,6 +222,7 @@ class _Program:
                 raise EOFError("the judge's process or the fork-server is gone")
             if self.pidfd in ready and self.replies not in ready:
                 raise _Died
+            self._check_wall()  # last: an answer that is there counts, however long we took to come for it
 
     def _write(self, data: memoryview) -> memoryview:
         try:
@@ -286,8 +304,32 @@ class _Program:
         wall_left = self.wall_deadline - time.monotonic()
         return max(_BACKSTOP_MS, 1000 * min(cpu_left, wall_left) + 1)
 
-    def _check_deadlines(self) -> None:
+    def _check_cpu(self) -> None:
         if self._cpu_clock() - self.first_cpu > self.limits["cpu_s"]:
             raise _Stopped("timeout", f"over {self.limits['cpu_s']} s of CPU time")
+
+    def _check_wall(self) -> None:
         if time.monotonic() > self.wall_deadline:
-            raise _Stopped("timeout", f"over {self.limits['wall_s']} s of elapsed time")
+            limit = self.limits["wall_s"]
+            self.wall_deadline = self.begun + limit + min(self._starved_s() - self.starved_before, MAX_STARVED * limit)
+            if time.monotonic() > self.wall_deadline:
+                raise _Stopped("timeout", f"over {limit} s of elapsed time")
+
+    def elapsed_s(self) -> float:
+        """Seconds since it began in which it ran, or waited for anything but a processor."""
+        return max(0.0, time.monotonic() - self.begun - (self._starved_s() - self.starved_before))
+
+    def _starved_s(self) -> float:
+        """Seconds that the program's first thread, or we, were ready to run and the machine was too busy."""
+        return _starved_s(self.pid) + _starved_s(os.getpid())
+
+
+def _starved_s(pid: int) -> float:
+    """The second figure of `schedstat`, in nanoseconds, is the time spent waiting on a run queue."""
+    try:
+        file = os.open(f"/proc/{pid}/schedstat", os.O_RDONLY)
+    except OSError:  # this kernel does not count it
+        return 0.0
+    text = os.read(file, 100)
+    os.close(file)
+    return int(text.split()[1]) / 1e9

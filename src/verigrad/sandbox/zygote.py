@@ -18,7 +18,7 @@ from typing import NoReturn
 
 from verigrad.sandbox.enclosure import Enclosure, enclose
 from verigrad.sandbox.program import run_program, warm_up
-from verigrad.sandbox.protocol import END, ENDED, FAILED, READY, SHIELDED, STARTED
+from verigrad.sandbox.protocol import DISK, END, ENDED, FAILED, READY, SHIELDED, STARTED
 
 __all__ = ["run_zygote"]
 
@@ -40,7 +40,7 @@ def run_zygote(link: socket.socket, level: str) -> NoReturn:
         enclosure = _prepare(link, level)
         while True:
             pid = _start(link, enclosure)
-            if not _asked_to_end(link):
+            if not _asked_to_end(link, enclosure):
                 enclosure.end(pid)
                 os._exit(0)
             status, usage = enclosure.end(pid)
@@ -52,10 +52,13 @@ def run_zygote(link: socket.socket, level: str) -> NoReturn:
         os._exit(1)
 
 
-def _asked_to_end(link: socket.socket) -> bool:
+def _asked_to_end(link: socket.socket, enclosure: Enclosure) -> bool:
     """Wait until the supervisor wants the program ended; False if it is gone itself."""
     try:
-        return link.recv(len(END)) == END
+        while len(message := link.recv(DISK.size)) == DISK.size:
+            enclosure.set_disk(*DISK.unpack(message))
+            link.send(message)
+        return message == END
     except ConnectionResetError:  # it left a message unread
         return False
 
