@@ -23,7 +23,7 @@ from verigrad.errors import ConfigError, SandboxError
 from verigrad.sandbox.base import LEVELS, Call, Execution, Level, Script, Stdin
 from verigrad.sandbox.jobs import calls_execution, calls_job, stdin_execution, stdin_job
 from verigrad.sandbox.pool import Pool, WorkerDied
-from verigrad.sandbox.protocol import MAX_STARVED
+from verigrad.sandbox.protocol import MAX_STARVED_S
 from verigrad.types import Limits
 
 __all__ = ["ProcessSandbox"]
@@ -151,7 +151,7 @@ class ProcessSandbox:
 
 
 def _longest_s(limits: Limits) -> float:
-    return max(0.0, limits.wall_s) * (1 + MAX_STARVED)
+    return limits.wall_s + MAX_STARVED_S
 
 
 def _took_down_worker(error: WorkerDied) -> Execution:

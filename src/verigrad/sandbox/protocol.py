@@ -21,7 +21,7 @@ __all__ = [
     "ENDED",
     "FAILED",
     "INPUT",
-    "MAX_STARVED",
+    "MAX_STARVED_S",
     "NONCE_BYTES",
     "READY",
     "SHIELDED",
@@ -49,8 +49,8 @@ DISK = struct.Struct("!Q")
 """To the fork-server, which sends it back when done: the MiB of files that its program and those after it may make."""
 ENDED = struct.Struct("!idq")
 """Wait status of a program, CPU seconds it took with its children, peak resident KiB."""
-MAX_STARVED = 4
-"""Times `wall_s` that a program gets on top at most, where the machine is too busy to run it."""
+MAX_STARVED_S = 30.0
+"""Seconds that a program gets beyond its own at most, where the machine is too busy to run it."""
 _COUNT = struct.Struct("!II")  # number of parts, bytes after this header
 
 

@@ -34,7 +34,7 @@ from verigrad.sandbox.protocol import (
     ENDED,
     FAILED,
     INPUT,
-    MAX_STARVED,
+    MAX_STARVED_S,
     NONCE_BYTES,
     STARTED,
     pack,
@@ -311,7 +311,7 @@ class _Program:
     def _check_wall(self) -> None:
         if time.monotonic() > self.wall_deadline:
             limit = self.limits["wall_s"]
-            self.wall_deadline = self.begun + limit + min(self._starved_s() - self.starved_before, MAX_STARVED * limit)
+            self.wall_deadline = self.begun + limit + min(self._starved_s() - self.starved_before, MAX_STARVED_S)
             if time.monotonic() > self.wall_deadline:
                 raise _Stopped("timeout", f"over {limit} s of elapsed time")
 
