@@ -316,8 +316,11 @@ class _Program:
                 raise _Stopped("timeout", f"over {limit} s of elapsed time")
 
     def elapsed_s(self) -> float:
-        """Seconds since it began in which it ran, or waited for anything but a processor."""
-        return max(0.0, time.monotonic() - self.begun - (self._starved_s() - self.starved_before))
+        """Seconds since it began in which it ran, or waited for anything but a processor.
+
+        It may run while we are starved, so what is left may be less than its CPU time, and is then that.
+        """
+        return max(self.cpu - self.first_cpu, time.monotonic() - self.begun - (self._starved_s() - self.starved_before))
 
     def _starved_s(self) -> float:
         """Seconds that the program's first thread, or we, were ready to run and the machine was too busy."""
