@@ -25,8 +25,8 @@ __all__ = [
     "Stdin",
 ]
 
-Level = Literal["process", "namespaces", "full"]
-LEVELS: tuple[Level, ...] = ("process", "namespaces", "full")
+Level = Literal["process", "landlock", "namespaces", "full"]
+LEVELS: tuple[Level, ...] = ("process", "landlock", "namespaces", "full")
 """From the weakest to the strongest; `docs/sandbox.md` says what each holds against."""
 
 OutcomeStatus = Literal[

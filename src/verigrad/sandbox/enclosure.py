@@ -1,8 +1,8 @@
 """What stands around programs at each level; the fork-server puts it up once and programs inherit it.
 
-`Bare` is level `process`, `Enclosed` are the levels `namespaces` and `full`. Both prepare the fork-server when they
-are made, and have four parts to play in every program's life: before the fork, in the fork, when the limits are
-known, and at the end.
+`Bare` is level `process`, `Restricted` is `landlock`, `Enclosed` are `namespaces` and `full`. All prepare the
+fork-server when they are made, and have their parts to play in every program's life: before the fork, in the fork,
+when the limits are known, and at the end.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
+from collections.abc import Iterator
 from resource import struct_rusage
 from typing import Any, Protocol
 
 from verigrad.sandbox import confine, landlock, namespaces, root, seccomp
 
-__all__ = ["Bare", "Enclosed", "Enclosure", "enclose"]
+__all__ = ["Bare", "Enclosed", "Enclosure", "Restricted", "enclose"]
 
 
 class Enclosure(Protocol):
@@ -53,7 +55,9 @@ def enclose(level: str) -> Enclosure:
     Raises:
         OSError: a mechanism is missing; the message says which. This process is then of no more use.
     """
-    return Bare() if level == "process" else Enclosed(full=level == "full")
+    if level == "process":
+        return Bare()
+    return Restricted() if level == "landlock" else Enclosed(full=level == "full")
 
 
 def _settle() -> None:
@@ -104,6 +108,46 @@ class Bare:
         return status, usage
 
 
+class Restricted(Bare):
+    """Level `landlock`, where namespaces are refused: nothing but the standard library to open, few system calls.
+
+    There is no folder to write to, since none could be private.
+    """
+
+    def __init__(self) -> None:
+        version = landlock.abi()
+        super().__init__()
+        self.shielded = True
+        self._quiet = version >= landlock.ABI_WITH_QUIET
+        self._ruleset = landlock.make_ruleset(dict(_library_rights()))
+        # Another user's programs cannot signal us anyway.
+        self._refuse_signals = self._uid is None and version < landlock.ABI_WITH_SCOPES
+        seccomp.install_filter(private_files=False)
+
+    def enter(self) -> None:
+        """Become the programs' user, give up every capability, and all but the library."""
+        super().enter()
+        confine.drop_capabilities()
+        landlock.restrict(self._ruleset, quiet=self._quiet)
+        if self._refuse_signals:
+            seccomp.refuse_signals()
+
+
+def _library_rights() -> Iterator[tuple[str, int]]:
+    """What Landlock is to allow on what; the names of installed packages can be listed, but not what is in them."""
+    folders = [path for path in sys.path if os.path.isdir(path)]
+    for folder in folders:
+        yield folder, landlock.LIST
+        for name in os.listdir(folder):
+            if name not in root.FOREIGN:
+                yield os.path.join(folder, name), landlock.READ
+    for path in (*root.shared_libraries(folders), *root.DATA):
+        if os.path.exists(path):
+            yield path, landlock.READ
+    for path in root.DEVICES:
+        yield path, landlock.USE
+
+
 class Enclosed:
     """Levels `namespaces` and `full`: nothing but the standard library to see, nobody else to reach."""
 
@@ -124,7 +168,7 @@ class Enclosed:
         confine.forbid_inspection()
         self._ruleset = self._make_ruleset() if full else None
         if full:
-            seccomp.install_filter()
+            seccomp.install_filter(private_files=True)
 
     def _count_spare_processes(self) -> int:
         # We and, until it is reaped, the process that entered the namespaces; later we and the program.

@@ -5,8 +5,9 @@ no descriptor but its own; CPU and elapsed time, memory, output, file size and o
 leaves running is killed; it cannot forge another test's answer. Where the judge runs as root, programs run as a
 user of their own, and processes and threads are counted.
 
-Level `process` is no more than that. `namespaces` takes away the machine's files, network and processes, and `full`
-also most of the kernel. `docs/sandbox.md` has the table of what each does not hold against.
+Level `process` is no more than that. `landlock` takes away the machine's files and network and most of the kernel,
+`namespaces` its files, network and processes, and `full` all of these. `docs/sandbox.md` has the table of what each
+does not hold against.
 """
 
 from __future__ import annotations

@@ -17,12 +17,12 @@ from collections.abc import Callable, Iterable
 
 from verigrad.sandbox.kernel import call, syscall
 
-__all__ = ["FILES", "PrivateFiles", "move_into_new_root"]
+__all__ = ["DATA", "DEVICES", "FILES", "FOREIGN", "PrivateFiles", "move_into_new_root", "shared_libraries"]
 
 FILES = "/tmp"
-_DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
-_DATA = ("/etc/ld.so.cache", "/usr/share/zoneinfo")
-_FOREIGN = ("site-packages", "dist-packages")
+DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
+DATA = ("/etc/ld.so.cache", "/usr/share/zoneinfo")
+FOREIGN = ("site-packages", "dist-packages")
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 
 _OPTIONS = "mode=1777,nr_inodes=256,size=%dm"
@@ -41,16 +41,16 @@ def move_into_new_root(workshop: str) -> None:
         OSError: a mount was refused.
     """
     library = [path for path in sys.path if os.path.exists(path)]
-    shared = _shared_libraries(library)
+    shared = shared_libraries(library)
     os.umask(0o022)
     _mount(None, "/", None, _REC | _PRIVATE)
     _mount("root", workshop, "tmpfs", _NOSUID | _NODEV, "mode=755,size=1m")
     os.mkdir(workshop + FILES)
-    for path in sorted({*library, *shared, *_DATA, *_DEVICES}):
+    for path in sorted({*library, *shared, *DATA, *DEVICES}):
         if os.path.exists(path) and not os.path.exists(workshop + path):
             _show(path, workshop + path)
     for folder in library:
-        for name in _FOREIGN:
+        for name in FOREIGN:
             if os.path.isdir(hidden := f"{workshop}{folder}/{name}"):
                 _bind(workshop + FILES, hidden)  # empty
     os.chdir(workshop)
@@ -79,7 +79,7 @@ def _show(path: str, place: str) -> None:
 
 def _bind(path: str, place: str) -> None:
     _mount(path, place, None, _BIND)
-    _mount(None, place, None, _REMOUNT | _BIND | _RDONLY | _NOSUID | (0 if path in _DEVICES else _NODEV) | _kept(place))
+    _mount(None, place, None, _REMOUNT | _BIND | _RDONLY | _NOSUID | (0 if path in DEVICES else _NODEV) | _kept(place))
 
 
 def _kept(place: str) -> int:
@@ -100,7 +100,7 @@ def _mount(source: str | None, place: str, kind: str | None, flags: int, options
 # ------------------------------------------------------------------------------------- shared libraries
 
 
-def _shared_libraries(folders: Iterable[str]) -> list[str]:
+def shared_libraries(folders: Iterable[str]) -> list[str]:
     """The files that the dynamic loader takes, under the names it finds them by, for all of the standard library.
 
     A process that does nothing else loads every extension module and lists what came with them.

@@ -12,11 +12,12 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
+from collections.abc import Sequence
 from errno import ENOSYS, EPERM
 
 from verigrad.sandbox.kernel import prctl
 
-__all__ = ["build_filter", "install_filter"]
+__all__ = ["build_filter", "install_filter", "refuse_signals"]
 
 # Every line: name, number on x86-64, number on aarch64.
 _ALLOWED = """
@@ -54,10 +55,9 @@ getpid:39:172 getppid:110:173 gettid:186:178 getuid:102:174 geteuid:107:175 getg
 getresuid:118:148 getresgid:120:150 getgroups:115:158 setgroups:116:159 setresuid:117:147 setresgid:119:149
 getpgid:121:155 getpgrp:111:- setpgid:109:154 getsid:124:156 setsid:112:157 capget:125:90 capset:126:91
 # limits, scheduling, facts about the machine
-getrlimit:97:163 setrlimit:160:164 prlimit64:302:261 getrusage:98:165 times:100:153 sysinfo:99:179 uname:63:160
-getcpu:309:168 getrandom:318:278 getpriority:140:141 setpriority:141:140 sched_yield:24:124
-sched_getaffinity:204:123 sched_setaffinity:203:122 sched_getparam:143:121 sched_setparam:142:118
-sched_getscheduler:145:120 sched_setscheduler:144:119 sched_get_priority_max:146:125
+getrlimit:97:163 setrlimit:160:164 getrusage:98:165 times:100:153 sysinfo:99:179 uname:63:160
+getcpu:309:168 getrandom:318:278 getpriority:140:141 sched_yield:24:124
+sched_getaffinity:204:123 sched_getparam:143:121 sched_getscheduler:145:120 sched_get_priority_max:146:125
 sched_get_priority_min:147:126 sched_rr_get_interval:148:127 sched_getattr:315:275
 # time
 time:201:- gettimeofday:96:169 nanosleep:35:101 clock_gettime:228:113 clock_getres:229:114
@@ -69,8 +69,17 @@ getpeername:52:205 getsockopt:55:209
 # restricting oneself further
 landlock_create_ruleset:444:444 landlock_add_rule:445:445 landlock_restrict_self:446:446
 """
+_METADATA = (
+    *("chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "fchown", "lchown", "fchownat"),
+    *("utime", "utimes", "futimesat", "utimensat", "truncate"),
+)
+"""Calls about files that Landlock lets pass (the last, before its third version)."""
 # fmt: off
 _CLONE, _CLONE3, _UNSHARE, _SETNS = (56, 220), (435, 435), (272, 97), (308, 268)
+_PRLIMIT, _SETPRIORITY = (302, 261), (141, 140)
+_SETAFFINITY, _SETPARAM, _SETSCHEDULER = (203, 122), (142, 118), (144, 119)
+_SIGNALS = ((62, 129), (200, 130), (234, 131), (129, 138), (297, 240))  # kill, tkill, tgkill, and two that queue
+_FCNTL = (72, 25)
 _SOCKETPAIR, _IOCTL, _MOUNT, _UMOUNT = (53, 199), (16, 29), (165, 40), (166, 39)
 # fmt: on
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
@@ -87,6 +96,8 @@ _PRIVATE_FILES = 0x2 | 0x4 | 0x8 | 0x400
 """Flags of `mount` for a program's private files: nosuid, nodev, noexec, noatime."""
 _RDONLY, _REMOUNT = 0x1, 0x20
 _DETACH = 2
+_SETOWN = (8, 15, 10)
+"""Of `fcntl`: whom to signal about a descriptor, in two forms, and by which signal."""
 
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16
@@ -94,51 +105,84 @@ _ALLOW, _KILL, _ERROR = 0x7FFF0000, 0x80000000, 0x00050000
 _SET_SECCOMP, _MODE_FILTER = 22, 2
 
 
-def install_filter() -> None:
+def install_filter(*, private_files: bool) -> None:
     """Put this process and all it forks from now on under the filter; it must have given up new privileges.
 
     Raises:
         OSError: the kernel has no seccomp filters, or none are written for this architecture.
     """
-    program = build_filter(os.uname().machine)
+    _install(build_filter(os.uname().machine, private_files=private_files))
+
+
+def refuse_signals() -> None:
+    """Let this process and all it forks signal nobody, not even themselves, on top of the filter.
+
+    Raises:
+        OSError: the kernel refused.
+    """
+    column, _ = _column(os.uname().machine)
+    setown = (_step(_EQUAL, command, 0, 1) + _refuse() for command in _SETOWN)
+    parts = [
+        _step(_LOAD, _NUMBER),
+        *(_on(call[column], _refuse()) for call in _SIGNALS),
+        _on(_FCNTL[column], _argument(1) + b"".join(setown) + _step(_RETURN, _ALLOW)),
+        _step(_RETURN, _ALLOW),
+    ]
+    _install(b"".join(parts))
+
+
+def _install(program: bytes) -> None:
     code = ctypes.create_string_buffer(program, len(program))
     header = ctypes.create_string_buffer(struct.pack("@HP", len(program) // 8, ctypes.addressof(code)))
     prctl(_SET_SECCOMP, _MODE_FILTER, ctypes.byref(header))
 
 
-def build_filter(machine: str) -> bytes:
+def build_filter(machine: str, *, private_files: bool) -> bytes:
     """The filter's instructions for `x86_64` or `aarch64`.
+
+    Without private files, which take a namespace, programs have no file of their own whose mode or time to change.
 
     Raises:
         OSError: none are written for `machine`.
     """
-    if machine not in _ARCHITECTURES:
-        known = ", ".join(_ARCHITECTURES)
-        raise OSError(ENOSYS, f"no filter of system calls is written for {machine}, only for {known}")
-    column, architecture = _ARCHITECTURES[machine]
+    column, architecture = _column(machine)
+    namespaces = [
+        _on(_UNSHARE[column], _only(0, _NEWPID)),
+        _on(_SETNS[column], _only(1, _NEWPID)),
+        _on(_MOUNT[column], _only(3, *(_PRIVATE_FILES | more for more in (0, _RDONLY, _REMOUNT, _REMOUNT | _RDONLY)))),
+        _on(_UMOUNT[column], _only(1, _DETACH)),
+    ]
+    of_oneself = (_PRLIMIT, _SETAFFINITY, _SETPARAM, _SETSCHEDULER)
     parts = [
         _step(_LOAD, _ARCHITECTURE) + _step(_EQUAL, architecture, 1, 0) + _step(_RETURN, _KILL),
         _step(_LOAD, _NUMBER),
         _step(_AT_LEAST, _X32, 0, 1) + _step(_RETURN, _KILL),
         _step(_AT_LEAST, _NEWEST + 1, 0, 1) + _step(_RETURN, _ERROR | ENOSYS),
-        *(_on(number, _step(_RETURN, _ALLOW)) for number in _allowed(column)),
+        *(_on(number, _step(_RETURN, _ALLOW)) for number in _allowed(column, () if private_files else _METADATA)),
         _on(_CLONE3[column], _step(_RETURN, _ERROR | ENOSYS)),
         _on(_CLONE[column], _argument(0) + _step(_ANY_BIT, _NAMESPACES, 0, 1) + _refuse() + _step(_RETURN, _ALLOW)),
-        _on(_UNSHARE[column], _only(0, _NEWPID)),
-        _on(_SETNS[column], _only(1, _NEWPID)),
+        *(_on(call[column], _only(0, 0)) for call in of_oneself),
+        _on(_SETPRIORITY[column], _argument(1) + _step(_EQUAL, 0, 1, 0) + _refuse() + _only(0, 0)),
         _on(_SOCKETPAIR[column], _only(0, _AF_UNIX)),
         _on(_IOCTL[column], _only(1, *_IOCTLS)),
-        _on(_MOUNT[column], _only(3, *(_PRIVATE_FILES | more for more in (0, _RDONLY, _REMOUNT, _REMOUNT | _RDONLY)))),
-        _on(_UMOUNT[column], _only(1, _DETACH)),
+        *(namespaces if private_files else ()),
         _refuse(),
     ]
     return b"".join(parts)
 
 
-def _allowed(column: int) -> list[int]:
+def _column(machine: str) -> tuple[int, int]:
+    """Of an architecture, its place in the lists of numbers and the kernel's name for it."""
+    if machine not in _ARCHITECTURES:
+        known = ", ".join(_ARCHITECTURES)
+        raise OSError(ENOSYS, f"no filter of system calls is written for {machine}, only for {known}")
+    return _ARCHITECTURES[machine]
+
+
+def _allowed(column: int, without: Sequence[str]) -> list[int]:
     lines = [line for line in _ALLOWED.splitlines() if not line.startswith("#")]
-    numbers = [entry.split(":")[1 + column] for line in lines for entry in line.split()]
-    return [int(number) for number in numbers if number != "-"]
+    entries = [entry.split(":") for line in lines for entry in line.split()]
+    return [int(entry[1 + column]) for entry in entries if entry[1 + column] != "-" and entry[0] not in without]
 
 
 def _step(code: int, value: int, then: int = 0, otherwise: int = 0) -> bytes:

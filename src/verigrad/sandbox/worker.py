@@ -73,7 +73,7 @@ def _start_zygote(parent: int, levels: Sequence[str]) -> tuple[str, socket.socke
         pid, link = _fork_zygote(parent, level)
         message = link.recv(_MAX_TEXT)
         if message in (READY, SHIELDED):
-            if level != "process":
+            if level in ("namespaces", "full"):
                 os.waitpid(pid, 0)  # it entered the namespaces, where another goes on in its place
             return level, link, message, reasons
         link.close()
