@@ -2,8 +2,8 @@
 
 In `ESCAPES`, `f(judge)` returns what it gained, and something false if that was nothing; `judge` says where things of
 ours are: `file`, `folder`, `port`, `socket` (an abstract name), `pid`. The level is the weakest that must hold, of
-those from `namespaces` on; `holds` knows where `landlock` does. In `LEAVINGS`, a program that calls `leave()` is followed
-by one that calls `look()`, which returns what it found.
+those from `namespaces` on; `holds` knows where `landlock` does. In `LEAVINGS`, a program that calls `leave()` is
+followed by one that calls `look()`, which returns what it found.
 """
 
 _C = """
