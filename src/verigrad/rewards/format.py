@@ -11,8 +11,8 @@ from verigrad.types import Task
 
 __all__ = ["Extraction", "extract_program"]
 
-_FENCE = re.compile(r"```[ \t]*([\w+-]*)[ \t]*\r?\n(.*?)(\n[ \t]*```|```|\Z)", re.DOTALL)
-_STARTS_LIKE_CODE = re.compile(r"^\s*(?:def|class|import|from|async def|@)\b", re.MULTILINE)
+_FENCE = re.compile(r"```[ \t]*(?:([\w+-]+)[ \t]*)?\r?\n(.*?)(\n[ \t]*```|```|\Z)", re.DOTALL)
+_STARTS_LIKE_CODE = re.compile(r"^[ \t]*(?:def|class|import|from|async def|@)\b", re.MULTILINE)
 
 
 @dataclass(frozen=True)
