@@ -324,15 +324,16 @@ class _Program:
 
     def _starved_s(self) -> float:
         """Seconds that the program's first thread, or we, were ready to run and the machine was too busy."""
-        return _starved_s(self.pid) + _starved_s(os.getpid())
+        return _starved_s(f"{self.pid}") + _starved_s("self")
 
 
-def _starved_s(pid: int) -> float:
+def _starved_s(process: str) -> float:
     """The second figure of `schedstat`, in nanoseconds, is the time spent waiting on a run queue."""
     try:
-        file = os.open(f"/proc/{pid}/schedstat", os.O_RDONLY)
+        file = os.open(f"/proc/{process}/schedstat", os.O_RDONLY)
     except OSError:  # this kernel does not count it
         return 0.0
-    text = os.read(file, 100)
-    os.close(file)
-    return int(text.split()[1]) / 1e9
+    try:
+        return int(os.read(file, 100).split()[1]) / 1e9
+    finally:
+        os.close(file)
