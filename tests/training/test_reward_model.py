@@ -22,7 +22,7 @@ from verigrad.training.batching import make_batch
 from verigrad.training.config import LoraConfig, OptimConfig, RewardModelConfig, RLConfig, SamplingConfig
 from verigrad.training.examples import examples_of
 from verigrad.training.held_out import held_out_rows as rows_to_write
-from verigrad.training.reward_model import score_batch, train
+from verigrad.training.reward_model import by_prompt, score_batch, train
 from verigrad.training.rl import train as train_policy
 from verigrad.types import Message, Rollout, Score, Turn
 
@@ -83,6 +83,40 @@ def test_it_learns_and_is_measured_on_prompts_it_has_not_seen(settings, workshop
     assert found["auc"] > (0.9 if file == "rankings" else 0.95)
     assert found.get("pair_accuracy", 1.0) > 0.95
     assert abs(found["length_bias"]) <= 1
+
+
+def test_the_comparisons_of_a_prompt_are_one_step_and_each_answer_is_run_once(settings, workshop):
+    """Three answers, three comparisons of one prompt and one of another: the loss is the mean of the prompts' means."""
+    records = [
+        Pair(prompt=ASKED, chosen="aa", rejected="b"),
+        Pair(prompt=(Message("user", "Say c."),), chosen="c", rejected="b"),
+        Pair(prompt=ASKED, chosen="aa", rejected="cccc"),
+        Pair(prompt=ASKED, chosen="b", rejected="cccc"),
+    ]
+    examples = examples_of(tiny_tokenizer(), records, system=None, max_length=128, closing=True)
+    first, second = by_prompt(examples)
+    assert [len(first.rows), len(second.rows)] == [3, 2]
+    texts = [tiny_tokenizer().decode(row.ids[row.prompt_length :]) for row in first.rows]
+    assert [text.replace("<|im_end|>", "") for text in texts] == ["aa", "b", "cccc"]
+    assert first.facts["comparisons"] == [(0, 1), (0, 2), (1, 2)]
+
+    other = Pair(prompt=(Message("user", "Say d."),), chosen="d", rejected="e")
+    write_records(workshop / "few.jsonl", records)
+    write_records(workshop / "other.jsonl", [other])
+    files = {"data": f"{workshop}/few.jsonl", "held_out": f"{workshop}/other.jsonl"}
+    folder = train(RewardModelConfig(**{**settings, **files, "batch_size": 2, "epochs": 3}, centering=0.0))
+    rows = train_metrics(folder)
+    assert [row["records"] for row in rows] == [4, 4, 4]
+    # The model after one step, by transformers, says what the second step's loss was.
+    once = train(RewardModelConfig(**{**settings, **files, "batch_size": 2, "run": f"{workshop}/once"}, centering=0.0))
+    model = AutoModelForSequenceClassification.from_pretrained(Path(once) / "model")
+    gaps = [
+        classifier_score(model, pair.prompt, pair.chosen) - classifier_score(model, pair.prompt, pair.rejected)
+        for pair in records
+    ]
+    losses = [math.log1p(math.exp(-gap)) for gap in gaps]
+    wanted = ((losses[0] + losses[2] + losses[3]) / 3 + losses[1]) / 2
+    assert rows[1]["loss"] == pytest.approx(wanted, abs=1e-5)
 
 
 def test_scores_are_the_classifiers(settings):

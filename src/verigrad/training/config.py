@@ -379,7 +379,7 @@ class RewardModelConfig(StageConfig):
         use_margin: let Bradley-Terry ask for the pairs' margins.
         centering: weight of the squared sum of a pair's scores, which keeps scores around 0.
         epochs: passes over the records.
-        batch_size: records per optimizer step.
+        batch_size: records per optimizer step; for Bradley-Terry prompts, each with all its comparisons.
         head_factor: the head, which starts at zero, learns at so many times the rate.
     """
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +26,7 @@ from verigrad.models.causal import plain_model
 from verigrad.models.checkpoint import save_model
 from verigrad.models.packing import pack_views
 from verigrad.models.scalar import HEAD, last_values, load_scalar, pack_values
-from verigrad.preferences.records import Record, as_pairs, as_rankings, as_rated, read_records
+from verigrad.preferences.records import Prompt, Record, as_pairs, as_rankings, as_rated, read_records
 from verigrad.seeds import derive_seed
 from verigrad.training.config import RewardModelConfig
 from verigrad.training.examples import Example, chunks, examples_of
@@ -37,7 +37,7 @@ from verigrad.training.reporter import Reporter, Silent
 from verigrad.training.run import Learner, Run, TrainState, load_state, save_state
 from verigrad.training.stage import open_run, prepare_model, prepare_torch
 
-__all__ = ["score_batch", "train"]
+__all__ = ["by_prompt", "score_batch", "train"]
 
 
 def train(config: RewardModelConfig, *, resume: bool = False, reporter: Reporter | None = None) -> Path:
@@ -55,6 +55,8 @@ def train(config: RewardModelConfig, *, resume: bool = False, reporter: Reporter
     model, tokenizer = load_scalar(config.model, device=device)
     model = prepare_model(model, config, whole=(HEAD,))
     examples, measured = (_examples(tokenizer, part, config, reporter) for part in (records, held_out))
+    if config.objective == "bradley_terry":
+        examples = by_prompt(examples)
     with ExitStack() as opened:
         run, checkpoint = open_run(config, resume=resume)
         opened.callback(run.close)
@@ -85,7 +87,7 @@ def train(config: RewardModelConfig, *, resume: bool = False, reporter: Reporter
             {
                 "held_out": found,
                 "steps": steps,
-                "records": len(examples),
+                "records": _count(examples),
                 "seconds": time.perf_counter() - started,
                 "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
             }
@@ -136,6 +138,33 @@ def _examples(
     return found
 
 
+def by_prompt(pairs: Sequence[Example]) -> list[Example]:
+    """Pairs of one prompt as one example whose rows are its distinct answers, each run once.
+
+    Its facts are `comparisons`, `(better, worse)` places of rows, and their `margins`. All comparisons of a prompt
+    share a step: Ouyang et al. 2022, arXiv:2203.02155, section 3.5, who saw overfitting where they did not.
+    """
+    families: dict[Prompt, list[Example]] = {}
+    for pair in pairs:
+        families.setdefault(pair.record.prompt, []).append(pair)
+    return [_compared(family) for family in families.values()]
+
+
+def _compared(pairs: Sequence[Example]) -> Example:
+    rows = {row.ids: row for pair in pairs for row in pair.rows}
+    places = {ids: place for place, ids in enumerate(rows)}
+    facts = {
+        "comparisons": [(places[better.ids], places[worse.ids]) for better, worse in (pair.rows for pair in pairs)],
+        "margins": [pair.facts["margin"] or 0.0 for pair in pairs],
+    }
+    return replace(pairs[0], rows=tuple(rows.values()), facts=facts)
+
+
+def _count(examples: Sequence[Example]) -> int:
+    """Records they are made of."""
+    return sum(len(example.facts.get("comparisons", (0,))) for example in examples)
+
+
 def _chosen(examples: Sequence[Example], step: int, config: RewardModelConfig) -> list[Example]:
     per_epoch = -(-len(examples) // config.batch_size)
     epoch, index = divmod(step, per_epoch)
@@ -174,25 +203,31 @@ def _step(
         "accuracy": right / len(chosen),
         "grad_norm": norm,
         "learning_rate": rate,
-        "records": len(chosen),
+        "records": _count(chosen),
     }
 
 
 def _losses(scores: Tensor, examples: Sequence[Example], config: RewardModelConfig) -> tuple[Tensor, float]:
     """Losses of the examples of a chunk, and how many of them the model gets right."""
-    if config.objective == "bradley_terry":
-        good, bad = scores[0::2], scores[1::2]
-        margins = torch.tensor([example.facts["margin"] or 0.0 for example in examples])
-        losses = bradley_terry(good, bad, margin=margins if config.use_margin else None)
-        return losses + config.centering * centering(good, bad), float((good > bad).sum() + 0.5 * (good == bad).sum())
     if config.objective == "verdict":
         passed = torch.tensor([example.facts["desirable"] for example in examples])
         return verdict_cross_entropy(scores, passed), float(((scores > 0) == passed).sum())
     parts = scores.split([len(example.rows) for example in examples])
+    if config.objective == "bradley_terry":
+        found = [_compare(own, example.facts, config) for own, example in zip(parts, examples, strict=True)]
+        return torch.stack([loss for loss, _ in found]), sum(right for _, right in found)
     targets = [torch.tensor(example.facts["candidate_rewards"]) for example in examples]
     losses = torch.stack([regression(own, wanted).mean() for own, wanted in zip(parts, targets, strict=True)])
     best = (own[wanted.argmax()] == own.max() for own, wanted in zip(parts, targets, strict=True))
     return losses, float(sum(map(bool, best)))
+
+
+def _compare(scores: Tensor, facts: Mapping[str, Any], config: RewardModelConfig) -> tuple[Tensor, float]:
+    """Mean loss over a prompt's comparisons, and the share of them in the right order."""
+    better, worse = (scores[list(side)] for side in zip(*facts["comparisons"], strict=True))
+    losses = bradley_terry(better, worse, margin=torch.tensor(facts["margins"]) if config.use_margin else None)
+    right = (better > worse).float() + 0.5 * (better == worse)
+    return (losses + config.centering * centering(better, worse)).mean(), float(right.mean())
 
 
 def _after_step(
