@@ -434,8 +434,9 @@ def test_a_dead_worker_is_replaced_and_the_program_tried_once_more(box_at, desce
             task = asyncio.create_task(sandbox.run(SLEEPER, [Call("f")], Limits()))
             known = set()
             for _ in range(deaths):
-                while (sleeper := find_sleeper(descendants, known)) is None:
+                while (sleeper := find_sleeper(descendants, known)) is None and not task.done():
                     await asyncio.sleep(0.01)
+                assert sleeper is not None, task
                 known.add(sleeper)
                 server = parent(sleeper)
                 os.kill(server if victim == "fork-server" else parent(server), signal.SIGKILL)

@@ -42,7 +42,7 @@ READY, SHIELDED = b"ready", b"ready and shielded"
 STARTED = b"s"
 """From a new program's process, with the descriptors of requests, answers, stdout and stderr."""
 FAILED = b"f"
-"""Instead of `STARTED`, with the reason: there is no process for the program, and that is not its fault."""
+"""Instead of `STARTED` or after it, with the reason: there is no process for the program, and it is not to blame."""
 END = b"e"
 """To the fork-server: kill the program."""
 DISK = struct.Struct("!Q")

@@ -64,6 +64,10 @@ class _Stopped(Exception):
         self.status, self.error = status, error
 
 
+class _NoProcess(Exception):
+    """There is no process for the program, or there was none by the time it was to begin."""
+
+
 class _Died(Exception):
     """The program's process ended; how is known once it is reaped."""
 
@@ -73,7 +77,7 @@ def run_supervisor(parent: int, link: socket.socket) -> None:
 
     Raises:
         EOFError: the fork-server is gone.
-        OSError: there was no process for a program.
+        SystemExit: there was no process for a program.
     """
     disk_mb = -1
     while True:
@@ -83,21 +87,35 @@ def run_supervisor(parent: int, link: socket.socket) -> None:
             return
         limits = marshal.loads(first)
         try:
-            program = _receive_program(link, parent)
-            if limits["disk_mb"] != disk_mb:
-                disk_mb = _set_disk(link, limits["disk_mb"])
-            program.begin(limits)
-        except (OSError, EOFError) as error:
+            program = _begin(link, parent, limits, new_disk=limits["disk_mb"] != disk_mb)
+            disk_mb = limits["disk_mb"]
+            reply = _run(frames, program, link)
+        except _NoProcess as error:
             write_all(parent, pack([str(error).encode()]))
-            raise
-        write_all(parent, pack(_run(frames, program, link)))
+            raise SystemExit(1) from error
+        write_all(parent, pack(reply))
 
 
-def _set_disk(link: socket.socket, megabytes: int) -> int:
+def _begin(link: socket.socket, parent: int, limits: dict[str, Any], *, new_disk: bool) -> _Program:
+    try:
+        program = _receive_program(link, parent)
+        if new_disk:
+            _set_disk(link, limits["disk_mb"])
+        program.begin(limits)
+        return program
+    except (OSError, EOFError) as error:
+        raise _NoProcess(str(error)) from error
+
+
+def _set_disk(link: socket.socket, megabytes: int) -> None:
     link.send(DISK.pack(megabytes))
-    if link.recv(_MAX_TEXT) != DISK.pack(megabytes):
-        raise EOFError("the fork-server could not resize the private file system")
-    return megabytes
+    if (answer := link.recv(_MAX_TEXT)) != DISK.pack(megabytes):
+        raise OSError(_reason(answer))
+
+
+def _reason(message: bytes) -> str:
+    """What a process of ours that failed said last."""
+    return message[len(FAILED) :].decode("utf-8", "replace") or "the fork-server is gone"
 
 
 def _receive_program(link: socket.socket, parent: int) -> _Program:
@@ -105,7 +123,7 @@ def _receive_program(link: socket.socket, parent: int) -> _Program:
     if not message:
         raise EOFError("the fork-server is gone")
     if message != STARTED:
-        raise OSError(message[len(FAILED) :].decode("utf-8", "replace"))
+        raise OSError(_reason(message))
     if flags & socket.MSG_CTRUNC:
         raise OSError(errno.EMFILE, "no descriptors left for a program's pipes")
     attached = {kind: data for _, kind, data in notes}
@@ -130,7 +148,9 @@ def _run(frames: list[bytes], program: _Program, link: socket.socket) -> list[by
         died = True
     wall_s = program.elapsed_s()
     link.send(END)
-    ended = link.recv(ENDED.size)
+    ended = link.recv(_MAX_TEXT)
+    if ended.startswith(FAILED):  # no wait status begins like that
+        raise _NoProcess(_reason(ended))
     if not ended:
         raise EOFError("the fork-server is gone")
     exit_status, cpu_s, peak_kib = ENDED.unpack(ended)
@@ -218,7 +238,9 @@ class _Program:
             if self.replies in ready and self._read_answer(received, nonce):
                 self.cpu_ms.append(1000 * (self.cpu - before))
                 return bool(ANSWER.unpack_from(received)[2])
-            if any(fd in ready for fd in self.others):
+            if gone := [fd for fd in self.others if fd in ready]:
+                if message := os.read(gone[0], _MAX_TEXT):
+                    raise _NoProcess(_reason(message))
                 raise EOFError("the judge's process or the fork-server is gone")
             if self.pidfd in ready and self.replies not in ready:
                 raise _Died

@@ -126,10 +126,10 @@ def _become_program(
     The kernel adds our process id to the message, as the supervisor knows it; here we may be another number.
     """
     try:
+        link.sendmsg([STARTED], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])  # first: it wakes the supervisor
         os.setsid()
         enclosure.enter()
-        link.sendmsg([STARTED], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
-    except BaseException as error:  # only now can that be told: afterwards a program could tell the same
+    except BaseException as error:  # told where no program could tell it, which will not have this link
         _report(link, error)
         os._exit(1)
     try:
