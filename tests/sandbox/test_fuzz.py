@@ -23,7 +23,7 @@ from verigrad.values import encode
 
 NUMBERS = st.sampled_from([0, 1, True, False, 1.0, -0.0, 1.05, 2, 2**70, math.nan, math.inf, -math.inf, 1j, 1.05 + 0j])
 SCALARS = NUMBERS | st.sampled_from([None, "", "a", "1", "[", b"", b"a"])
-KEYS = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=2).map(tuple) | st.frozensets(inner, max_size=2))
+KEYS = SCALARS | st.lists(SCALARS, max_size=2).map(tuple) | st.frozensets(SCALARS, max_size=2)
 VALUES = st.recursive(
     SCALARS,
     lambda inner: (
@@ -34,15 +34,11 @@ VALUES = st.recursive(
     ),
     max_leaves=6,
 )
+TAGS = st.text(max_size=3) | st.sampled_from(["set", "dict", "int", "float", "tuple", "bytes"])
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: (
-        st.lists(inner, max_size=4)
-        | st.dictionaries(
-            st.text(max_size=3) | st.sampled_from(["set", "dict", "int", "float", "tuple", "bytes"]), inner
-        )
-    ),
-    max_leaves=12,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TAGS, inner, max_size=2),
+    max_leaves=6,
 )
 FIELDS = st.fixed_dictionaries(
     {},

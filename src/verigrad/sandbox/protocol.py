@@ -37,8 +37,10 @@ INPUT = struct.Struct(f"!I{NONCE_BYTES}s")
 """Length of the body, nonce."""
 ANSWER = struct.Struct(f"!I{NONCE_BYTES}s?")
 """Length of the body, nonce, whether more inputs may follow."""
-READY, SHIELDED = b"ready", b"ready and shielded"
-"""From a fork-server at its level; the second where no program can end or stop it. Anything else is why it is not."""
+READY = b"ready"
+"""From a fork-server at its level; anything but this and the next is why it is not."""
+SHIELDED = b"ready and shielded"
+"""The same where no program can end or stop us."""
 STARTED = b"s"
 """From a new program's process, with the descriptors of requests, answers, stdout and stderr."""
 FAILED = b"f"
