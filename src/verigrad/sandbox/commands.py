@@ -1,7 +1,7 @@
 """Commands in the sandbox: compilers, compiled programs, interpreters, test suites.
 
 Where `verigrad.sandbox.process` forks Python programs from a warm process, this runs any argument list in a fresh
-process tree, behind the same three levels. At `namespaces` and `full` a command sees the system's programs and
+process tree, behind the same levels. At `namespaces` and `full` a command sees the system's programs and
 libraries read-only, an empty `/tmp`, its own processes and nobody else's; there is no network but the loopback device
 of its own. CPU and elapsed time, memory and output of the whole tree, files and processes are bounded, and all that it
 leaves running is killed. `docs/sandbox.md` has the table.

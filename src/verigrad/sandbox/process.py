@@ -5,15 +5,15 @@ no descriptor but its own; CPU and elapsed time, memory, output, file size and o
 leaves running is killed; it cannot forge another test's answer. Where the judge runs as root, programs run as a
 user of their own, and processes and threads are counted.
 
-Level `process` is no more than that. `namespaces` takes away the machine's files, network and processes, and `full`
-also most of the kernel. `docs/sandbox.md` has the table of what each does not hold against.
+Level `process` is no more than that. `landlock` takes away the machine's files and network and most of the kernel,
+`namespaces` its files, network and processes, and `full` all of these. `docs/sandbox.md` has the table of what each
+does not hold against.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -25,6 +25,7 @@ from verigrad.sandbox.base import LEVELS, Call, Execution, Level, Sandbox, Scrip
 from verigrad.sandbox.commands import CommandSandbox
 from verigrad.sandbox.jobs import calls_execution, calls_job, stdin_execution, stdin_job
 from verigrad.sandbox.pool import Pool, WorkerDied
+from verigrad.sandbox.protocol import MAX_STARVED_S
 from verigrad.types import Limits
 
 __all__ = ["ProcessSandbox"]
@@ -106,12 +107,16 @@ class ProcessSandbox:
         """Run `program`: calls and scripts in one process in the order given, then each `Stdin` in its own.
 
         Raises:
-            SandboxError: an input is not plain data, the sandbox is closed, or no worker can be started.
+            SandboxError: an input is not plain data, the sandbox is closed, or no worker can be started or kept alive.
         """
         if self._closed:
             raise SandboxError("this sandbox is closed; make a new one")
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._run, program, inputs, limits, trace_lines)
+        try:
+            running = loop.run_in_executor(self._threads, self._run, program, inputs, limits, trace_lines)
+        except RuntimeError as error:
+            raise SandboxError(f"no thread to run a program from: {error}") from error
+        return await running
 
     async def close(self) -> None:
         """End every process this sandbox started, after the programs that run now."""
@@ -119,7 +124,13 @@ class ProcessSandbox:
             self._closed = True
             if self._commands is not None:
                 await self._commands.close()
-            await asyncio.get_running_loop().run_in_executor(None, self._end)
+            with ThreadPoolExecutor(1) as closer:
+                try:
+                    ended = asyncio.get_running_loop().run_in_executor(closer, self._end)
+                except RuntimeError:  # no thread to be had, and still they must end
+                    self._end()
+                else:
+                    await ended
 
     def _end(self) -> None:
         self._threads.shutdown(wait=True, cancel_futures=True)
@@ -140,7 +151,7 @@ class ProcessSandbox:
 
     def _run_calls(self, program: str, inputs: Sequence[Call | Script], limits: Limits, trace_lines: bool) -> Execution:
         try:
-            reply = self._pool.exchange(calls_job(program, inputs, limits, trace_lines), limits.wall_s)
+            reply = self._pool.exchange(calls_job(program, inputs, limits, trace_lines), _longest_s(limits))
         except WorkerDied as error:
             return _took_down_worker(error)
         return calls_execution(reply, len(inputs), traced=trace_lines)
@@ -148,10 +159,9 @@ class ProcessSandbox:
     def _run_scripts(self, program: str, inputs: Sequence[Stdin], limits: Limits, trace_lines: bool) -> Execution:
         """One process per input, one after another; the times allowed are for all together."""
         runs: list[Execution] = []
-        end = time.monotonic() + limits.wall_s
         for item in inputs:
-            spent_s = sum(run.cpu_ms for run in runs) / 1000
-            left = replace(limits, cpu_s=limits.cpu_s - spent_s, wall_s=end - time.monotonic())
+            cpu_s, wall_s = (sum(times) / 1000 for times in ([r.cpu_ms for r in runs], [r.wall_ms for r in runs]))
+            left = replace(limits, cpu_s=limits.cpu_s - cpu_s, wall_s=limits.wall_s - wall_s)
             runs.append(self._run_script(program, item, left, trace_lines))
             if runs[-1].status != "ran":
                 return runs[-1]
@@ -163,10 +173,14 @@ class ProcessSandbox:
 
     def _run_script(self, program: str, item: Stdin, limits: Limits, trace_lines: bool) -> Execution:
         try:
-            reply = self._pool.exchange(stdin_job(program, item, limits, trace_lines), limits.wall_s)
+            reply = self._pool.exchange(stdin_job(program, item, limits, trace_lines), _longest_s(limits))
         except WorkerDied as error:
             return _took_down_worker(error)
         return stdin_execution(reply, traced=trace_lines)
+
+
+def _longest_s(limits: Limits) -> float:
+    return limits.wall_s + MAX_STARVED_S
 
 
 def _took_down_worker(error: WorkerDied) -> Execution:
@@ -189,4 +203,5 @@ def _sum(runs: Sequence[Execution]) -> Execution:
         violations=tuple(text for run in runs for text in run.violations),
         executed_lines=frozenset().union(*lines) if lines else None,
         cpu_ms=sum(run.cpu_ms for run in runs),
+        wall_ms=sum(run.wall_ms for run in runs),
     )
