@@ -12,65 +12,31 @@ does not hold against.
 
 from __future__ import annotations
 
-import asyncio
-import sys
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import replace
-from types import TracebackType
 from typing import Literal
 
-from verigrad.errors import ConfigError, SandboxError
-from verigrad.sandbox.base import LEVELS, Call, Execution, Level, Sandbox, Script, Stdin
+from verigrad.errors import ConfigError
+from verigrad.sandbox.base import Call, Execution, Level, Sandbox, Script, Stdin
 from verigrad.sandbox.commands import CommandSandbox
 from verigrad.sandbox.jobs import calls_execution, calls_job, stdin_execution, stdin_job
-from verigrad.sandbox.pool import Pool, WorkerDied
+from verigrad.sandbox.pool import WorkerDied
+from verigrad.sandbox.pooled import Pooled
 from verigrad.sandbox.protocol import MAX_STARVED_S
 from verigrad.types import Limits
 
 __all__ = ["ProcessSandbox"]
 
 
-class ProcessSandbox:
+class ProcessSandbox(Pooled):
     """Runs programs in forked processes, `workers` at a time, at `level` or the best there is. Linux only.
 
     `commands` runs what is no Python program, such as a proof assistant; it starts nothing before its first use.
-
-    Use it with `async with`, or call `close`. Any event loop may use it, also several in turn.
-
-    Raises:
-        SandboxError: this is not Linux. (That an explicit `level` is out of reach shows on first use.)
-        ConfigError: there is no such level.
     """
 
     def __init__(self, workers: int = 2, *, level: Level | Literal["auto"] = "auto") -> None:
-        if sys.platform != "linux":
-            raise SandboxError(f"the process sandbox needs Linux, this is {sys.platform}")
-        if level not in (*LEVELS, "auto"):
-            raise ConfigError(f"no sandbox level {level!r}; there are 'auto', {', '.join(map(repr, LEVELS))}")
-        self._pool = Pool(workers, LEVELS[::-1] if level == "auto" else (level,))
-        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="verigrad-sandbox")
-        self._closed = False
-        self._workers = workers
+        super().__init__(workers, level=level)
         self._commands: CommandSandbox | None = None
-
-    @property
-    def level(self) -> Level:
-        """The isolation in force, as a worker found it; the first look starts one.
-
-        Raises:
-            SandboxError: no worker can be started, or none at the level asked for.
-        """
-        return self._pool.isolation().level
-
-    @property
-    def missing(self) -> Mapping[Level, str]:
-        """Why each level stronger than the one in force is out of reach, where `auto` tried it.
-
-        Raises:
-            SandboxError: no worker can be started, or none at the level asked for.
-        """
-        return self._pool.isolation().missing
 
     @property
     def commands(self) -> CommandSandbox:
@@ -82,14 +48,6 @@ class ProcessSandbox:
         if self._commands is None:
             self._commands = CommandSandbox(self._workers, level=self.level)
         return self._commands
-
-    async def __aenter__(self) -> ProcessSandbox:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
 
     def for_language(self, language: str) -> Sandbox:
         """This sandbox, which runs Python only.
@@ -109,32 +67,13 @@ class ProcessSandbox:
         Raises:
             SandboxError: an input is not plain data, the sandbox is closed, or no worker can be started or kept alive.
         """
-        if self._closed:
-            raise SandboxError("this sandbox is closed; make a new one")
-        loop = asyncio.get_running_loop()
-        try:
-            running = loop.run_in_executor(self._threads, self._run, program, inputs, limits, trace_lines)
-        except RuntimeError as error:
-            raise SandboxError(f"no thread to run a program from: {error}") from error
-        return await running
+        return await self._in_thread(self._run, program, inputs, limits, trace_lines)
 
     async def close(self) -> None:
         """End every process this sandbox started, after the programs that run now."""
-        if not self._closed:
-            self._closed = True
-            if self._commands is not None:
-                await self._commands.close()
-            with ThreadPoolExecutor(1) as closer:
-                try:
-                    ended = asyncio.get_running_loop().run_in_executor(closer, self._end)
-                except RuntimeError:  # no thread to be had, and still they must end
-                    self._end()
-                else:
-                    await ended
-
-    def _end(self) -> None:
-        self._threads.shutdown(wait=True, cancel_futures=True)
-        self._pool.close()
+        if self._commands is not None:
+            await self._commands.close()
+        await super().close()
 
     def _run(
         self, program: str, inputs: Sequence[Call | Stdin | Script], limits: Limits, trace_lines: bool
