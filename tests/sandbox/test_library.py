@@ -192,7 +192,9 @@ def test_an_ordinary_users_programs_have_their_processes_counted_too(as_nobody):
     assert as_nobody({"forks": (FORKS_UNTIL_STOPPED, [()])}, "full")["found"] == {"forks": [["returned", "4", ""]]}
 
 
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(
+    "level", [pytest.param(level, marks=() if level == "full" else pytest.mark.slow) for level in LEVELS]
+)
 def test_an_ordinary_user_judges_as_well(as_nobody, level):
     from sandbox.escapes import ESCAPES, holds
     from sandbox.exploits import EXPLOITS, FORKS, HONEST
