@@ -132,7 +132,7 @@ class _FileDiff:
 
 def _of_diff(files: Mapping[str, bytes], text: str) -> dict[str, bytes | None]:
     edits: dict[str, bytes | None] = {}
-    found = list(_parse(text.split("\n")))
+    found = list(_parse(text.removesuffix("\n").split("\n")))
     if not found:
         raise ChangeError("is neither a unified diff nor a JSON object of whole files")
     for part in found:

@@ -262,6 +262,8 @@ class TheoremTest:
 
 TextTest = AnswerTest | InputTest | InvariantTest | TheoremTest
 """Tests whose answer is a text that is not run as a program."""
+
+
 @dataclass(frozen=True)
 class SuiteTest:
     """A test of a repository's own, or a hidden one, run by pytest in one process with the changed code.

@@ -188,7 +188,7 @@ def test_where_and_with_what_a_command_runs(box):
 
 
 def test_a_missing_tool_is_our_error_unless_the_answer_pretends(box):
-    oracle = replace(commanded(CommandTest("lint", ("no-such-linter",)), trust="script"), trust="script")
+    oracle = replace(commanded(CommandTest("lint", ("no-such-linter",))), trust="script")
     with pytest.raises(TaskError, match=r"'lint' lacks .*no-such-linter"):
         judge_on(box, GOLD, oracle)
     with pytest.raises(TaskError, match=r"'lint' lacks the package 'no_such_module'"):

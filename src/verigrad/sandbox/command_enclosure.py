@@ -49,14 +49,16 @@ def enclose_command(level: str, uid: int | None, folder: str, job: Mapping[str, 
     Args:
         uid: another user to run the command as, where we may.
         folder: empty; at level `process` it holds the command's files, else it is where the root is mounted.
-        job: the limits, `disk_mb` and `visible` of the command.
+        job: the limits, `disk_mb`, `visible` and `hidden` of the command.
 
     Raises:
         OSError: a mechanism is missing; the message says which. This process is then of no more use.
     """
     if level == "process":
         return BareCommand(uid, folder, job["limits"])
-    return EnclosedCommand(uid, folder, job["limits"], job["disk_mb"], job["visible"], full=level == "full")
+    return EnclosedCommand(
+        uid, folder, job["limits"], job["disk_mb"], job["visible"], job["hidden"], full=level == "full"
+    )
 
 
 def _settle() -> None:
@@ -107,6 +109,7 @@ class EnclosedCommand:
         limits: dict[str, Any],
         disk_mb: int,
         visible: Sequence[str],
+        hidden: Sequence[str],
         *,
         full: bool,
     ) -> None:
@@ -122,7 +125,7 @@ class EnclosedCommand:
         confine.empty_bounding_set()
         socket.sethostname("sandbox")
         _bring_up_loopback()
-        enter_command_root(workshop, uid=self.uid, disk_mb=disk_mb, visible=visible)
+        enter_command_root(workshop, uid=self.uid, disk_mb=disk_mb, visible=visible, hidden=hidden)
         confine.forbid_inspection()
 
     def _count_spare_processes(self) -> int:

@@ -30,6 +30,7 @@ from verigrad.sandbox.text import text_result
 from verigrad.types import (
     Oracle,
     PropertyTest,
+    RepositoryTest,
     Task,
     TestResult,
     TextTest,
@@ -122,7 +123,7 @@ class Judge:
     async def _judge(
         self, program: str, oracle: Oracle, entry_point: str | None, seed: int, trace_lines: bool
     ) -> Verdict:
-        if oracle.repository is not None:
+        if oracle.repository is not None or any(isinstance(test, RepositoryTest) for test in oracle.tests):
             return await self._repository(program, oracle)
         verdict = await self._once(program, oracle, entry_point, seed, trace_lines)
         few = numbers_to_repeat(program, oracle, seed, self._reruns) if verdict.passed else []
@@ -135,7 +136,9 @@ class Judge:
         if not oracle.tests:
             raise TaskError(f"{oracle.task_id}: the oracle has no tests, so a pass would mean nothing; give it one")
         if flaw := _flaw(answer):
-            return verdict_of(not_run(oracle, refused := Execution("syntax_error", (), error=flaw)), refused, [], "none")
+            return verdict_of(
+                not_run(oracle, refused := Execution("syntax_error", (), error=flaw)), refused, [], "none"
+            )
         return await judge_repository(answer, oracle, self.sandbox.commands)
 
     async def _once(

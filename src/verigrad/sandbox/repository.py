@@ -6,6 +6,7 @@ import importlib.util
 import os
 import shlex
 import shutil
+import site
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ PYTHONPATH={python_path}; export PYTHONPATH
 cd {directory} || exit 1
 exec {command}
 """
-_OF_PYTEST = ("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments")
+_OF_PYTEST = ("pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments")
 
 
 def read_folder(folder: str | Path) -> dict[str, bytes]:
@@ -92,10 +93,11 @@ def _matches(path: str, patterns: Collection[str]) -> bool:
 
 @dataclass(frozen=True)
 class Tools:
-    """What commands find besides the system: files to lay out, places to show, folders to import from."""
+    """What commands find besides the system: files to lay out, places to show and to hide, folders to import from."""
 
     files: Mapping[str, bytes]
     visible: tuple[str, ...]
+    hidden: tuple[str, ...]
     python_path: tuple[str, ...]
     python: str
 
@@ -114,22 +116,28 @@ def find_tools(suite: Suite) -> Tools:
     places = [place for name in _OF_PYTEST if (place := _package(name))]
     for name in suite.packages:
         if (place := _package(name)) is None:
-            raise ConfigError(f"the suite takes the package {name!r}, which is not installed; install it beside verigrad")
+            raise ConfigError(
+                f"the suite takes the package {name!r}, which is not installed; install it beside verigrad"
+            )
         places += [place, *([place + ".libs"] if os.path.isdir(place + ".libs") else [])]
     files = {"python": python, "python3": python}
     for name in suite.programs:
         found = shutil.which(name, path=f"{os.path.dirname(sys.executable)}:{PATH}")
         if found is None:
-            raise ConfigError(f"the suite takes the program {name!r}, which is not installed; install it beside verigrad")
+            raise ConfigError(
+                f"the suite takes the program {name!r}, which is not installed; install it beside verigrad"
+            )
         if _is_script(found) and _package(name):
             files[name] = f"{python} -P -m {name}"
         else:
             files[name] = found
             visible.append(found)
     wrappers = {f"{_BIN}/{name}": f'#!/bin/sh\nexec {target} "$@"\n'.encode() for name, target in files.items()}
-    outside = [place for place in [*visible, *places] if not place.startswith("/usr/")]
     folders = dict.fromkeys(os.path.dirname(place) for place in places)
-    return Tools(wrappers, tuple(dict.fromkeys([*outside, *places])), tuple(folders), python)
+    beside = site.getsitepackages([os.path.realpath(sys.base_prefix)])  # the interpreter's own: all of them or none
+    hidden = [folder for folder in beside if folder not in folders]
+    shown = dict.fromkeys([*visible, *places, *(folder for folder in beside if folder in folders)])
+    return Tools(wrappers, tuple(shown), tuple(hidden), tuple(folders), python)
 
 
 def _package(name: str) -> str | None:
@@ -182,5 +190,6 @@ def command_in_tree(
         },
         keep=keep,
         visible=tools.visible,
+        hidden=tools.hidden,
         disk_mb=_DISK_MB + len(files) // 32 + sum(map(len, files.values())) // 1_000_000,
     )
