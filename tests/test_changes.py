@@ -29,8 +29,8 @@ def test_new_deleted_and_empty_files():
     diff = (
         "diff --git a/new.txt b/new.txt\nnew file mode 100644\n--- /dev/null\n+++ b/new.txt\n@@ -0,0 +1 @@\n+hi\n"
         "diff --git a/e/__init__.py b/e/__init__.py\nnew file mode 100644\nindex 000..111\n"
-        "diff --git a/deep/b.txt b/deep/b.txt\ndeleted file mode 100644\n--- a/deep/b.txt\n+++ /dev/null\n@@ -1 +0,0 @@\n"
-        "-x\n\\ No newline at end of file\n"
+        "diff --git a/deep/b.txt b/deep/b.txt\ndeleted file mode 100644\n--- a/deep/b.txt\n+++ /dev/null\n"
+        "@@ -1 +0,0 @@\n-x\n\\ No newline at end of file\n"
     )
     assert apply_change(FILES, diff) == {"a.txt": FILES["a.txt"], "new.txt": b"hi\n", "e/__init__.py": b""}
 
@@ -55,7 +55,7 @@ def test_the_nearest_of_several_places_is_meant():
         ('{"a": "\\ud800"}', "UTF-8"),
         ('{"a.txt/b": "x"}', "a file and a folder"),
         ('{"%s": "x"}' % ("n" * 256), "too long"),
-        ("{%s}" % ", ".join(f'"f{n}": ""' for n in range(1001)), "at most 1000"),
+        ("{" + ", ".join(f'"f{n}": ""' for n in range(1001)) + "}", "at most 1000"),
         ("--- a/a.txt\n+++ b/a.txt\n@@ -1,2 +1,2 @@\n one\n-zwei\n+2\n", "are not there"),
         ("--- a/a.txt\n+++ b/a.txt\n@@ -1,9 +1,2 @@\n one\n", "9 old and 2 new"),
         ("--- a/a.txt\n+++ b/a.txt\n@@ -1,1 +1,2 @@\n one\n", "ends early"),

@@ -256,7 +256,7 @@ def _diff_of(path: str, before: Mapping[str, bytes], after: Mapping[str, bytes])
     except UnicodeDecodeError as error:
         raise ChangeError(f"{path!r} is no text in UTF-8, so no diff can hold its change") from error
     names = (f"a/{path}" if path in before else "/dev/null", f"b/{path}" if path in after else "/dev/null")
-    for line in difflib.unified_diff(*(_lines(text) for text in (old, new)), *names):
+    for line in difflib.unified_diff(_lines(old), _lines(new), *names):
         yield line if line.endswith("\n") else f"{line}\n{_NO_NEWLINE}\n"
 
 

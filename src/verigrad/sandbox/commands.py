@@ -36,8 +36,8 @@ class Command:
 
     Attributes:
         argv: program and arguments; a program without a slash is looked up in `PATH`.
-        files: relative path -> content, written to a fresh private folder, which is the working directory. All of
-            them may be executed.
+        files: relative path -> content, written to a fresh private folder, which is the working directory. Those that
+            begin with `#!`, and compiled programs, may be executed.
         stdin: what the command reads.
         environment: all there is besides `PATH`, `HOME`, `TMPDIR` and `LANG`, which it may replace.
         keep: relative paths of files that are read back afterwards.
