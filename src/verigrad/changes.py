@@ -2,8 +2,8 @@
 
     {"src/calc.py": "def add(a, b):\n    return a + b\n", "old.py": null}      null deletes
 
-A diff is applied as git would: the lines a hunk takes out and those around them must be there, where it says or, failing
-that, as near to it as possible. Links, modes, renames and binary parts are refused. No text is no change.
+A diff is applied as git would: the lines a hunk takes out and those around them must be there, where it says or,
+failing that, as near to it as possible. Links, modes, renames and binary parts are refused. No text is no change.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ __all__ = [
     "PROTECTED",
     "AnswerTest",
     "CallTest",
+    "CommandTest",
     "Comparator",
     "CostPoint",
     "Costs",

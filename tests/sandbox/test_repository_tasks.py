@@ -12,6 +12,7 @@ from verigrad.tasks.base import TaskSet
 from verigrad.tasks.jsonl import dump
 from verigrad.types import PROTECTED, CommandTest, Limits, Oracle, Repository, Suite, SuiteTest, Task
 
+PRINT = ["python", "-c", "import calc; print(calc.double(4))"]
 ROW = {
     "id": "repo@1/double",
     "prompt": "double squares; make it double.",
@@ -20,14 +21,14 @@ ROW = {
         "tests": [
             *({"kind": "suite", "name": test.name} for test in TESTS[:-1]),
             {"kind": "suite", "name": TESTS[-1].name, "group": "pass_to_pass"},
-            {"kind": "command", "name": "prints", "argv": ["python", "-c", "import calc; print(calc.double(4))"], "stdout": "8"},
+            {"kind": "command", "name": "prints", "argv": PRINT, "stdout": "8"},
         ],
         "gold": GOLD,
         "suite": {"files": {HIDDEN_PATH: HIDDEN}},
         "trust": "script",
         "limits": {"cpu_s": 10, "wall_s": 60},
     },
-}  # fmt: skip
+}
 
 
 def written(path, *rows):

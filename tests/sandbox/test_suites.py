@@ -17,7 +17,8 @@ from sandbox.repositories import (
     with_suite,
 )
 
-from verigrad.errors import ConfigError, TaskError
+from verigrad.errors import ConfigError, SandboxError, TaskError
+from verigrad.sandbox import repository
 from verigrad.sandbox.repository import changed_tree, overlaid, read_folder
 from verigrad.types import CommandTest, Repository, Suite, SuiteTest
 
@@ -162,6 +163,12 @@ def test_packages_are_those_of_the_list(box):
         judge_on(box, "", with_suite(hidden, "test_it", packages=("no_such_package",)))
 
 
+def test_a_pytest_that_does_not_start_is_our_error(box, monkeypatch):
+    monkeypatch.setattr(repository, "_OF_PYTEST", ("_pytest",))
+    with pytest.raises(SandboxError, match=r"(?s)pytest does not start in the sandbox: .*No module named 'pytest'"):
+        judge_on(box, GOLD)
+
+
 # ------------------------------------------------------------------------------------------------ commands
 
 
@@ -227,6 +234,16 @@ def test_what_may_not_be_changed_is_as_it_was():
     }
     only_new = replace(repository, editable=("src/*",))
     assert changed_tree(only_new, '{"src/deep/b.py": "1", "new.py": "9"}')[1] == ("new.py",)
+
+
+def test_modules_with_required_tests_are_as_they_were_wherever_they_lie(box):
+    tests = (SuiteTest("checks/double.py::test_one"), SuiteTest("checks/absent.py::test_two"))
+    body = b"from calc import double\n\n\ndef test_one():\n    assert double(1) == 2\n"
+    oracle = replace(
+        ORACLE, tests=tests, suite=Suite(), repository=Repository(files={**REPOSITORY.files, "checks/double.py": body})
+    )
+    easy = whole(checks__double="def test_one(): pass\n", checks__absent="def test_two(): pass\n")
+    assert statuses(judge_on(box, easy, oracle)) == ["failed", "failed"]
 
 
 def test_hidden_files_win_over_a_folder_or_file_in_their_way():

@@ -32,7 +32,7 @@ def ci(
     oracle: Oracle | None,
     weights: Mapping[str, float] | None = None,
 ) -> Score:
-    """Weighted mean over stages (`test`, `lint`, `type`, ...) of the share of checks passed, in [0, 1]; 0 unless all tests pass.
+    """Weighted mean over stages (`test`, `lint`, ...) of the share of checks passed, in [0, 1]; 0 where a test fails.
 
     A `CommandTest` belongs to its `stage`, every other test to `test`. `verigrad.tasks.ci` reads commands from a
     project's workflow, tox.ini, noxfile or Makefile. Parts: the share of each stage.
@@ -42,8 +42,8 @@ def ci(
 
     Main hack: what makes checks pass without their being met: `|| true` in the workflow, a lower threshold of
     coverage, `# noqa`. The files that say what is checked are protected (`verigrad.types.PROTECTED`); suppression
-    comments are not, which is what `static` and `lint` are for. Exit statuses of commands that run the changed code can be
-    forged by it, so have hidden tests decide as well.
+    comments are not. Exit statuses of commands that run the changed code can be forged by it, so have hidden tests
+    decide as well.
 
     Raises:
         ValueError: called without the oracle, or no test decides.

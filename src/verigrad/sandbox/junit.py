@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from xml.parsers import expat
 
-__all__ = ["Case", "CaseStatus", "Report", "ReportError", "case_of", "read_report"]
+__all__ = ["Case", "CaseKey", "CaseStatus", "Report", "ReportError", "case_of", "read_report"]
 
 CaseStatus = Literal["passed", "failed", "error", "skipped", "xfailed"]
 _MAX_BYTES = 16_000_000

@@ -1,9 +1,10 @@
-"""Mirrors: for a test that must pass, a counterpart that must fail, and no way to tell which is which but by solving it.
+"""Mirrors: for a test that must pass, a counterpart that must fail, and only solving it tells which is which.
 
 A test module that shares its process with the code it tests can be made to report anything. What such code cannot
-know is what is right: of `assert double(4) == 8` and `assert double(4) == 9` one is the test and one is its mirror, and
-both stand in the file, in an order and under names that change from run to run. Code that patches outcomes, makes everything equal,
-or reads from the test what is expected, passes both or the wrong one. A right program passes the test and fails the mirror.
+know is what is right: of `assert double(4) == 8` and `assert double(4) == 9` one is the test, one its mirror, and
+both stand in the file, in an order and under names that change from run to run. Code that patches outcomes, makes
+everything equal, or reads from the test what is expected, passes both or the wrong one. A right program passes the test
+and fails the mirror.
 
 The mirror turns the last assertion of a test: a constant it compares with becomes another one, an exception it
 waits for becomes one that nothing raises, any other condition is negated. Tests without an assertion of their own have
@@ -38,7 +39,7 @@ _OPPOSITE = {
 _OPPOSITE |= {other: one for one, other in _OPPOSITE.items()}
 _EQUAL = ("assertEqual", "assertListEqual", "assertTupleEqual", "assertDictEqual", "assertSetEqual")
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def add_mirrors(
     bodies = [("", tree.body)]
     bodies += [(f"{node.name}::", node.body) for node in tree.body if isinstance(node, ast.ClassDef)]
     for prefix, body in bodies:
-        functions = [node for node in body if isinstance(node, Function)]
+        functions = [node for node in body if isinstance(node, _Function)]
         names = [node.name for node in functions]
         for node in functions:
             test = prefix + node.name
@@ -85,7 +86,7 @@ def add_mirrors(
     return (ast.unparse(ast.fix_missing_locations(tree)), found) if found else (source, {})
 
 
-def _place(body: list[ast.stmt], test: Function, mirror: Function, draw: random.Random, *, swapped: bool) -> Names:
+def _place(body: list[ast.stmt], test: _Function, mirror: _Function, draw: random.Random, *, swapped: bool) -> Names:
     at = body.index(test)
     name, other = test.name, f"{test.name}_{draw.randrange(16**6):06x}"
     test.name, mirror.name = (other, name) if swapped else (name, other)
@@ -105,8 +106,9 @@ def _turn_last(body: list[ast.stmt], draw: random.Random, *, negate: bool) -> bo
         if isinstance(statement, ast.With | ast.AsyncWith):
             if _turn_raises(statement) or _turn_last(statement.body, draw, negate=negate):
                 return True
-        elif isinstance(statement, ast.For) and _turn_last(statement.body, draw, negate=negate):
-            return True
+        elif isinstance(statement, ast.For):
+            if _turn_last(statement.body, draw, negate=negate):
+                return True
         elif isinstance(statement, ast.Expr) and _turn_method(statement.value, draw):
             return True
     return False

@@ -1,19 +1,19 @@
-"""From an answer that changes a repository to its verdict: tests by pytest, and commands whose output is compared here."""
+"""From an answer that changes a repository to its verdict: pytest, and commands whose output is compared here."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from verigrad.changes import ChangeError
 from verigrad.errors import TaskError
 from verigrad.sandbox.answers import same_output
 from verigrad.sandbox.commands import CommandResult, CommandSandbox
-from verigrad.sandbox.repository import Tools, changed_tree, command_in_tree, find_tools
+from verigrad.sandbox.repository import Tools, changed_tree, command_in_tree, find_tools, overlaid
 from verigrad.sandbox.suites import SuiteRun, run_suite
-from verigrad.types import CommandTest, Oracle, Repository, SuiteTest, TestResult, Verdict
+from verigrad.types import CommandTest, Oracle, Repository, Suite, SuiteTest, TestResult, Verdict
 
 __all__ = ["judge_repository"]
 
@@ -44,7 +44,8 @@ async def judge_repository(answer: str, oracle: Oracle, commands: CommandSandbox
     suite_tests = [test for test in oracle.tests if isinstance(test, SuiteTest)]
     suite = SuiteRun((), (), 0.0)
     if suite_tests:
-        suite = await run_suite(tree, suite_tests, oracle.suite, tools, oracle.limits, commands)
+        whole = _with_tests(tree, suite_tests, repository, oracle.suite)
+        suite = await run_suite(whole, suite_tests, oracle.suite, tools, oracle.limits, commands)
     run = _Commands(oracle, tools, commands)
     commanded = [test for test in oracle.tests if isinstance(test, CommandTest)]
     results_of_commands = await asyncio.gather(*(run.result(test, tree) for test in commanded))
@@ -76,6 +77,16 @@ def _repository(oracle: Oracle) -> Repository:
             "oracle trust 'script', or use commands whose output is compared"
         )
     return oracle.repository
+
+
+def _with_tests(
+    tree: Mapping[str, bytes], tests: Sequence[SuiteTest], repository: Repository, suite: Suite
+) -> dict[str, bytes]:
+    """The tree with the hidden files, and with test modules as the repository has them, protected or not."""
+    modules = {test.name.partition("::")[0] for test in tests}
+    theirs = {path: body for path, body in tree.items() if path not in modules}
+    ours = {path: repository.files[path] for path in modules if path in repository.files}
+    return overlaid(theirs, {**ours, **suite.files})
 
 
 class _Commands:

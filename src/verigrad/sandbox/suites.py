@@ -1,9 +1,9 @@
 """pytest on a changed repository, and what of its report can be believed.
 
-The suite shares a process with the code it tests, so a report is taken only as far as planted tests confirm it. Each run
-has a test that must pass, one that must fail, and for tests that decide the task a mirror that must fail
-(`verigrad.sandbox.mirrors`), all with names nobody could know. It runs twice, in opposite order, with tests and mirrors swapped. The
-report is parsed here and nowhere else; every test that is required must be in it.
+The suite shares a process with the code it tests, so a report is taken only as far as planted tests confirm it. Each
+run has a test that must pass, one that must fail, and for tests that decide the task a mirror that must fail
+(`verigrad.sandbox.mirrors`), all with names nobody could know. It runs twice, in opposite order, with tests and mirrors
+swapped. The report is parsed here and nowhere else; every test that is required must be in it.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from verigrad.errors import SandboxError
 from verigrad.sandbox.commands import CommandResult, CommandSandbox
 from verigrad.sandbox.junit import Case, CaseKey, Report, ReportError, case_of, read_report
 from verigrad.sandbox.mirrors import add_mirrors
-from verigrad.sandbox.repository import Tools, command_in_tree, overlaid
+from verigrad.sandbox.repository import Tools, command_in_tree
 from verigrad.types import Limits, Suite, SuiteTest, TestResult, TestStatus
 
 __all__ = ["SuiteRun", "run_suite"]
@@ -65,24 +66,25 @@ async def run_suite(
     limits: Limits,
     commands: CommandSandbox,
 ) -> SuiteRun:
-    """Run the tests on the changed tree; a second time, unless the first shows that none passes.
+    """Run the tests on a tree that has them; a second time, unless the first shows that none passes.
 
     Raises:
-        SandboxError: a run could not be tried.
+        SandboxError: a run could not be tried, or pytest does not start.
     """
-    whole = overlaid(tree, suite.files)
     seed = secrets.randbits(64)
     limits = replace(limits, processes=max(limits.processes, _LEAST_PROCESSES))
     runs: list[list[TestResult]] = []
     suspicions: list[str] = []
     cpu_ms = 0.0
     for swapped in (False, True):
-        plan = _plan(whole, tests, suite, random.Random(seed), swapped=swapped)
+        plan = _plan(tree, tests, suite, random.Random(seed), swapped=swapped)
         options = ("-o", f"pythonpath={' '.join(suite.python_path)}", f"--junitxml=../{plan.report}", *suite.options)
         argv = (tools.python, "-P", "-c", _START, *_OPTIONS, *options, *plan.paths)
         environment = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
         command = command_in_tree(plan.tree, suite, tools, argv, environment=environment, keep=(plan.report,))
         done = await commands.run(command, limits)
+        if done.status == "exited" and plan.report not in done.files:
+            await _vouch_for_pytest(suite, tools, commands)
         results, doubts = _read(done, plan, tests, suite)
         runs.append(results)
         suspicions += doubts
@@ -91,6 +93,14 @@ async def run_suite(
             break
     combined = [_combined(results) for results in zip(*runs, strict=True)]
     return SuiteRun(tuple(combined), tuple(dict.fromkeys(suspicions)), cpu_ms)
+
+
+async def _vouch_for_pytest(suite: Suite, tools: Tools, commands: CommandSandbox) -> None:
+    """Raise a SandboxError where pytest does not even start without the judged code."""
+    argv = (tools.python, "-P", "-c", "import pytest")
+    done = await commands.run(command_in_tree({"empty": b""}, suite, tools, argv), Limits(processes=_LEAST_PROCESSES))
+    if done.exit_code != 0:
+        raise SandboxError(f"pytest does not start in the sandbox: {done.error or _tail(done)}")
 
 
 # ------------------------------------------------------------------------------------------------- before
