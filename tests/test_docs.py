@@ -13,13 +13,14 @@ from verigrad.algorithms.presets import PRESETS, call
 from verigrad.cli.main import COMMANDS
 from verigrad.cli.train import recipe_path
 from verigrad.settings import load_config
-from verigrad.training.config import PreferenceConfig, RewardModelConfig, RLConfig, SFTConfig
+from verigrad.training.config import DiffusionConfig, PreferenceConfig, RewardModelConfig, RLConfig, SFTConfig
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 ALGORITHM_PAGES = sorted((DOCS / "algorithms").glob("*.md"))
 SHARED_PAGES = {"apo_zero": "apo", "apo_down": "apo"}
 CONFIGS = {"rl": RLConfig, "sft": SFTConfig, "preference": PreferenceConfig, "reward-model": RewardModelConfig}
+CONFIGS["diffusion"] = DiffusionConfig
 
 
 def page_of(name):

@@ -19,10 +19,13 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-__all__ = ["END", "FAMILIES", "VOCABULARY", "tiny_model", "tiny_tokenizer"]
+from verigrad.models.diffusion import DiffusionSpec, convert
+
+__all__ = ["END", "FAMILIES", "MASK", "VOCABULARY", "tiny_diffusion", "tiny_model", "tiny_tokenizer"]
 
 PAD, START, END = 256, 257, 258
 VOCABULARY = 259
+MASK = VOCABULARY  # of diffusion models, whose vocabulary has one id more
 
 _SIZES: dict[str, Any] = {
     "vocab_size": VOCABULARY,
@@ -61,6 +64,18 @@ def tiny_model(family: str = "llama", *, seed: int = 0, **overrides: Any) -> tup
                 if name.endswith(".bias") or "norm" in name:
                     parameter.add_(torch.randn_like(parameter), alpha=0.1)
     return model, tiny_tokenizer()
+
+
+def tiny_diffusion(
+    attention: str = "full", *, shift: bool = True, block_length: int = 0, **overrides: Any
+) -> tuple[Any, DiffusionSpec]:
+    """The tiny causal model converted to masked diffusion, its head free for one more id, the mask."""
+    model, tokenizer = tiny_model(overrides.pop("family", "llama"), vocab_size=VOCABULARY + 1, **overrides)
+    spec = DiffusionSpec(
+        mask_id=MASK, shift=shift, attention=attention, block_length=block_length, pad_policy="fill", pad_id=END
+    )
+    convert(model, tokenizer, spec)
+    return model, spec
 
 
 @cache

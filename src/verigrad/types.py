@@ -370,11 +370,14 @@ class Limits:
 
     Attributes:
         cpu_s: CPU seconds for the whole program, all tests together.
-        wall_s: backstop in elapsed seconds, for programs that sleep or wait.
+        wall_s: backstop in elapsed seconds, for programs that sleep or wait. Seconds in which a program was ready
+            to run and the machine was too busy to let it do not count.
         memory_mb: address space in MiB.
         output_bytes: of stdout and stderr together, per program.
         result_bytes: of one returned value in its JSON form.
         file_mb: of any one file the program writes.
+        disk_mb: of all its files together, in MiB; they are in memory, from level `namespaces` on. At 0 none can be
+            made.
         processes: processes and threads beyond its own.
     """
 
@@ -384,6 +387,7 @@ class Limits:
     output_bytes: int = 1_000_000
     result_bytes: int = 1_000_000
     file_mb: int = 16
+    disk_mb: int = 32
     processes: int = 0
 
 

@@ -25,6 +25,7 @@ _EXTRAS = {
 }
 _HOLDS = {
     "process": "a fresh process per program, limits, empty environment",
+    "landlock": "limits, no files but the standard library, no sockets, no other programs, few system calls",
     "namespaces": "limits, no files but the standard library and a private /tmp, no network, no other processes",
     "full": "all of namespaces, and Landlock and seccomp: no sockets, no other programs, few system calls",
 }

@@ -55,7 +55,16 @@ def evaluate(argv: list[str]) -> int:
 
 def _model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default=DEFAULT_MODEL, help="name, folder or hub id; `gold` for the gold programs")
-    parser.add_argument("--engine", default="local", help="local, vllm, or openai (with --base-url)")
+    parser.add_argument(
+        "--engine",
+        default="auto",
+        help="local (denoise for a masked-diffusion model), vllm, or openai (with --base-url)",
+    )
+    parser.add_argument(
+        "--denoise",
+        default="",
+        help="how a masked-diffusion model samples, such as order=margin,steps=32 (docs/diffusion.md)",
+    )
     parser.add_argument("--base-url", default="", help="of an OpenAI-compatible endpoint; its key in $OPENAI_API_KEY")
     parser.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
     parser.add_argument("--top-p", type=float, default=1.0)
@@ -76,6 +85,8 @@ def _open_engine(options: argparse.Namespace) -> tuple[Any, Any]:
     from verigrad.engines import ENGINES
     from verigrad.registry import resolve
 
+    if options.engine in ("auto", "denoise"):
+        return _open_own_engine(options)
     make = resolve(options.engine, ENGINES, what="engine")
     if options.engine == "openai":
         if not options.base_url:
@@ -89,15 +100,30 @@ def _open_engine(options: argparse.Namespace) -> tuple[Any, Any]:
 
         name = str(default_model_dir()) if options.model == DEFAULT_MODEL else options.model
         return make(name, dtype=options.dtype), AutoTokenizer.from_pretrained(name)
+    return _open_own_engine(options, make)
+
+
+def _open_own_engine(options: argparse.Namespace, make: Any = None) -> tuple[Any, Any]:
+    """An engine on a model loaded here: the one asked for, or the one for this kind of model; and its tokenizer."""
     import torch
 
+    from verigrad.engines.denoise_params import DenoiseParams
+    from verigrad.engines.diffusion import DenoiseEngine
+    from verigrad.engines.local import LocalEngine
     from verigrad.models.causal import load_causal, pick_device
+    from verigrad.models.diffusion import is_diffusion
+    from verigrad.settings import load_config
 
     print(f"loading {options.model}", file=sys.stderr)
     model, tokenizer = load_causal(options.model, device=options.device)
     dtype = torch.bfloat16 if options.dtype == "bfloat16" else torch.float32
-    engine = make(model, tokenizer, dtype=dtype, device=pick_device(options.device), max_slots=options.slots)
-    return engine, tokenizer
+    sizes = {"dtype": dtype, "device": pick_device(options.device), "max_slots": options.slots}
+    if make is None and (options.engine == "denoise" or is_diffusion(model)):
+        words = [f"--{word}" for word in options.denoise.split(",") if word]
+        return DenoiseEngine(model, tokenizer, params=load_config(DenoiseParams, None, words), **sizes), tokenizer
+    if options.denoise:
+        raise ConfigError("--denoise is for masked-diffusion models, which this one is not")
+    return (make or LocalEngine)(model, tokenizer, **sizes), tokenizer
 
 
 def _agent(options: argparse.Namespace, tokenizer: Any) -> Any:

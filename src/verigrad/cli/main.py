@@ -18,6 +18,7 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS = {
     "quickstart": ("verigrad.cli.train:quickstart", "the whole job on the default model: RL, before and after, report"),
     "sft": ("verigrad.cli.train:sft", "supervised fine-tuning on demonstrations or gold programs"),
+    "diffusion": ("verigrad.cli.train:diffusion", "a causal model adapted to masked diffusion, or such a model tuned"),
     "rl": ("verigrad.cli.train:rl", "reinforcement learning from verified rewards"),
     "preference": ("verigrad.cli.train:preference", "DPO and its kin: on a file, or round by round on mined pairs"),
     "reward-model": ("verigrad.cli.train:reward_model", "a reward model from preferences, verdicts or rewards"),

@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--command", default="rl", choices=("rl", "sft", "preference", "reward-model"))
+    parser.add_argument("--command", default="rl", choices=("rl", "sft", "diffusion", "preference", "reward-model"))
     parser.add_argument("--vary", action="append", default=[], metavar="KEY=A,B", help="may be given several times")
     parser.add_argument("--seeds", default="0,1,2", metavar="0,1,2", help="of every combination (default: 0,1,2)")
     parser.add_argument("--out", type=Path, help="the sweep's folder (default: runs/sweep-RECIPE)")

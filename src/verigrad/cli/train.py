@@ -1,4 +1,4 @@
-"""`verigrad rl`, `verigrad sft`, `verigrad preference`, `verigrad quickstart`: recipes and overrides."""
+"""`verigrad rl`, `verigrad sft`, `verigrad diffusion`, `verigrad preference`, ...: recipes and overrides."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from verigrad.registry import did_you_mean
 from verigrad.settings import describe, load_config, to_toml
 from verigrad.training.loops import LOOPS
 
-__all__ = ["preference", "quickstart", "recipe_path", "reward_model", "rl", "sft"]
+__all__ = ["diffusion", "preference", "quickstart", "recipe_path", "reward_model", "rl", "sft"]
 
 _SWITCHES = {
     "--resume": "go on from the run's last checkpoint",
@@ -27,6 +27,11 @@ def rl(argv: list[str]) -> int:
 def sft(argv: list[str]) -> int:
     """Supervised fine-tuning from a recipe and overrides."""
     return _train("sft", argv)
+
+
+def diffusion(argv: list[str]) -> int:
+    """Masked-diffusion training from a recipe and overrides."""
+    return _train("diffusion", argv)
 
 
 def preference(argv: list[str]) -> int:

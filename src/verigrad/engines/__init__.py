@@ -4,6 +4,7 @@ __all__ = ["ENGINES"]
 
 ENGINES = {
     "local": "verigrad.engines.local:LocalEngine",
+    "denoise": "verigrad.engines.diffusion:DenoiseEngine",
     "openai": "verigrad.engines.openai:OpenAIEngine",
     "scripted": "verigrad.engines.scripted:ScriptedEngine",
     "vllm": "verigrad.engines.vllm:VLLMEngine",

@@ -65,6 +65,7 @@ class Completion:
         text: ids decoded, special tokens and everything from a stop text on left out.
         kept: per id the sorted ids sampling was restricted to, where `params.kept` asked for it.
         policy_version: of the weights used.
+        step_map: per id the step in which a denoising engine revealed it; None of engines that go left to right.
     """
 
     ids: tuple[int, ...]
@@ -73,6 +74,7 @@ class Completion:
     stop_reason: StopReason
     kept: tuple[tuple[int, ...], ...] | None = None
     policy_version: int = 0
+    step_map: tuple[int, ...] | None = None
 
 
 class Engine(Protocol):

@@ -22,6 +22,7 @@ from verigrad.engines.layout import duplicates, layout, read_architecture, rotar
 from verigrad.engines.stopping import Stopping, end_ids_of
 from verigrad.engines.weights import Weights
 from verigrad.errors import ConfigError, EngineError
+from verigrad.models.diffusion import is_diffusion
 
 __all__ = ["LocalEngine"]
 
@@ -58,6 +59,11 @@ class LocalEngine:
     ) -> None:
         if dtype not in (torch.float32, torch.bfloat16):
             raise ConfigError(f"dtype {dtype}; the local engine computes in torch.float32 or torch.bfloat16")
+        if is_diffusion(model):
+            raise ConfigError(
+                "this checkpoint is a masked-diffusion model, which the local engine would run as a causal one; "
+                "use the engine `denoise`"
+            )
         if max_slots < 1 or max_length < 2:
             raise ConfigError(f"max_slots {max_slots}, max_length {max_length}; wanted at least 1 and 2")
         place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))

@@ -37,6 +37,7 @@ _CURVES = (
     ("sampler_drift", "Drift between sampler and trainer", "nats per token", False),
     ("tokens_per_second", "Speed", "tokens per second", False),
     ("loss", "Loss", "loss", False),
+    ("masked_ce", "Cross-entropy of masked tokens", "nats", False),
 )
 _FORMAT_LABELS = {"c1": "no program found", "c2": "syntax error", "c3": "both, as a share of failures"}
 _GAIN_NOTE = (

@@ -15,6 +15,8 @@ from typing import Literal
 
 from torch import Tensor
 
+from verigrad.models.visibility import AttentionKind
+
 __all__ = ["Batch", "ScoreKind", "Scores", "View"]
 
 ScoreKind = Literal["exact", "bound", "surrogate"]
@@ -31,15 +33,18 @@ class View:
         row: index of the row, 0 <= row < B.
         input_ids: (L,) what the model is shown; position `i` is token `i` of the row.
         scored: (L,) bool, the tokens whose log-probability this view gives.
-        weight: factor on this view's log-probabilities where several views add up to one estimate.
-        attention: `causal` or `full`.
+        weight: factor on this view's log-probabilities where several views add up to one estimate; (L,) where it
+            differs from token to token.
+        attention: who sees whom, see `verigrad.models.visibility`.
+        clean_ids: (L,) the row as it is, where `input_ids` hides tokens; None where it hides none.
     """
 
     row: int
     input_ids: Tensor
     scored: Tensor
-    weight: float = 1.0
-    attention: Literal["causal", "full"] = "causal"
+    weight: float | Tensor = 1.0
+    attention: AttentionKind = "causal"
+    clean_ids: Tensor | None = None
 
 
 @dataclass(frozen=True)

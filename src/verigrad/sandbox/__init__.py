@@ -1,7 +1,7 @@
 """Untrusted programs: where they run and how they are judged.
 
 base         the contract of a sandbox
-process      the sandbox; pool, jobs, protocol: its side of the worker
+process      the sandbox; pooled, pool, jobs, protocol: its side of the worker
 worker       the process that runs programs; supervisor, zygote, program: its parts
 languages    C, C++ and JavaScript behind the same contract; language_c, language_javascript, drivers/: their parts
 commands     the sandbox for any command; command_worker, command_watch, command_enclosure, command_root: its parts

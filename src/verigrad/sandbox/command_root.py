@@ -14,13 +14,13 @@ from collections.abc import Sequence
 
 from verigrad.sandbox import mounts
 
-__all__ = ["TEMPORARY", "WORK", "enter_command_root"]
+__all__ = ["SETTINGS", "SYSTEM", "TEMPORARY", "WORK", "enter_command_root"]
 
 WORK = "/work"
 TEMPORARY = "/tmp"
 _PRIVATE = {"work": WORK, "tmp": TEMPORARY, "shm": "/dev/shm"}
-_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
-_SETTINGS = ("/etc/alternatives", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d")
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+SETTINGS = ("/etc/alternatives", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d")
 _LINKS = {"/dev/fd": "/proc/self/fd", "/dev/stdin": "/proc/self/fd/0"}
 _LINKS |= {"/dev/stdout": "/proc/self/fd/1", "/dev/stderr": "/proc/self/fd/2"}
 _PACKAGES = ("/usr/lib/python3*/*-packages", "/usr/local/lib/python3*/*-packages")
@@ -45,7 +45,7 @@ def enter_command_root(workshop: str, *, uid: int, disk_mb: int, visible: Sequen
     for path in ("/dev", "/etc", "/proc", "/private", "/empty", WORK, TEMPORARY, "/dev/shm"):
         os.mkdir(workshop + path)
     _make_private_folders(workshop, uid, disk_mb)
-    for path in (*_SYSTEM, *_SETTINGS, *mounts.DEVICES):
+    for path in (*SYSTEM, *SETTINGS, *mounts.DEVICES):
         if os.path.lexists(path):
             _show(path, workshop)
     for path in visible:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from random import Random
 
 import torch
 from torch import Tensor
 
 from verigrad.models.base import Batch, View
+from verigrad.seeds import derive_seed
 from verigrad.types import Rollout, Row, rows
 
 __all__ = [
@@ -17,9 +19,18 @@ __all__ = [
     "rows_batch",
     "score_parts",
     "select_rollouts",
+    "step_numbers",
     "terminal_rewards",
     "trains",
 ]
+
+
+def step_numbers(count: int, batch_size: int, seed: int, step: int) -> list[int]:
+    """Which of `count` examples a step takes: each epoch in an order drawn from (seed, epoch), its rest last."""
+    epoch, index = divmod(step, -(-count // batch_size))
+    order = list(range(count))
+    Random(derive_seed(seed, "order", epoch)).shuffle(order)
+    return order[index * batch_size : (index + 1) * batch_size]
 
 
 def make_batch(groups: Iterable[Sequence[Rollout]]) -> Batch | None:

@@ -8,14 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from verigrad.engines.denoise_params import DenoiseParams
 from verigrad.errors import ConfigError
 
 __all__ = [
     "AuditConfig",
     "CostConfig",
     "CriticConfig",
+    "DiffusionConfig",
     "Dtype",
     "LoraConfig",
+    "NoiseConfig",
     "OptimConfig",
     "PreferenceConfig",
     "RLConfig",
@@ -231,7 +234,7 @@ class StageConfig:
     workers: int = 2
     threads: int = 0
     slots: int = 64
-    min_level: Literal["process", "namespaces", "full"] = "process"
+    min_level: Literal["process", "landlock", "namespaces", "full"] = "process"
     sampling: SamplingConfig = SamplingConfig()
     optim: OptimConfig = OptimConfig()
     lora: LoraConfig = LoraConfig()
@@ -366,6 +369,91 @@ class SFTConfig(StageConfig):
             raise ConfigError("set exactly one of tasks (gold programs as demonstrations) and data (a JSONL file)")
         if self.rename and self.data:
             raise ConfigError("rename needs tasks: a file of demonstrations does not say which function is asked for")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoiseConfig:
+    """How answers are noised for masked-diffusion training.
+
+    Attributes:
+        form: `fixed_count` masks so many tokens that every count is as likely, and weighs by one over the share;
+            `bernoulli` masks each token with probability t and weighs by 1 / t.
+        complementary: mask in a second view what the first left, so that every token is learned from in each step.
+        stratified: spread the noise levels of a step evenly.
+        low: least noise level.
+        high: greatest noise level.
+        warmup_steps: first steps, in which the greatest level grows from `low` and tokens are not weighted.
+    """
+
+    form: Literal["fixed_count", "bernoulli"] = "fixed_count"
+    complementary: bool = False
+    stratified: bool = True
+    low: float = 0.0
+    high: float = 1.0
+    warmup_steps: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.low < self.high <= 1:
+            raise ConfigError(f"noise levels from {self.low} to {self.high}; wanted 0 <= low < high <= 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiffusionConfig(StageConfig):
+    """Masked-diffusion training: a causal model adapted on texts, or a diffusion model tuned on demonstrations.
+
+    Attributes:
+        text: JSONL of `{"text"}` to adapt on, cut into rows of `max_length`; or use `tasks` or `data`.
+        tasks: task source whose gold programs are the demonstrations.
+        data: JSONL of `{"prompt", "completion"}` or `{"messages"}`.
+        mask_id: an unused id of the vocabulary; not set: as the checkpoint says.
+        shift: the output before a token predicts it, as in a causal model; not set: as the checkpoint says, else true.
+        attention: `full`, `block` or `causal`; not set: as the checkpoint says, else full.
+        block_length: positions of a block; not set: as the checkpoint says, else 0.
+        pad_policy: `fill` puts end tokens behind the answer, up to `canvas` and the end of its block; `none` ends the
+            row with the answer; not set: `fill` for demonstrations, for texts as the checkpoint says, else `none`.
+        canvas: places of an answer and the end tokens behind it; 0 for as many as it has.
+        eos_in_loss: the first end token is learned.
+        pad_weight: of the end tokens behind the first, in the loss.
+        normalisation: what the loss is divided by: tokens of the step that could have been masked (`batch_tokens`,
+            the ELBO per token), those of each `answer`, or those `masked`.
+        anneal_steps: first steps, in which full attention grows out of causal attention.
+        block_warmup: block lengths to begin with, one after the other.
+        block_warmup_steps: steps of each of them.
+        epochs: passes over the rows.
+        batch_size: rows per optimizer step.
+        noise: see the section.
+        denoise: how evaluations sample, see the section.
+    """
+
+    run: str = "runs/diffusion"
+    text: str = ""
+    tasks: str = ""
+    data: str = ""
+    mask_id: int | None = None
+    shift: bool | None = None
+    attention: Literal["full", "block", "causal"] | None = None
+    block_length: int | None = None
+    pad_policy: Literal["fill", "none"] | None = None
+    canvas: int = 0
+    eos_in_loss: bool = True
+    pad_weight: float = 0.1
+    normalisation: Literal["batch_tokens", "answer", "masked"] = "batch_tokens"
+    anneal_steps: int = 0
+    block_warmup: tuple[int, ...] = ()
+    block_warmup_steps: int = 0
+    epochs: int = 2
+    batch_size: int = 16
+    noise: NoiseConfig = NoiseConfig()
+    denoise: DenoiseParams = field(default_factory=DenoiseParams)
+    optim: OptimConfig = OptimConfig(learning_rate=1e-4, schedule="cosine")
+
+    def __post_init__(self) -> None:
+        if sum(map(bool, (self.text, self.tasks, self.data))) != 1:
+            raise ConfigError("set exactly one of text (to adapt on), tasks (gold programs) and data (demonstrations)")
+        if bool(self.block_warmup) != bool(self.block_warmup_steps):
+            raise ConfigError("block_warmup and block_warmup_steps go together: which lengths, and for how many steps")
+        if self.canvas and self.pad_policy == "none":
+            raise ConfigError("canvas is filled with end tokens, which pad_policy `none` forbids")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from verigrad.training.config import PreferenceConfig, RewardModelConfig, RLConfig, SFTConfig
+from verigrad.training.config import DiffusionConfig, PreferenceConfig, RewardModelConfig, RLConfig, SFTConfig
 
 __all__ = ["LOOPS", "Loop"]
 
@@ -20,6 +20,7 @@ class Loop(NamedTuple):
 LOOPS = {
     "rl": Loop(RLConfig, "verigrad.training.rl:train", ("steps",)),
     "sft": Loop(SFTConfig, "verigrad.training.sft:train", ("epochs",)),
+    "diffusion": Loop(DiffusionConfig, "verigrad.training.diffusion:train", ("epochs",)),
     "preference": Loop(PreferenceConfig, "verigrad.training.preference:train", ("rounds", "epochs")),
     "reward-model": Loop(RewardModelConfig, "verigrad.training.reward_model:train", ("epochs",)),
 }

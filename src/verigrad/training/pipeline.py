@@ -29,7 +29,7 @@ from verigrad.training.reporter import Reporter, Silent
 
 __all__ = ["Pipeline", "PipelineStage", "overview", "read_pipeline", "run_pipeline"]
 
-_RESUMABLE = {"sft", "rl", "preference", "reward-model"}
+_RESUMABLE = {"sft", "diffusion", "rl", "preference", "reward-model"}
 
 
 @dataclass(frozen=True)

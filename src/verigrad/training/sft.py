@@ -25,7 +25,7 @@ from verigrad.preferences.records import prompt_and_answer
 from verigrad.seeds import derive_seed
 from verigrad.tasks.base import TaskSet
 from verigrad.training.augment import drop_words, rename_functions
-from verigrad.training.batching import rows_batch
+from verigrad.training.batching import rows_batch, step_numbers
 from verigrad.training.checkpoints import after_step, load_best
 from verigrad.training.config import SFTConfig
 from verigrad.training.memory import give_back_freed_memory
@@ -169,12 +169,7 @@ def demonstration_rows(
 
 
 def _step_batch(parts: Sequence[Row], step: int, config: SFTConfig) -> Batch:
-    """Demonstrations of a step: each epoch in an order drawn from (seed, epoch); the last step may be smaller."""
-    per_epoch = -(-len(parts) // config.batch_size)
-    epoch, index = divmod(step, per_epoch)
-    order = list(range(len(parts)))
-    Random(derive_seed(config.seed, "order", epoch)).shuffle(order)
-    chosen = [parts[i] for i in order[index * config.batch_size : (index + 1) * config.batch_size]]
+    chosen = [parts[number] for number in step_numbers(len(parts), config.batch_size, config.seed, step)]
     numbers = list(range(len(chosen)))
     return rows_batch(chosen, numbers, numbers, [0.0] * len(chosen))
 

@@ -43,6 +43,7 @@ __all__ = [
     "TORCH_DTYPES",
     "Stage",
     "check_disjoint",
+    "local_engine",
     "open_run",
     "open_stage",
     "prepare_model",
@@ -207,8 +208,25 @@ def open_run(config: StageConfig, *, resume: bool) -> tuple[Run, Path | None]:
     return Run.resume(folder, changed)
 
 
-def open_stage(config: StageConfig, reporter: Reporter, training_ids: Iterable[str]) -> Stage:
-    """Load the model, start sampler and judge, load the evaluation sets and check they are disjoint."""
+def local_engine(
+    model: Any, tokenizer: Any, *, dtype: torch.dtype, device: torch.device, max_slots: int, max_length: int
+) -> Engine:
+    """The sampler of causal models."""
+    return LocalEngine(model, tokenizer, dtype=dtype, device=device, max_slots=max_slots, max_length=max_length)
+
+
+def open_stage(
+    config: StageConfig,
+    reporter: Reporter,
+    training_ids: Iterable[str],
+    *,
+    make_engine: Callable[..., Engine] = local_engine,
+) -> Stage:
+    """Load the model, start sampler and judge, load the evaluation sets and check they are disjoint.
+
+    Args:
+        make_engine: makes the sampler of the model as it was loaded; arguments as `local_engine`.
+    """
     report: ReportConfig = config.report
     splits = {name: load_source(source) for name, source in report.splits.items()}
     validation = load_source(report.validation) if report.validation else None
@@ -217,7 +235,7 @@ def open_stage(config: StageConfig, reporter: Reporter, training_ids: Iterable[s
     reporter.message(f"loading {config.model} (the first time, its weights are converted: half a minute)")
     model, tokenizer = load_causal(config.model, device=device)
     # The sampler copies the weights, so it is made before adapters change the model's names.
-    engine = LocalEngine(
+    engine = make_engine(
         model, tokenizer, dtype=dtype, device=device, max_slots=config.slots, max_length=config.max_length
     )
     model = prepare_model(model, config)

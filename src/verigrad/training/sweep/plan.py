@@ -41,7 +41,7 @@ class Design:
         grid_steps: length of the grid's runs, as a share of the others'.
     """
 
-    command: Literal["rl", "sft", "preference", "reward-model"] = "rl"
+    command: Literal["rl", "sft", "diffusion", "preference", "reward-model"] = "rl"
     vary: dict[str, tuple[str, ...]] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0, 1, 2)
     grid: dict[str, tuple[str, ...]] = field(default_factory=dict)

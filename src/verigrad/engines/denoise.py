@@ -1,0 +1,438 @@
+"""Iterative denoising: a canvas with masked places is filled, some places with each forward pass.
+
+What a row becomes depends on its own canvas, seed and parameters and on the weights; the rest of the batch and padding
+change nothing but the rounding of sums. Numbers come from counters keyed by (seed, step, position), never from a
+shared generator. The mask token is never proposed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from verigrad.engines.base import SamplingParams
+from verigrad.engines.block_cache import BlockCache
+from verigrad.engines.denoise_params import DenoiseParams
+from verigrad.engines.order import ORDERS, SCHEDULES, chosen_places
+from verigrad.engines.sampler import draw, uniform
+from verigrad.errors import ConfigError
+from verigrad.models.base import View
+from verigrad.models.causal import plain_model
+from verigrad.models.diffusion import DiffusionSpec, head_bias, hidden_states
+from verigrad.models.masked import masked_logprobs
+from verigrad.models.visibility import Places
+
+__all__ = ["Denoised", "canvases", "denoise", "doubts", "refine"]
+
+_CHUNK = 256  # places that have logits at one time
+_POSITIONS = 1 << 20  # more than a row has; keeps the counters of different steps apart
+_ORDER_STREAM = 1 << 50  # random orders count from here, apart from proposals
+
+
+@dataclass(frozen=True)
+class Denoised:
+    """A filled canvas and how it came about.
+
+    Attributes:
+        ids: (B, L).
+        step_map: (B, L) the row's step, from 0, in which each place was revealed (the last time); -1 where it was
+            given, or left to padding behind an end.
+        logprobs: (B, L) of each revealed token under the distribution it was drawn from when it was revealed; 0
+            elsewhere.
+        passes: (B,) forward passes that revealed something of the row.
+        forwards: forward passes of the batch, those that put finished blocks into the cache included.
+        kept: (row, column) -> ids that drawing was restricted to, where it was truncated and asked for.
+    """
+
+    ids: Tensor
+    step_map: Tensor
+    logprobs: Tensor
+    passes: Tensor
+    forwards: int
+    kept: dict[tuple[int, int], tuple[int, ...]]
+
+
+def canvases(rows: Sequence[Sequence[int]], spec: DiffusionSpec) -> tuple[Tensor, Tensor]:
+    """Pad rows that hold the mask id to one width: (B, L) ids and (B, L) bool, True where they are real.
+
+    For block attention rows are padded on the left by whole blocks, so that the first blocks to fill stand in the
+    same columns, and on the right up to a whole block.
+    """
+    block = spec.block_length or 1
+    first = [row.index(spec.mask_id) // block if spec.mask_id in row else 0 for row in map(list, rows)]
+    left = [(max(first) - own) * block if spec.attention == "block" else 0 for own in first]
+    width = -(-max(pad + len(row) for pad, row in zip(left, rows, strict=True)) // block) * block
+    ids = torch.full((len(rows), width), spec.pad_id)
+    real = torch.zeros(len(rows), width, dtype=torch.bool)
+    for index, (pad, row) in enumerate(zip(left, rows, strict=True)):
+        ids[index, pad : pad + len(row)] = torch.tensor(row)
+        real[index, pad : pad + len(row)] = True
+    return ids, real
+
+
+def denoise(
+    model: Any,
+    canvas: Tensor,
+    spec: DiffusionSpec,
+    params: DenoiseParams,
+    *,
+    sampling: Sequence[SamplingParams],
+    seeds: Sequence[int],
+    real: Tensor | None = None,
+    end_ids: frozenset[int] = frozenset(),
+    use_cache: bool = True,
+    dtype: torch.dtype = torch.float32,
+) -> Denoised:
+    """Fill the places of `canvas` (B, L) that hold the mask id; all others are context, before, between and behind.
+
+    Args:
+        sampling: temperature and truncation of each row.
+        seeds: of each row.
+        real: (B, L) bool, False for padding; see `canvases`.
+        end_ids: once one is revealed with nothing masked before it, the rest of the row is padding. Leave it empty for
+            infilling.
+        use_cache: keep keys and values of finished blocks, for block attention.
+
+    Raises:
+        ConfigError: more steps than masked places, or a sampler's block length on a model of block attention.
+        ValueError: a first token is masked for a model with shift, or columns of a block model are not aligned.
+    """
+    canvas = canvas.clone()
+    real = torch.ones_like(canvas, dtype=torch.bool) if real is None else real
+    masked = (canvas == spec.mask_id) & real
+    places = Places.of(real)
+    _check(masked, places, spec, params)
+    filling = _Filling(model, canvas, places, masked, spec, params, sampling, seeds, end_ids, use_cache, dtype)
+    windows = _windows(masked, spec, params)
+    with torch.inference_mode():
+        for number in range(int(windows.max()) + 1):
+            filling.fill(windows == number)
+    return filling.result()
+
+
+def _check(masked: Tensor, places: Places, spec: DiffusionSpec, params: DenoiseParams) -> None:
+    most = int(masked.sum(1).max())
+    if params.steps > most:
+        raise ConfigError(f"{params.steps} steps for at most {most} masked tokens; wanted at most as many, or 0")
+    if spec.shift and bool((masked & (places.positions == 0)).any()):
+        raise ValueError("the first token of a row is masked, which a model with shift cannot predict; give a prompt")
+    if spec.attention != "block":
+        return
+    if params.block_length not in (0, spec.block_length):
+        raise ConfigError(
+            f"block_length {params.block_length} for a model whose own blocks have {spec.block_length} positions; "
+            "leave it 0"
+        )
+    columns = torch.arange(masked.shape[1]) % spec.block_length
+    if bool(((places.positions % spec.block_length != columns) & places.real).any()):
+        raise ValueError("blocks of the rows do not begin in the same columns; pad the rows with `canvases`")
+
+
+def _windows(masked: Tensor, spec: DiffusionSpec, params: DenoiseParams) -> Tensor:
+    """(B, L) number of the window each masked place is filled in, -1 elsewhere."""
+    columns = torch.arange(masked.shape[1]).expand_as(masked)
+    if spec.attention == "block":
+        number = columns // spec.block_length
+    elif params.block_length:
+        first = torch.where(masked, columns, masked.shape[1]).amin(1, keepdim=True)
+        number = (columns - first).clamp(min=0) // params.block_length
+    else:
+        number = torch.zeros_like(columns)
+    return torch.where(masked, number, -1)
+
+
+class _Filling:
+    """The state of a batch that is being filled."""
+
+    def __init__(
+        self,
+        model: Any,
+        ids: Tensor,
+        places: Places,
+        masked: Tensor,
+        spec: DiffusionSpec,
+        params: DenoiseParams,
+        sampling: Sequence[SamplingParams],
+        seeds: Sequence[int],
+        end_ids: frozenset[int],
+        use_cache: bool,
+        dtype: torch.dtype,
+    ) -> None:
+        self._spec, self._params = spec, params
+        self._sampling, self._seeds = sampling, seeds
+        self._ids, self._masked, self._places = ids, masked, places
+        self._wanted = masked.clone()
+        self._total = masked.sum(1)
+        self._ends = torch.tensor(sorted(end_ids), dtype=torch.long)
+        self._clock = torch.zeros(len(ids), dtype=torch.long)
+        self._step_map = torch.full_like(ids, -1)
+        self._logprobs = torch.zeros(ids.shape)
+        self._passes = torch.zeros(len(ids), dtype=torch.long)
+        self._kept: dict[tuple[int, int], tuple[int, ...]] = {}
+        self._head = _Head(model, spec, dtype)
+        run = _CachedRun if use_cache and spec.attention == "block" else _PlainRun
+        self._run = run(model, places, spec, dtype)
+
+    def result(self) -> Denoised:
+        return Denoised(self._ids, self._step_map, self._logprobs, self._passes, self._run.forwards, self._kept)
+
+    def fill(self, window: Tensor) -> None:
+        """Reveal a window's masked places (B, L), then as often as asked mask the least probable and fill again."""
+        self._fill_once(window)
+        for _ in range(self._params.remask_rounds):
+            filled = window & (self._step_map >= 0)
+            counts = (filled.sum(1) * self._params.remask_share).ceil().long()
+            again = chosen_places(-self._logprobs, filled, counts)
+            self._masked |= again
+            self._ids[again] = self._spec.mask_id
+            self._fill_once(window)
+
+    def _fill_once(self, window: Tensor) -> None:
+        if not bool((window & self._masked).any()):
+            return
+        columns = (window & self._masked).any(0).nonzero().flatten()
+        start, stop = self._span(int(columns[0]), int(columns[-1]) + 1)
+        at_start = (window & self._masked).sum(1)
+        steps = self._steps(at_start)
+        step = 0
+        while bool((window & self._masked).any()):
+            open_ = (window & self._masked)[:, start:stop]
+            counts = self._counts(step, steps, at_start, open_.sum(1))
+            if bool((counts > 0).any()):
+                self._reveal(open_, counts, start)
+            self._clock += open_.any(1)
+            self._finish()
+            step += 1
+
+    def _span(self, start: int, stop: int) -> tuple[int, int]:
+        """The columns a pass must give the predictions of: those of the window, or its whole block."""
+        if self._spec.attention != "block":
+            return start, stop
+        block = self._spec.block_length
+        return start // block * block, -(-stop // block) * block
+
+    def _steps(self, at_start: Tensor) -> list[int]:
+        """Steps each row has for this window: its share of the row's, by masked places."""
+        if not self._params.steps:
+            return at_start.tolist()
+        shares = zip(at_start.tolist(), self._total.tolist(), strict=True)
+        return [-(-count * min(self._params.steps, total) // max(total, 1)) for count, total in shares]
+
+    def _counts(self, step: int, steps: Sequence[int], at_start: Tensor, left: Tensor) -> Tensor:
+        """(B,) tokens to reveal now; at least one where a threshold decides."""
+        if self._params.schedule == "threshold":
+            return left.clamp(max=1)
+        schedule = SCHEDULES[self._params.schedule]
+        rows = zip(steps, at_start.tolist(), left.tolist(), strict=True)
+        return torch.tensor([min(now, schedule(step, n, total, now)) if now else 0 for n, total, now in rows])
+
+    def _reveal(self, open_: Tensor, counts: Tensor, start: int) -> None:
+        """One forward pass: propose a token for each open place (B, W) and keep those the order puts first."""
+        states = self._run.predictors(self._ids, start, start + open_.shape[1])
+        rows, columns = open_.nonzero().unbind(1)
+        steps, positions = self._clock[rows], self._places.positions[rows, columns + start]
+        seeds, index = [self._seeds[row] for row in rows.tolist()], (steps * _POSITIONS + positions).tolist()
+        proposed = self._head.propose(
+            states[rows.to(states.device), columns.to(states.device)],
+            [self._sampling[row] for row in rows.tolist()],
+            uniform(seeds, index),
+            self._params,
+        )
+        order = self._params.order
+        if order == "random":
+            proposed.scores = uniform(seeds, [_ORDER_STREAM + number for number in index]).float()
+        elif order == "left_to_right":
+            proposed.scores = -columns.float()
+        chosen = chosen_places(torch.zeros(open_.shape).index_put((rows, columns), proposed.scores), open_, counts)
+        if self._params.schedule == "threshold":
+            chosen[rows, columns] |= proposed.confidence >= self._params.threshold
+        taken = chosen[rows, columns]
+        where = (rows[taken], columns[taken] + start)
+        self._ids[where] = proposed.ids[taken]
+        self._logprobs[where] = proposed.logprobs[taken]
+        self._step_map[where] = steps[taken]
+        self._masked[where] = False
+        self._passes += counts > 0
+        for index_, (row, column) in enumerate(zip(rows.tolist(), columns.tolist(), strict=True)):
+            kept = proposed.kept[index_]
+            if kept is not None and bool(taken[index_]):
+                self._kept[row, column + start] = kept
+
+    def _finish(self) -> None:
+        """Rows with an end and nothing masked before it: what is still masked behind it becomes padding."""
+        if not len(self._ends):
+            return
+        at_end = torch.isin(self._ids, self._ends) & self._wanted & ~self._masked
+        columns = torch.arange(self._ids.shape[1]).expand_as(self._ids)
+        end = torch.where(at_end, columns, self._ids.shape[1]).amin(1)
+        first_masked = torch.where(self._masked, columns, self._ids.shape[1]).amin(1)
+        behind = self._masked & (end < first_masked)[:, None]
+        self._ids[behind] = self._spec.pad_id
+        self._masked &= ~behind
+
+
+@dataclass
+class _Proposed:
+    """Tokens proposed for S places."""
+
+    kept: list[tuple[int, ...] | None]
+    ids: Tensor
+    logprobs: Tensor
+    confidence: Tensor
+    scores: Tensor
+
+    @classmethod
+    def joined(cls, parts: Sequence[_Proposed]) -> _Proposed:
+        kept = [kept for part in parts for kept in part.kept]
+        names = ("ids", "logprobs", "confidence", "scores")
+        return cls(kept, *(torch.cat([getattr(part, name) for part in parts]) for name in names))
+
+
+class _Head:
+    """From states to proposals, some places at a time."""
+
+    def __init__(self, model: Any, spec: DiffusionSpec, dtype: torch.dtype) -> None:
+        self._weight = plain_model(model).get_output_embeddings().weight.to(dtype)
+        self._bias = head_bias(model, spec)
+        self._dtype = dtype
+
+    def propose(
+        self, states: Tensor, sampling: Sequence[SamplingParams], numbers: Tensor, params: DenoiseParams
+    ) -> _Proposed:
+        """(S, H) states and (S,) uniform numbers -> what is drawn, and how the order rates it."""
+        parts = []
+        for start in range(0, len(states), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            parts.append(self._propose(states[part], sampling[part], numbers[part], params))
+        return _Proposed.joined(parts)
+
+    def _propose(
+        self, states: Tensor, sampling: Sequence[SamplingParams], numbers: Tensor, params: DenoiseParams
+    ) -> _Proposed:
+        logits = (states.to(self._dtype) @ self._weight.T).float() + self._bias
+        drawn = draw(logits, sampling, numbers)
+        ids = torch.tensor(drawn.ids, device=logits.device)
+        if params.order_uses_temperature:
+            heat = torch.tensor([own.temperature or 1.0 for own in sampling], device=logits.device)
+            logits = logits / heat[:, None]
+        probabilities = torch.softmax(logits, dim=-1)
+        confidence = ORDERS["confidence"](probabilities, ids)
+        rate = ORDERS.get(params.order, ORDERS["confidence"])
+        scores = confidence if rate is ORDERS["confidence"] else rate(probabilities, ids)
+        return _Proposed(drawn.kept, ids.cpu(), torch.tensor(drawn.logprobs), confidence.cpu(), scores.cpu())
+
+
+class _PlainRun:
+    """Runs all that the places of a window may see, each time."""
+
+    def __init__(self, model: Any, places: Places, spec: DiffusionSpec, dtype: torch.dtype) -> None:
+        self.forwards = 0
+        self._model, self._spec, self._dtype = model, spec, dtype
+        self._device = next(model.parameters()).device
+        self._places = Places(*(x.to(self._device) for x in (places.positions, places.real, places.noisy)))
+
+    def predictors(self, ids: Tensor, start: int, stop: int) -> Tensor:
+        """(B, stop - start, H) states whose output predicts the columns from `start` to `stop`."""
+        seen = stop if self._spec.attention == "block" else ids.shape[1]
+        states = self._states(ids, 0, seen)
+        columns = torch.arange(start, stop) - int(self._spec.shift)
+        return states[:, columns.clamp(min=0)]
+
+    def _states(self, ids: Tensor, start: int, stop: int, cache: BlockCache | None = None) -> Tensor:
+        self.forwards += 1
+        return hidden_states(
+            self._model,
+            ids[:, start:stop].to(self._device),
+            self._places.columns(start, stop),
+            self._spec,
+            keys=self._places.columns(0, stop),
+            cache=cache,
+            dtype=self._dtype,
+        )
+
+
+class _CachedRun(_PlainRun):
+    """Runs the window's block alone, behind the keys and values of those before it."""
+
+    def __init__(self, model: Any, places: Places, spec: DiffusionSpec, dtype: torch.dtype) -> None:
+        super().__init__(model, places, spec, dtype)
+        self._cache = BlockCache(places.real.shape[1])
+        self._last: Tensor | None = None  # (B, 1, H) of the last finished column, which predicts the next with a shift
+
+    def predictors(self, ids: Tensor, start: int, stop: int) -> Tensor:
+        if self._cache.length < start:
+            self._last = self._states(ids, self._cache.length, start, self._cache)[:, -1:]
+            self._cache.length = start
+        states = self._states(ids, start, stop, self._cache)
+        if not self._spec.shift:
+            return states
+        return torch.cat([states[:, :1] if self._last is None else self._last, states[:, :-1]], dim=1)
+
+
+def doubts(
+    model: Any,
+    ids: Tensor,
+    editable: Tensor,
+    spec: DiffusionSpec,
+    *,
+    real: Tensor | None = None,
+    groups: int = 4,
+    dtype: torch.dtype = torch.float32,
+) -> Tensor:
+    """(B, L) log-probability of each editable token when it and every `groups`-th editable token are masked; 0
+    elsewhere.
+
+    A pseudo-likelihood: each token is scored once, given what is left of the rest of its row. It takes `groups` views
+    a row.
+    """
+    real = torch.ones_like(editable) if real is None else real
+    views = []
+    for row in range(len(ids)):
+        clean, open_ = ids[row][real[row]], editable[row][real[row]]
+        number = torch.where(open_, open_.long().cumsum(0) - 1, -1)
+        for group in range(groups):
+            hidden = open_ & (number % groups == group)
+            noisy = clean.masked_fill(hidden, spec.mask_id)
+            views.append(View(row, noisy, hidden, attention=spec.attention, clean_ids=clean))
+    scores = masked_logprobs(model, views, spec, (len(ids), ids.shape[1]), "surrogate", dtype=dtype)
+    found = torch.zeros(ids.shape)
+    for row in range(len(ids)):
+        found[row, real[row]] = scores.values[row, : int(real[row].sum())]
+    return found
+
+
+def refine(
+    model: Any,
+    ids: Tensor,
+    editable: Tensor,
+    spec: DiffusionSpec,
+    params: DenoiseParams,
+    *,
+    sampling: Sequence[SamplingParams],
+    seeds: Sequence[int],
+    real: Tensor | None = None,
+    rounds: int = 4,
+    share: float = 0.25,
+    groups: int = 4,
+    dtype: torch.dtype = torch.float32,
+) -> list[Denoised]:
+    """Revise filled rows (B, L): in each round the `share` of the editable tokens that the model doubts most is
+    masked and filled again; returns every round's result, the last one last.
+
+    Args:
+        editable: (B, L) bool, the tokens that may change.
+        groups: see `doubts`.
+    """
+    found = []
+    for number in range(rounds):
+        doubt = doubts(model, ids, editable, spec, real=real, groups=groups, dtype=dtype)
+        counts = (editable.sum(1) * share).ceil().long()
+        canvas = ids.masked_fill(chosen_places(-doubt, editable, counts), spec.mask_id)
+        fresh = [seed + number for seed in seeds]
+        found.append(denoise(model, canvas, spec, params, sampling=sampling, seeds=fresh, real=real, dtype=dtype))
+        ids = found[-1].ids
+    return found

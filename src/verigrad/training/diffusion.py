@@ -1,0 +1,197 @@
+"""Masked-diffusion training: adapting a causal model on texts, tuning on demonstrations, the prompt never noised."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from verigrad.algorithms.supervised import NORMALISATIONS, bucketed_cross_entropy, masked_diffusion_loss
+from verigrad.engines.base import Engine
+from verigrad.engines.diffusion import DenoiseEngine
+from verigrad.errors import ConfigError
+from verigrad.evaluation.sources import load_source
+from verigrad.models.diffusion import DiffusionSpec, convert, diffusion_spec, is_diffusion
+from verigrad.models.masked import pack_masked_views, score_masked_pack
+from verigrad.models.visibility import annealing_edges
+from verigrad.seeds import derive_seed
+from verigrad.tasks.base import TaskSet
+from verigrad.training.batching import step_numbers
+from verigrad.training.canvases import Canvas, answer_canvas, noised_step, text_canvases
+from verigrad.training.checkpoints import after_step, load_best
+from verigrad.training.config import DiffusionConfig
+from verigrad.training.memory import give_back_freed_memory
+from verigrad.training.optim import clip_gradients, learning_rate, make_optimizer, set_learning_rate
+from verigrad.training.reporter import Reporter, Silent
+from verigrad.training.run import Learner, TrainState, load_state, save_state
+from verigrad.training.sft import demonstration_rows, gold_demonstrations, read_demonstrations
+from verigrad.training.stage import Stage, open_run, open_stage
+
+__all__ = ["chosen_spec", "step_attention", "train"]
+
+_BUCKETS = 4
+
+
+def train(config: DiffusionConfig, *, resume: bool = False, reporter: Reporter | None = None) -> Path:
+    """Run a stage of masked-diffusion training; returns the run folder.
+
+    Raises:
+        ConfigError: settings contradict each other or the checkpoint, or nothing fits `max_length`.
+        RunError: the run folder cannot be used.
+        DataError: a file of texts or demonstrations is malformed.
+    """
+    reporter = reporter or Silent()
+    tasks = load_source(config.tasks) if config.tasks else None
+
+    def make_engine(model: Any, tokenizer: Any, **options: Any) -> Engine:
+        convert(model, tokenizer, chosen_spec(model, tokenizer, config))
+        return DenoiseEngine(model, tokenizer, params=config.denoise, **options)
+
+    with ExitStack() as opened:
+        training_ids = [task.id for task in tasks.tasks] if tasks else []
+        stage = open_stage(config, reporter, training_ids, make_engine=make_engine)
+        opened.callback(stage.close)
+        spec = diffusion_spec(stage.model)
+        canvases = _canvases(stage, config, spec, tasks)
+        reporter.message(f"{len(canvases)} rows; {spec}")
+        run, checkpoint = open_run(config, resume=resume)
+        opened.callback(run.close)
+        policy = Learner(stage.model, make_optimizer(stage.model, config.optim))
+        notes: dict[str, Any] = {}
+        steps = config.epochs * -(-len(canvases) // config.batch_size)
+        if checkpoint is None:
+            stage.evaluate_splits(run, "before")
+        else:
+            notes.update(load_state(checkpoint, {"policy": policy}).notes)
+            reporter.message(f"resumed after step {run.start_step}")
+
+        def save(folder: Path, step: int) -> None:
+            save_state(folder, {"policy": policy}, TrainState(step, notes))
+
+        reporter.begin("training", steps)
+        reporter.advance(run.start_step)
+        for step in range(run.start_step, steps):
+            started = time.perf_counter()
+            numbers = step_numbers(len(canvases), config.batch_size, config.seed, step)
+            chosen = [canvases[number] for number in numbers]
+            row = {"step": step + 1, "kind": "train", **_update(stage, policy.optimizer, chosen, config, step, steps)}
+            give_back_freed_memory()
+            row["seconds"] = time.perf_counter() - started
+            run.log(row)
+            reporter.step(row)
+            after_step(stage, run, step + 1, last=step + 1 == steps, notes=notes, save=save)
+            reporter.advance()
+        reporter.end()
+        load_best(stage, run, notes, lambda folder: load_state(folder, {"policy": policy}))
+        stage.refresh_engine(steps + 1)
+        stage.finish(run, {"steps": steps, "rows": len(canvases), **notes})
+    return run.folder
+
+
+def chosen_spec(model: Any, tokenizer: Any, config: DiffusionConfig) -> DiffusionSpec:
+    """What the model is to be: the settings, where one is not set what the checkpoint says, and defaults for a causal
+    one.
+
+    Raises:
+        ConfigError: a causal model without a mask id, or a mask id or shift other than the diffusion model's own.
+    """
+    fields = ("mask_id", "shift", "attention", "block_length", "pad_policy")
+    asked = {name: value for name in fields if (value := getattr(config, name)) is not None}
+    if not config.text:
+        asked.setdefault("pad_policy", "fill")
+    if is_diffusion(model):
+        own = diffusion_spec(model)
+        for name in ("mask_id", "shift"):
+            if asked.get(name, getattr(own, name)) != getattr(own, name):
+                raise ConfigError(
+                    f"{name} is {asked[name]}, but the model was trained with {getattr(own, name)}; leave it unset"
+                )
+        if asked.get("attention", "block") != "block":
+            asked.setdefault("block_length", 0)
+        return replace(own, **asked)
+    if config.mask_id is None:
+        raise ConfigError(
+            "mask_id is not set, and the model is a causal one that has none; name an id that its vocabulary does not "
+            "use (16, `<empty_output>`, for smollm2-135m-instruct)"
+        )
+    default = {"shift": True, "attention": "full", "block_length": 0, "pad_policy": "none"}
+    return DiffusionSpec(**{**default, **asked, "pad_id": tokenizer.eos_token_id})
+
+
+def _canvases(stage: Stage, config: DiffusionConfig, spec: DiffusionSpec, tasks: TaskSet | None) -> list[Canvas]:
+    if config.text:
+        found = text_canvases(Path(config.text), stage.tokenizer, spec, config.max_length)
+    else:
+        shown = gold_demonstrations(tasks) if tasks else read_demonstrations(Path(config.data))
+        rows = demonstration_rows(stage.tokenizer, shown, config.system or None, config.max_length)
+        stage.reporter.message(f"{len(shown) - len(rows)} demonstrations longer than max_length left out")
+        found = [
+            answer_canvas(row, spec, canvas=config.canvas, eos_in_loss=config.eos_in_loss, pad_weight=config.pad_weight)
+            for row in rows
+        ]
+    if not found:
+        raise ConfigError(f"nothing to learn from fits max_length = {config.max_length}")
+    return found
+
+
+def step_attention(spec: DiffusionSpec, config: DiffusionConfig, step: int) -> tuple[DiffusionSpec, Tensor | None]:
+    """What the model is in this step, and the edges it sees beside the causal ones: annealing and block warm-up."""
+    if spec.attention == "full" and step + 1 < config.anneal_steps:
+        generator = torch.Generator().manual_seed(derive_seed(config.seed, "edges", step))
+        length = config.max_length + config.canvas
+        return replace(spec, attention="causal"), annealing_edges(length, (step + 1) / config.anneal_steps, generator)
+    if spec.attention == "block" and step < len(config.block_warmup) * config.block_warmup_steps:
+        return replace(spec, block_length=config.block_warmup[step // config.block_warmup_steps]), None
+    return spec, None
+
+
+def _update(
+    stage: Stage,
+    optimizer: torch.optim.Optimizer,
+    canvases: Sequence[Canvas],
+    config: DiffusionConfig,
+    step: int,
+    steps: int,
+) -> dict[str, float]:
+    spec, edges = step_attention(diffusion_spec(stage.model), config, step)
+    noised = noised_step(canvases, spec, config.noise, config.seed, step)
+    packs = pack_masked_views(noised.views, spec, token_budget=config.token_budget)
+    rows = torch.cat([pack.target_row for pack in packs])
+    divisors = NORMALISATIONS[config.normalisation](rows, noised.tokens, noised.views_per_row)
+    sums, counts, total = torch.zeros(_BUCKETS), torch.zeros(_BUCKETS), 0.0
+    stage.model.train()
+    for pack, divisor in zip(packs, divisors.split([len(pack.line) for pack in packs]), strict=True):
+        logprobs = score_masked_pack(stage.model, pack, spec, edges=edges, dtype=stage.dtype)[0].cpu()
+        loss = masked_diffusion_loss(logprobs, pack.weight, divisor).sum()
+        loss.backward()
+        total += float(loss.detach())
+        found = bucketed_cross_entropy(logprobs, noised.levels[pack.view, pack.target_token], _BUCKETS)
+        sums, counts = sums + found[0], counts + found[1]
+    stage.model.eval()
+    set_learning_rate(optimizer, learning_rate(config.optim, step, steps))
+    norm = clip_gradients((p for p in stage.model.parameters() if p.requires_grad), config.optim.max_grad_norm)
+    optimizer.step()
+    optimizer.zero_grad()
+    return {
+        "loss": total,
+        **_bucket_metrics(sums, counts),
+        "grad_norm": norm,
+        "learning_rate": optimizer.param_groups[0]["lr"],
+        "masked_tokens": int(counts.sum()),
+        "completion_tokens_total": int(sum(canvas.eligible.sum() for canvas in canvases)),
+    }
+
+
+def _bucket_metrics(sums: Tensor, counts: Tensor) -> dict[str, float]:
+    """Mean cross-entropy of masked tokens, all and by the share of tokens masked; an empty bucket is left out."""
+    found = {"masked_ce": float(sums.sum() / counts.sum())}
+    for bucket, (total, count) in enumerate(zip(sums.tolist(), counts.tolist(), strict=True)):
+        if count:
+            found[f"masked_ce_{bucket / _BUCKETS:.2f}_{(bucket + 1) / _BUCKETS:.2f}"] = total / count
+    return found
