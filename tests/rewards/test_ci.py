@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import re
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -52,6 +54,15 @@ def test_without_a_test_there_is_no_reward():
         score(oracle=Oracle(task_id="t", tests=TESTS[2:]))
     with pytest.raises(ValueError, match="pass it their oracle"):
         ci(TASK, Answer("", ""), None, oracle=None)
+
+
+def test_the_example_of_the_page(capsys):
+    page = (Path(__file__).parents[2] / "docs" / "rewards.md").read_text()
+    program, printed = re.search(
+        r"```python\n(from verigrad.tasks.ci.*?)```\n\n```\n(.*?)```", page, re.DOTALL
+    ).groups()
+    exec(program, {})
+    assert capsys.readouterr().out == printed
 
 
 # ----------------------------------------------------------------------------------------- a real project

@@ -1,6 +1,8 @@
 """Task files of repositories: read, written, checked and judged by the commands."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from sandbox.repositories import BUG, FIXED, GOLD, HIDDEN, HIDDEN_PATH, ORACLE, REPOSITORY, TESTS, VISIBLE
@@ -12,6 +14,7 @@ from verigrad.tasks.base import TaskSet
 from verigrad.tasks.jsonl import dump
 from verigrad.types import PROTECTED, CommandTest, Limits, Oracle, Repository, Suite, SuiteTest, Task
 
+PAGE = Path(__file__).parents[2] / "docs" / "repositories.md"
 PRINT = ["python", "-c", "import calc; print(calc.double(4))"]
 ROW = {
     "id": "repo@1/double",
@@ -102,6 +105,16 @@ def test_checking_tasks(tmp_path, capsys):
     assert "t@1/groups: the repository passes unchanged; tests/test_half.py::test_half is fail_to_pass, but" in out
     assert "t@1/other: tests/test_double.py::test_three is pass_to_pass, but the unchanged repository fails it" in out
     assert "t@1/trust: the outcome of" in out
+
+
+def test_the_page_of_repositories(tmp_path, capsys):
+    """Its task is sound, and its program prints what it should."""
+    blocks = re.findall(r"```(jsonl|python)\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    ((_, row), (_, program)) = blocks
+    assert main(["check", "tasks", written(tmp_path / "t.jsonl", json.loads(row))]) == 0
+    capsys.readouterr()
+    exec(compile(program, str(PAGE), "exec"), {"__name__": "__main__"})
+    assert capsys.readouterr().out == "passed 1\n"
 
 
 def test_judging_files(tmp_path, capsys):

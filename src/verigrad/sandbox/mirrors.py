@@ -58,10 +58,10 @@ def add_mirrors(
     Args:
         source: of the test module.
         tests: functions, `test_a` or `TestB::test_c`.
-        draw: decides about names, places and other constants.
+        draw: decides about names, places and constants.
         swapped: the mirror takes the test's name and the test a new one; places are swapped as well, so that with an
-            equal `draw` nothing stands where it stood. What is no constant is compared with something else in the
-            one case, and negated in the other.
+            equal `draw` nothing stands where it stood, and other constants are drawn. What is no constant is compared
+            with something else in the one case, and negated in the other.
 
     Returns:
         the module, unparsed from its tree, and names of the tests that have a mirror. A module that cannot be parsed,
@@ -71,6 +71,7 @@ def add_mirrors(
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError):
         return source, {}
+    constants = random.Random(f"{draw.getrandbits(64)} {swapped}")  # apart, so that no rule of thumb holds twice
     found: dict[str, Names] = {}
     bodies = [("", tree.body)]
     bodies += [(f"{node.name}::", node.body) for node in tree.body if isinstance(node, ast.ClassDef)]
@@ -81,7 +82,7 @@ def add_mirrors(
             test = prefix + node.name
             if test in tests and names.count(node.name) == 1:
                 mirror = copy.deepcopy(node)
-                if _turn_last(mirror.body, draw, negate=swapped):
+                if _turn_last(mirror.body, constants, negate=swapped):
                     found[test] = _place(body, node, mirror, draw, swapped=swapped)
     return (ast.unparse(ast.fix_missing_locations(tree)), found) if found else (source, {})
 
@@ -168,7 +169,7 @@ def _changed(value: Any, draw: random.Random) -> Any:
     if isinstance(value, bool):
         return not value
     if isinstance(value, int | float | complex):
-        return value + draw.choice((1, 2, -1)) * max(1, round(abs(value) / 8))
+        return value + draw.choice((1, 2, -1, -2)) * max(1, round(abs(value) / 8))
     if isinstance(value, str):
         return value + value[-1] if value and draw.random() < 0.5 else value[:-1] if len(value) > 1 else value + "a"
     if isinstance(value, bytes):
