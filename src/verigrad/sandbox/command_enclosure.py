@@ -112,7 +112,9 @@ class RestrictedCommand(BareCommand):
         self._filter = seccomp.build_command_filter(os.uname().machine, sockets=False)
         super().__init__(uid, folder, limits)
         shown = [path for path in (*SYSTEM, *SETTINGS, _OPENSSL) if os.path.exists(path)]
-        self._rights = dict.fromkeys((*shown, *visible), landlock.RUN)
+        around = {os.path.dirname(path) for path in visible} - {"/"}
+        self._rights = dict.fromkeys(around, landlock.LIST)  # Python looks for its packages by name
+        self._rights |= dict.fromkeys((*shown, *visible), landlock.RUN)
         self._rights |= dict.fromkeys(mounts.DEVICES, landlock.USE)
         self._rights |= dict.fromkeys((self.work, self.temporary), landlock.OWN)
 
