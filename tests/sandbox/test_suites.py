@@ -244,6 +244,7 @@ def test_modules_with_required_tests_are_as_they_were_wherever_they_lie(box):
     )
     easy = whole(checks__double="def test_one(): pass\n", checks__absent="def test_two(): pass\n")
     assert statuses(judge_on(box, easy, oracle)) == ["failed", "failed"]
+    assert statuses(judge_on(box, FIXES_ALL, oracle)) == ["passed", "failed"]
 
 
 def test_hidden_files_win_over_a_folder_or_file_in_their_way():

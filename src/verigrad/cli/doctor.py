@@ -6,8 +6,8 @@ import argparse
 import asyncio
 import importlib.util
 import os
-import shutil
 import platform
+import shutil
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
