@@ -63,6 +63,7 @@ def test_what_a_command_is_given_and_gives(box):
     assert lines == ["typed", "given", "ran", "a b TMP C.UTF-8"]
     assert int(size) <= 7  # NAME PATH HOME TMPDIR LANG, and what the shell adds
     assert done.stderr == b"to stderr\n"
+    assert shell(box, "./a.sh; test -x b.txt", files={"a.sh": b"#!/bin/sh\nexit 0", "b.txt": b"x"}).exit_code == 1
     assert done.files == {"out/deep/file": b"kept", "in/a.txt": b"given\n"}
     assert 0 < done.cpu_ms < 5000
 

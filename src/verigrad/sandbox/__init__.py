@@ -8,6 +8,7 @@ commands     the sandbox for any command; command_worker, command_watch, command
 enclosure    what stands around programs at each level; confine, namespaces, mounts, root, landlock, seccomp: its parts
 judge        program + oracle -> verdict; questions, rerun, canaries: what it asks, twice, and of itself
 results      how tests are decided; compare, answers, checker: its parts
+repository_judge  answers that change a repository; repository: the tree; suites, mirrors, junit: pytest, and belief
 records      files of programs and verdicts
 """
 

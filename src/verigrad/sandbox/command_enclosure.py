@@ -51,7 +51,7 @@ def enclose_command(level: str, uid: int | None, folder: str, job: Mapping[str, 
     Args:
         uid: another user to run the command as, where we may.
         folder: empty; at level `process` it holds the command's files, else it is where the root is mounted.
-        job: the limits, `disk_mb` and `visible` of the command.
+        job: the limits, `disk_mb`, `visible` and `hidden` of the command.
 
     Raises:
         OSError: a mechanism is missing; the message says which. This process is then of no more use.
@@ -60,7 +60,9 @@ def enclose_command(level: str, uid: int | None, folder: str, job: Mapping[str, 
         return BareCommand(uid, folder, job["limits"])
     if level == "landlock":
         return RestrictedCommand(uid, folder, job["limits"], job["visible"])
-    return EnclosedCommand(uid, folder, job["limits"], job["disk_mb"], job["visible"], full=level == "full")
+    return EnclosedCommand(
+        uid, folder, job["limits"], job["disk_mb"], job["visible"], job["hidden"], full=level == "full"
+    )
 
 
 def _settle() -> None:
@@ -110,7 +112,9 @@ class RestrictedCommand(BareCommand):
         self._filter = seccomp.build_command_filter(os.uname().machine, sockets=False)
         super().__init__(uid, folder, limits)
         shown = [path for path in (*SYSTEM, *SETTINGS, _OPENSSL) if os.path.exists(path)]
-        self._rights = dict.fromkeys((*shown, *visible), landlock.RUN)
+        around = {os.path.dirname(path) for path in visible} - {"/"}
+        self._rights = dict.fromkeys(around, landlock.LIST)  # Python looks for its packages by name
+        self._rights |= dict.fromkeys((*shown, *visible), landlock.RUN)
         self._rights |= dict.fromkeys(mounts.DEVICES, landlock.USE)
         self._rights |= dict.fromkeys((self.work, self.temporary), landlock.OWN)
 
@@ -135,6 +139,7 @@ class EnclosedCommand:
         limits: dict[str, Any],
         disk_mb: int,
         visible: Sequence[str],
+        hidden: Sequence[str],
         *,
         full: bool,
     ) -> None:
@@ -150,7 +155,7 @@ class EnclosedCommand:
         confine.empty_bounding_set()
         socket.sethostname("sandbox")
         _bring_up_loopback()
-        enter_command_root(workshop, uid=self.uid, disk_mb=disk_mb, visible=visible)
+        enter_command_root(workshop, uid=self.uid, disk_mb=disk_mb, visible=visible, hidden=hidden)
         confine.forbid_inspection()
 
     def _count_spare_processes(self) -> int:

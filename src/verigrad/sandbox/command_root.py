@@ -27,13 +27,14 @@ _PACKAGES = ("/usr/lib/python3*/*-packages", "/usr/local/lib/python3*/*-packages
 _FILES_PER_MB = 64
 
 
-def enter_command_root(workshop: str, *, uid: int, disk_mb: int, visible: Sequence[str]) -> None:
+def enter_command_root(workshop: str, *, uid: int, disk_mb: int, visible: Sequence[str], hidden: Sequence[str]) -> None:
     """Build the root over the folder `workshop`, which nobody else sees, and leave the old one for good.
 
     Args:
         uid: of the command, to whom the private folders belong.
         disk_mb: size of the private folders together.
         visible: absolute paths shown besides the system's.
+        hidden: folders below these, shown empty.
 
     Raises:
         OSError: a mount was refused, or a path of `visible` is not there.
@@ -51,6 +52,9 @@ def enter_command_root(workshop: str, *, uid: int, disk_mb: int, visible: Sequen
         if not os.path.exists(workshop + path):
             mounts.show_tree(path, workshop + path)
     _cover_packages(workshop, visible)
+    for path in hidden:
+        if os.path.isdir(workshop + path):
+            mounts.bind(workshop + "/empty", workshop + path)
     for path, target in _LINKS.items():
         os.symlink(target, workshop + path)
     _write_settings(workshop, uid)

@@ -26,6 +26,7 @@ _TRIAL: dict[str, Any] = {
     "environment": {"PATH": "/usr/bin:/bin"},
     "keep": [],
     "visible": [],
+    "hidden": [],
     "disk_mb": 1,
     "limits": {"cpu_s": 5.0, "wall_s": 20.0, "memory_mb": 256, "output_bytes": 1000, "file_mb": 1, "processes": 0},
 }

@@ -32,13 +32,14 @@ class Command:
 
     Attributes:
         argv: program and arguments; a program without a slash is looked up in `PATH`.
-        files: relative path -> content, written to a fresh private folder, which is the working directory. All of
-            them may be executed.
+        files: relative path -> content, written to a fresh private folder, which is the working directory. Those that
+            begin with `#!`, and compiled programs, may be executed.
         stdin: what the command reads.
         environment: all there is besides `PATH`, `HOME`, `TMPDIR` and `LANG`, which it may replace.
         keep: relative paths of files that are read back afterwards.
         visible: absolute folders shown read-only besides the system's, such as a virtual environment and the
             interpreter below it. (Level `process` hides nothing.)
+        hidden: absolute folders shown empty, below one of `visible` (at levels `namespaces` and `full`).
         disk_mb: MiB of all files in its working directory and `/tmp` together, `files` included; 64 files a MiB.
             (Level `process` does not hold it.)
     """
@@ -49,6 +50,7 @@ class Command:
     environment: Mapping[str, str] = field(default_factory=dict)
     keep: tuple[str, ...] = ()
     visible: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
     disk_mb: int = 64
 
     def __post_init__(self) -> None:
@@ -57,10 +59,10 @@ class Command:
         for name in (*self.files, *self.keep):
             if not _is_inside(name):
                 raise ValueError(f"{name!r} is no path inside the working directory; wanted one such as 'src/main.c'")
-        for path in self.visible:
+        for path in (*self.visible, *self.hidden):
             if not path.startswith("/") or ".." in path.split("/"):
-                raise ValueError(f"visible: {path!r} is no absolute path")
-        texts = (*self.argv, *self.environment, *self.environment.values(), *self.visible)
+                raise ValueError(f"visible or hidden: {path!r} is no absolute path")
+        texts = (*self.argv, *self.environment, *self.environment.values(), *self.visible, *self.hidden)
         if any("\0" in text for text in texts):
             raise ValueError("an argument or a part of the environment holds a null character")
 
@@ -128,6 +130,7 @@ def _job(command: Command, limits: Limits) -> dict[str, object]:
         "environment": {"PATH": PATH, **command.environment},
         "keep": list(command.keep),
         "visible": list(command.visible),
+        "hidden": list(command.hidden),
         "disk_mb": command.disk_mb,
         "limits": vars(limits),
     }
