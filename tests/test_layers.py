@@ -18,13 +18,13 @@ LAYERS = [
     {"algorithms", "sandbox", "models", "tasks"},
     {"settings"},
     {"types", "registry", "jsonl"},
-    {"environment", "errors", "paths", "prototypes", "seeds", "values"},
+    {"changes", "environment", "errors", "paths", "prototypes", "seeds", "values"},
 ]
 HEIGHT = {part: len(LAYERS) - depth for depth, layer in enumerate(LAYERS) for part in layer}
 HEIGHT["verigrad"] = HEIGHT["types"]  # the package itself names the types again
 NO_TORCH = {"paths", "settings", "seeds", "sandbox", "tasks", "types", "errors", "registry", "values"}
-NO_TORCH |= {"environment", "jsonl", "preferences", "prototypes"}
-STANDALONE = {"algorithms": "torch", "prototypes": None, "values": None}
+NO_TORCH |= {"changes", "environment", "jsonl", "preferences", "prototypes"}
+STANDALONE = {"algorithms": "torch", "changes": None, "prototypes": None, "values": None}
 
 
 def imported_modules(tree: ast.AST) -> list[str]:

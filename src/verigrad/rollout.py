@@ -28,10 +28,11 @@ __all__ = ["Group", "Progress", "collect", "verdict_of"]
 
 @dataclass(frozen=True)
 class Group:
-    """Rollouts of one task that are compared with each other."""
+    """Rollouts of one task that are compared with each other, and what judged them, where that is still known."""
 
     task: Task
     rollouts: tuple[Rollout, ...]
+    oracle: Oracle | None = None
 
 
 Progress = Callable[[Rollout], None]
@@ -92,7 +93,7 @@ async def collect(
         for position, item in enumerate(items)
     ]
     done = await asyncio.gather(*pending)
-    return [Group(task, tuple(rollouts)) for task, rollouts in zip(tasks, done, strict=True)]
+    return [Group(item.task, tuple(rollouts), item.oracle) for item, rollouts in zip(items, done, strict=True)]
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 __all__ = [
+    "PROTECTED",
     "AnswerTest",
     "CallTest",
+    "CommandTest",
     "Comparator",
     "CostPoint",
     "Costs",
@@ -24,6 +26,8 @@ __all__ = [
     "Oracle",
     "ProgramStatus",
     "PropertyTest",
+    "Repository",
+    "RepositoryTest",
     "Rollout",
     "RolloutStatus",
     "Row",
@@ -31,6 +35,8 @@ __all__ = [
     "ScriptTest",
     "StdioTest",
     "StopReason",
+    "Suite",
+    "SuiteTest",
     "Tail",
     "Task",
     "Test",
@@ -70,6 +76,34 @@ StopReason = Literal[
 
 # ---------------------------------------------------------------------------------------------- tasks
 
+PROTECTED = (
+    *("test", "tests", "test_*.py", "*_test.py", "conftest.py"),
+    *("pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "tox.ini", "tox.toml", "setup.cfg", "pyproject.toml"),
+    *("noxfile.py", "Makefile", "makefile", "GNUmakefile", ".github", ".pre-commit-config.yaml"),
+    *(".coveragerc", "ruff.toml", ".ruff.toml", "mypy.ini", ".mypy.ini", ".flake8", ".bandit"),
+    *(".git", "sitecustomize.py", "usercustomize.py", "*.pth", "*.pyc", "__pycache__", "*.egg-info", "*.dist-info"),
+)
+"""Of a repository, what no answer may change: tests, what configures them and the project's checks, and what an
+interpreter runs or loads unasked. See `Repository.protected`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repository:
+    """A tree of files that an answer changes; the answer is a text that `verigrad.changes` describes.
+
+    A pattern is as of `fnmatch`. One with a slash is about the whole path, where `*` takes slashes too; one without is
+    about every folder's and file's name on the path.
+
+    Attributes:
+        files: relative path -> content.
+        editable: patterns of what an answer may change or add.
+        protected: patterns of what it may not, `editable` or not; such files are put back.
+    """
+
+    files: Mapping[str, bytes]
+    editable: tuple[str, ...] = ("*",)
+    protected: tuple[str, ...] = PROTECTED
+
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
@@ -86,6 +120,7 @@ class Task:
         public_tests: shown in the prompt; never used for scoring alone.
         tags: `key:value` words, such as `topic:strings`, `family:count_vowels`, `source:mbpp`.
         difficulty: `easy`, `medium`, `hard`, or None where the source does not say.
+        repository: what the answer changes, where it is no program by itself.
     """
 
     id: str
@@ -96,6 +131,7 @@ class Task:
     public_tests: tuple[Test, ...] = ()
     tags: tuple[str, ...] = ()
     difficulty: str | None = None
+    repository: Repository | None = None
 
     def tag(self, key: str) -> str | None:
         """Value of the first tag `key:value`, or None."""
@@ -228,7 +264,82 @@ class TheoremTest:
 
 TextTest = AnswerTest | InputTest | InvariantTest | TheoremTest
 """Tests whose answer is a text that is not run as a program."""
-Test = CallTest | StdioTest | PropertyTest | ScriptTest | TextTest
+
+
+@dataclass(frozen=True)
+class SuiteTest:
+    """A test of a repository's own, or a hidden one, run by pytest in one process with the changed code.
+
+    Trust `script`; `docs/repositories.md` says what such code can and cannot forge.
+
+    Attributes:
+        name: pytest's id, such as `tests/test_calc.py::TestAdd::test_small[1-2]`.
+        group: `fail_to_pass` for what the unchanged repository fails, `pass_to_pass` for what it passes.
+    """
+
+    __test__: ClassVar[bool] = False
+
+    name: str
+    group: Literal["fail_to_pass", "pass_to_pass"] = "fail_to_pass"
+
+
+@dataclass(frozen=True)
+class CommandTest:
+    """A command run in the changed repository, without the hidden files; what it printed is compared outside.
+
+    With `stdout` None only the exit status counts, which code that the command runs may forge: trust `script`.
+
+    Attributes:
+        argv: program and arguments.
+        stdin: what it reads.
+        stdout: what it must print, up to trailing white space.
+        exit_code: it must end with.
+        directory: to run in, below the repository's root.
+        environment: besides the suite's.
+        stage: such as `lint`, `type`, `build`, `test`; the reward `ci` weighs stages and lets `test` decide.
+    """
+
+    __test__: ClassVar[bool] = False
+
+    name: str
+    argv: tuple[str, ...]
+    stdin: str = ""
+    stdout: str | None = None
+    exit_code: int = 0
+    directory: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    stage: str = "test"
+
+
+RepositoryTest = SuiteTest | CommandTest
+"""Tests of what an answer made of a repository."""
+Test = CallTest | StdioTest | PropertyTest | ScriptTest | TextTest | RepositoryTest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite:
+    """How the tests of a repository run. Python is verigrad's own interpreter, without its packages.
+
+    Attributes:
+        files: hidden, laid over the tree for pytest whatever the answer put there: path -> content.
+        packages: names of installed packages that may be imported besides pytest, their dependencies included.
+        programs: names of installed programs besides the system's, such as `ruff`.
+        python_path: folders of the repository to import from.
+        options: further ones of pytest's. The project's own `addopts` do not count.
+        environment: of pytest and of all commands.
+        accept: what else counts as passed: `skipped`, `xfailed`.
+        mirrors: whether tests that must pass get a counterpart that must fail; off for tests that change what
+            outlives them.
+    """
+
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    packages: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    python_path: tuple[str, ...] = (".", "src")
+    options: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    accept: tuple[Literal["skipped", "xfailed"], ...] = ()
+    mirrors: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,11 +371,14 @@ class Limits:
 
     Attributes:
         cpu_s: CPU seconds for the whole program, all tests together.
-        wall_s: backstop in elapsed seconds, for programs that sleep or wait.
+        wall_s: backstop in elapsed seconds, for programs that sleep or wait. Seconds in which a program was ready
+            to run and the machine was too busy to let it do not count.
         memory_mb: address space in MiB.
         output_bytes: of stdout and stderr together, per program.
         result_bytes: of one returned value in its JSON form.
         file_mb: of any one file the program writes.
+        disk_mb: of all its files together, in MiB; they are in memory, from level `namespaces` on. At 0 none can be
+            made.
         processes: processes and threads beyond its own.
     """
 
@@ -274,6 +388,7 @@ class Limits:
     output_bytes: int = 1_000_000
     result_bytes: int = 1_000_000
     file_mb: int = 16
+    disk_mb: int = 32
     processes: int = 0
 
 
@@ -292,6 +407,8 @@ class Oracle:
         constant_pass_rate: the largest share of tests that one constant program passes, where known.
         language: of the programs, as the task has it.
         prototype: of the entry point, where the language is typed (C, C++) and tests call it.
+        repository: as the task has it.
+        suite: how tests of a repository run.
         checker: a program with the functions that property tests name.
         generator: draws tests anew from a seed, see `verigrad.evaluation.fresh`.
     """
@@ -305,6 +422,8 @@ class Oracle:
     constant_pass_rate: float | None = None
     language: str = "python"
     prototype: str = ""
+    repository: Repository | None = None
+    suite: Suite = Suite()
     checker: str | None = None
     generator: Generator | None = None
 

@@ -25,7 +25,8 @@ DOC = Path(__file__).parents[2] / "docs" / "tasks.md"
 def documented(tmp_path, monkeypatch):
     """The documented example as a file; drawn tests are kept in a cache of this test's."""
     monkeypatch.setenv("VERIGRAD_CACHE", str(tmp_path / "cache"))
-    (example,) = re.findall(r"```jsonl\n(.*?)```", DOC.read_text(encoding="utf-8"), re.DOTALL)
+    examples = re.findall(r"```jsonl\n(.*?)```", DOC.read_text(encoding="utf-8"), re.DOTALL)
+    (example,) = (text for text in examples if '"drawn@1"' in text)
     (tmp_path / "drawn.jsonl").write_text(example)
     return tmp_path / "drawn.jsonl"
 

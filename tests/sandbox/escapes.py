@@ -1,8 +1,9 @@
 """Programs that reach for what is outside them, or leave something behind for the next.
 
 In `ESCAPES`, `f(judge)` returns what it gained, and something false if that was nothing; `judge` says where things of
-ours are: `file`, `folder`, `port`, `socket` (an abstract name), `pid`. The level is the weakest that must hold. In
-`LEAVINGS`, a program that calls `leave()` is followed by one that calls `look()`, which returns what it found.
+ours are: `file`, `folder`, `port`, `socket` (an abstract name), `pid`. The level is the weakest that must hold, of
+those from `namespaces` on; `holds` knows where `landlock` does. In `LEAVINGS`, a program that calls `leave()` is
+followed by one that calls `look()`, which returns what it found.
 """
 
 _C = """
@@ -313,7 +314,76 @@ def f(judge):
     ),
 }
 
-ESCAPES = {**_FILES, **_NETWORK, **_PROCESSES, **_KERNEL}
+_SAME_USER = {
+    "signal the judge": (
+        "landlock",
+        """
+import os, signal
+def f(judge):
+    for pid in (judge["pid"], os.getppid()):
+        for send in (os.kill, signal.pidfd_send_signal):
+            try:
+                if pid > 0:
+                    send(pid if send is os.kill else os.pidfd_open(pid), signal.SIGCONT)
+                    return pid
+            except OSError:
+                pass
+""",
+    ),
+    "slow the judge down": (
+        "landlock",
+        """
+import os, resource
+def f(judge):
+    gained = []
+    if os.getpid() != 1:  # the first process of a namespace has nobody of its user there but what it started
+        try:
+            os.setpriority(os.PRIO_USER, 0, os.getpriority(os.PRIO_PROCESS, 0))
+            gained.append((0, "everything's priority"))
+        except OSError:
+            pass
+    for pid in filter(None, (judge["pid"], os.getppid())):
+        for name, act in {
+            "limits": lambda: resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0)),
+            "priority": lambda: os.setpriority(os.PRIO_PROCESS, pid, 0),
+            "affinity": lambda: os.sched_setaffinity(pid, os.sched_getaffinity(0)),
+            "scheduler": lambda: os.sched_setscheduler(pid, os.SCHED_OTHER, os.sched_param(0)),
+        }.items():
+            try:
+                act()
+                gained.append((pid, name))
+            except OSError:
+                pass
+    return gained
+""",
+    ),
+    "change what is said of a file of the judge": (
+        "landlock",
+        """
+import os
+def f(judge):
+    gained = []
+    for act in (lambda p: os.chmod(p, 0o644), os.utime, lambda p: os.truncate(p, 11), lambda p: os.chown(p, -1, -1)):
+        try:
+            act(judge["file"])
+            gained.append(repr(act))
+        except OSError:
+            pass
+    return gained
+""",
+    ),
+}
+
+_NOT_AT_LANDLOCK = ("see other processes", "gain a capability", "attributes of the private folder")
+
+
+def holds(name, weakest, level):
+    """Whether `level` must hold against a program, whose weakest level that must is `weakest`."""
+    order = ("process", "landlock", "namespaces", "full")
+    return name not in _NOT_AT_LANDLOCK if level == "landlock" else order.index(weakest) <= order.index(level)
+
+
+ESCAPES = {**_FILES, **_NETWORK, **_PROCESSES, **_SAME_USER, **_KERNEL}
 
 LEAVINGS = {
     "a file": (

@@ -18,7 +18,7 @@ from verigrad.sandbox.base import LEVELS
 from verigrad.sandbox.commands import Command, CommandSandbox
 from verigrad.types import Limits
 
-ENCLOSED = LEVELS[1:]
+ENCLOSED = ("namespaces", "full")
 LIMITS = Limits(cpu_s=5, wall_s=20, processes=30)
 
 
@@ -63,6 +63,7 @@ def test_what_a_command_is_given_and_gives(box):
     assert lines == ["typed", "given", "ran", "a b TMP C.UTF-8"]
     assert int(size) <= 7  # NAME PATH HOME TMPDIR LANG, and what the shell adds
     assert done.stderr == b"to stderr\n"
+    assert shell(box, "./a.sh; test -x b.txt", files={"a.sh": b"#!/bin/sh\nexit 0", "b.txt": b"x"}).exit_code == 1
     assert done.files == {"out/deep/file": b"kept", "in/a.txt": b"given\n"}
     assert 0 < done.cpu_ms < 5000
 
@@ -309,6 +310,37 @@ def test_files_of_the_machine(enclosed, tmp_path):
     assert b"root" not in done.stdout
 
 
+def test_what_landlock_leaves(commands_at, tmp_path):
+    """No file but the system's programs and its own, no socket, nobody to signal."""
+    box = commands_at("landlock")
+    secret, open_folder = tmp_path / "tests.json", tmp_path / "open"
+    secret.write_text("expected=42")
+    open_folder.mkdir()
+    open_to_all(tmp_path)
+    open_folder.chmod(0o777)
+    script = f"cat {secret} /etc/passwd /proc/1/cmdline; ls /home /root /tmp /proc {tmp_path}; echo x > {open_folder}/x"
+    script += "; cp /bin/true $TMPDIR; $TMPDIR/true && echo own > here && cat here; ls /usr > /dev/null && echo listed"
+    assert shell(box, script).stdout == b"own\nlisted\n"
+    assert os.listdir(open_folder) == []
+    sockets = """
+import os, socket, sys
+for family, kind in ((socket.AF_INET, socket.SOCK_STREAM), (socket.AF_INET, socket.SOCK_DGRAM), (socket.AF_UNIX, 1)):
+    try:
+        socket.socket(family, kind)
+    except PermissionError:
+        print("none")
+socket.socketpair()
+try:
+    os.kill(int(sys.argv[1]), 0)
+except PermissionError:
+    print("nobody")
+"""
+    if shell(box, "command -v python3").exit_code != 0:
+        pytest.skip("no python3 below /usr to try sockets with")
+    done = run(box, "python3", "-c", sockets, str(os.getpid()))
+    assert done.stdout.split() == [b"none"] * 3 + [b"nobody"], done.stderr
+
+
 def test_the_root_holds_nothing_else(enclosed):
     found = set(shell(enclosed, "ls -A /").stdout.decode().split())
     assert found <= {
@@ -435,7 +467,7 @@ print(subprocess.run(["echo", "child"], capture_output=True).stdout)
 
 def test_trouble_of_ours_is_no_result(commands_at):
     box = commands_at("auto")
-    if box.level != "process":
+    if box.level in ENCLOSED:
         with pytest.raises(SandboxError, match="no-such-folder"):
             run(box, "true", visible=("/no-such-folder",))
         with pytest.raises(SandboxError, match="No space left"):
@@ -443,7 +475,7 @@ def test_trouble_of_ours_is_no_result(commands_at):
     with pytest.raises(SandboxError, match=r"File exists|is a directory|Not a directory"):
         run(box, "true", files={"a": b"", "a/b": b""})
     assert run(box, "true").status == "exited"
-    with pytest.raises(ConfigError, match="'process', 'namespaces', 'full'"):
+    with pytest.raises(ConfigError, match="'process', 'landlock', 'namespaces', 'full'"):
         CommandSandbox(level="perfect")
     closed = CommandSandbox(workers=1)
     asyncio.run(closed.close())

@@ -177,6 +177,7 @@ def test_big_integers_are_charged(costs):
     assert all(d > 20 * c for d, c in zip(counted(dear), counted(cheap), strict=True))
 
 
+@pytest.mark.slow
 def test_what_is_over_the_budget_costs_the_budget(costs):
     endless = "def f(xs):\n    n = 0\n    while len(xs) > 20 and n < 10**9:\n        n += 1\n    return False\n"
     swallowing = "def f(xs):\n    while True:\n        try:\n            while True: pass\n        except: pass\n"

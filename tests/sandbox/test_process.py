@@ -3,13 +3,15 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
 from verigrad.errors import SandboxError
-from verigrad.sandbox.base import Call, Script, Stdin
+from verigrad.sandbox.base import LEVELS, Call, Script, Stdin
 from verigrad.sandbox.process import ProcessSandbox
 from verigrad.types import Limits
 
@@ -357,6 +359,47 @@ def test_closed_means_closed():
     asyncio.run(main())
 
 
+SPIN = "while True:\n    pass\n"
+BUSY = """
+import time
+def f():
+    while time.process_time() < 0.15:
+        pass
+    return 5
+"""
+
+
+def test_waiting_for_a_processor_is_not_the_programs_time(box_at):
+    """Twelve neighbours on one processor: 0.15 s of CPU take two seconds, of which little counts as elapsed."""
+
+    async def main():
+        async with ProcessSandbox(workers=1) as sandbox:
+            await sandbox.run(ECHO, [Call("f")], Limits())
+            neighbours = [
+                subprocess.Popen([sys.executable, "-S", "-c", SPIN], start_new_session=True) for _ in range(12)
+            ]
+            try:
+                busy = await sandbox.run(BUSY, [Call("f")], Limits(wall_s=0.5))
+                printed = await sandbox.run(BUSY + "print(f())\n", [Stdin(""), Stdin("")], Limits(wall_s=0.5))
+                asleep = await sandbox.run("import time\ntime.sleep(30)", [], Limits(wall_s=0.5))
+            finally:
+                for neighbour in neighbours:
+                    neighbour.kill()
+                    neighbour.wait()
+            return busy, printed, asleep
+
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        busy, printed, asleep = asyncio.run(main())
+    finally:
+        os.sched_setaffinity(0, allowed)
+    assert busy.outcomes[0].value == 5
+    assert statuses(printed) == ["returned", "returned"]
+    assert 300 <= printed.wall_ms <= 500
+    assert (asleep.status, "elapsed" in asleep.error) == ("timeout", True)
+
+
 SLEEPER = """
 import ctypes, time
 ctypes.CDLL(None).prctl(15, b"vg-sleeper", 0, 0, 0)
@@ -370,11 +413,11 @@ def parent(pid):
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-def parent_of_sleeper(descendants):
-    for pid in descendants():
+def find_sleeper(descendants, known):
+    for pid in descendants() - known:
         try:
             if Path(f"/proc/{pid}/comm").read_text() == "vg-sleeper\n":
-                return parent(pid)
+                return pid
         except OSError:
             continue
     return None
@@ -382,27 +425,36 @@ def parent_of_sleeper(descendants):
 
 @pytest.mark.parametrize("victim", ["fork-server", "supervisor"])
 @pytest.mark.parametrize("deaths", [1, 2])
-def test_a_dead_worker_is_replaced_and_the_program_tried_once_more(descendants, victim, deaths):
-    """Whoever kills it: after one death the program gets its answer, after two it is to blame."""
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_dead_worker_is_replaced_and_the_program_tried_once_more(box_at, descendants, level, victim, deaths):
+    """Whoever kills it: after one death the program gets its answer, after two it is to blame, if it could do that."""
 
     async def main():
-        async with ProcessSandbox(workers=2) as sandbox:
+        async with ProcessSandbox(workers=2, level=level) as sandbox:
             task = asyncio.create_task(sandbox.run(SLEEPER, [Call("f")], Limits()))
-            killed = set()
+            known = set()
             for _ in range(deaths):
-                while (server := parent_of_sleeper(descendants)) is None or server in killed:
+                while (sleeper := find_sleeper(descendants, known)) is None and not task.done():
                     await asyncio.sleep(0.01)
-                killed.add(server)
+                assert sleeper is not None, task
+                known.add(sleeper)
+                server = parent(sleeper)
                 os.kill(server if victim == "fork-server" else parent(server), signal.SIGKILL)
-            execution = await task
+            try:
+                execution = await task
+            except SandboxError as error:
+                execution = error
             after = await sandbox.run(ECHO, [Call("f", (1,))], Limits())
             assert after.outcomes[0].value == ((1,), {})
             return execution
 
+    box_at(level)
     others = descendants()
     execution = asyncio.run(main())
     if deaths == 1:
         assert execution.outcomes[0].value == 5
+    elif level != "process" or os.geteuid() == 0:
+        assert isinstance(execution, SandboxError)
     else:
         assert (execution.status, execution.outcomes) == ("crashed", ())
         assert execution.violations

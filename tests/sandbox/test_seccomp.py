@@ -1,19 +1,23 @@
 """The filter's decisions, read by a small interpreter of its instructions, for each architecture."""
 
+import fcntl
+import os
+import signal
 import struct
 
 import pytest
 
-from verigrad.sandbox.seccomp import build_filter
+from verigrad.sandbox.confine import forbid_new_privileges
+from verigrad.sandbox.seccomp import build_filter, refuse_signals
 
 ALLOW, KILL, EPERM, ENOSYS = 0x7FFF0000, 0x80000000, 0x00050001, 0x00050026
 NAMES = ("x86_64", "aarch64")
 CODES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 
 
-def decision(machine, number, *arguments, architecture=None):
+def decision(machine, number, *arguments, architecture=None, private_files=True):
     data = struct.pack("=IIQ6Q", number, architecture or CODES[machine], 0, *arguments, *[0] * (6 - len(arguments)))
-    program = list(struct.iter_unpack("=HBBI", build_filter(machine)))
+    program = list(struct.iter_unpack("=HBBI", build_filter(machine, private_files=private_files)))
     place = value = 0
     while True:
         code, then, otherwise, operand = program[place]
@@ -74,6 +78,54 @@ def test_arguments_decide(machine):
 
 
 @pytest.mark.parametrize("machine", NAMES)
+def test_a_process_may_change_nobody_but_itself(machine):
+    column = NAMES.index(machine)
+    for numbers in ((302, 261), (203, 122), (142, 118), (144, 119)):  # prlimit64, sched_set: affinity, param, scheduler
+        assert decision(machine, numbers[column], 0) == ALLOW
+        assert decision(machine, numbers[column], 7) == decision(machine, numbers[column], 2**32 - 1) == EPERM
+    setpriority = (141, 140)[column]
+    assert decision(machine, setpriority, 0, 0, 19) == ALLOW
+    assert decision(machine, setpriority, 0, 7, 19) == decision(machine, setpriority, 2, 0, 19) == EPERM
+
+
+@pytest.mark.parametrize("machine", NAMES)
+def test_without_private_files_none_is_mounted_or_changed(machine):
+    column = NAMES.index(machine)
+    numbers = {"fchmod": (91, 52), "fchownat": (260, 54), "utimensat": (280, 88), "truncate": (76, 45)}
+    numbers |= {"unshare": (272, 97), "mount": (165, 40), "umount2": (166, 39), "setns": (308, 268)}
+    arguments = {"unshare": (0x20000000,), "mount": (0, 0, 0, 0x40E), "umount2": (0, 2), "setns": (5, 0x20000000)}
+    for name, call in numbers.items():
+        given = arguments.get(name, ())
+        assert decision(machine, call[column], *given) == ALLOW
+        assert decision(machine, call[column], *given, private_files=False) == EPERM
+
+
+def test_signals_can_be_refused():
+    pid = os.fork()
+    if pid == 0:
+        failed = 1
+        try:
+            forbid_new_privileges()
+            refuse_signals()
+            refused = 0
+            for act in (
+                lambda: os.kill(os.getpid(), 0),
+                lambda: os.kill(os.getppid(), signal.SIGCONT),
+                lambda: fcntl.fcntl(0, fcntl.F_SETOWN, os.getppid()),
+                lambda: fcntl.fcntl(0, fcntl.F_SETSIG, 9),
+            ):
+                try:
+                    act()
+                except PermissionError:
+                    refused += 1
+            fcntl.fcntl(0, fcntl.F_GETFL)
+            failed = 0 if refused == 4 else 10 + refused
+        finally:
+            os._exit(failed)
+    assert os.waitpid(pid, 0)[1] == 0
+
+
+@pytest.mark.parametrize("machine", NAMES)
 def test_calls_from_elsewhere(machine):
     other = CODES[NAMES[1 - NAMES.index(machine)]]
     assert decision(machine, 0, architecture=other) == KILL
@@ -85,4 +137,4 @@ def test_calls_from_elsewhere(machine):
 
 def test_no_filter_is_written_for_other_machines():
     with pytest.raises(OSError, match="riscv64"):
-        build_filter("riscv64")
+        build_filter("riscv64", private_files=True)

@@ -17,7 +17,7 @@ from verigrad.training.audit import Alarm, Audit, passed_share
 from verigrad.training.config import AuditConfig, RLConfig, SamplingConfig
 from verigrad.training.reporter import Silent
 from verigrad.training.rl import train
-from verigrad.types import CallTest, Oracle, Rollout, Score, Task, Verdict
+from verigrad.types import CallTest, Oracle, Rollout, Score, Task, TestResult, Verdict
 
 TASKS = '''
 from verigrad import CallTest, Oracle, Task
@@ -291,6 +291,29 @@ def test_probes_come_when_they_are_due_and_go_round():
         ["b", "c"],
     ]
     assert Audit(AuditConfig(), tasks, 0).probe(0) == []
+
+
+def test_the_gap_is_by_the_tests_that_judged():
+    """Tests drawn anew are more than the task set's: 2 of 2 shown passed, 1 of 3 hidden."""
+    tasks = times_two()
+    task = tasks.tasks[0]
+    hidden = tuple(CallTest(f"drawn_{n}", (n,), 2 * n) for n in (20, 21, 22))
+    marks = ("passed", "failed", "failed")
+    shown = Verdict(status="passed", results=tuple(TestResult(test.name, "passed") for test in task.public_tests))
+    results = tuple(TestResult(test.name, mark) for test, mark in zip(hidden, marks, strict=True))
+    verdict = Verdict(status="failed", results=results, shown=shown)
+    rollout = Rollout(
+        task_id=task.id,
+        episode_id="0",
+        group_id=task.id,
+        turns=(),
+        status="finished",
+        score=Score(0.0, evidence=verdict),
+    )
+    audit = Audit(AuditConfig(), tasks, 0)
+    drawn = Oracle(task_id=task.id, tests=hidden)
+    assert audit.metrics([Group(task, (rollout,), drawn)])["public_gap"] == pytest.approx(1 - 1 / 3)
+    assert "public_gap" not in audit.metrics([Group(task, (rollout,))])
 
 
 def test_no_share_of_nothing():

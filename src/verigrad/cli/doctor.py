@@ -7,6 +7,7 @@ import asyncio
 import importlib.util
 import os
 import platform
+import shutil
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
@@ -20,11 +21,16 @@ _EXTRAS = {
     "ruff": ("quality", "rewards from lint and layout"),
     "mypy": ("quality", "the reward for types"),
     "bandit": ("security", "the reward for security"),
+    "hypothesis": ("properties", "inputs drawn from strategies"),
+    "z3": ("proofs", "proofs of equivalence, loop invariants"),
+    "crosshair": ("symbolic", "the search for counterexamples"),
+    "math_verify": ("maths", "answers in mathematics"),
     "vllm": ("vllm", "sampling with vLLM"),
     "trl": ("bench", "side-by-side benchmarks"),
 }
 _HOLDS = {
     "process": "a fresh process per program, limits, empty environment",
+    "landlock": "limits, no files but the standard library, no sockets, no other programs, few system calls",
     "namespaces": "limits, no files but the standard library and a private /tmp, no network, no other processes",
     "full": "all of namespaces, and Landlock and seccomp: no sockets, no other programs, few system calls",
 }
@@ -101,6 +107,7 @@ def _languages() -> Iterator[tuple[str, str]]:
     for language in LANGUAGES.values():
         lacking = missing_tool(language)
         yield language.name, f"{lacking} is not installed (Debian: {language.package})" if lacking else "can be judged"
+    yield "coq", "proofs can be judged" if shutil.which("coqc") else "coqc is not installed (Debian: coq)"
 
 
 def _model() -> tuple[str, str]:

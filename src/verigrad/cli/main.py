@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _usage() -> str:
-    lines = [f"  {name:<12}{summary}" for name, (_, summary) in COMMANDS.items()]
+    lines = [f"  {name:<14}{summary}" for name, (_, summary) in COMMANDS.items()]
     return "\n".join(
         ["usage: verigrad COMMAND [options]", "", *lines, "", "verigrad COMMAND --help says more about each."]
     )

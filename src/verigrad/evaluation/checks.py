@@ -22,7 +22,7 @@ from verigrad.sandbox.costs import CostMeter
 from verigrad.sandbox.judge import Judge
 from verigrad.tasks.base import TaskSet, shown_oracle
 from verigrad.tasks.builtin import wrong_programs
-from verigrad.types import CallTest, InvariantTest, Limits, Oracle, PropertyTest, StdioTest, Task, Verdict
+from verigrad.types import CallTest, InvariantTest, Limits, Oracle, PropertyTest, StdioTest, SuiteTest, Task, Verdict
 
 __all__ = ["RewardCheck", "TaskCheck", "check_reward", "check_tasks", "constant_programs"]
 
@@ -66,6 +66,9 @@ async def _check_task(task: Task, oracle: Oracle, judge: Judge) -> TaskCheck:
         return TaskCheck(task.id, ("has no tests",), 0)
     try:
         complaints, judged = await _check_gold(task, oracle, judge)
+        if oracle.repository is not None:
+            complaints += await _check_unchanged(oracle, judge)
+            return TaskCheck(task.id, tuple(complaints), judged + 1)
         bad = [("the empty program", "")]
         bad += [(f"the constant program {text}", source) for text, source in constant_programs(task, oracle)]
         bad += [(f"the constant program {text}", source) for text, source in await _gold_answers(task, oracle, judge)]
@@ -101,6 +104,18 @@ async def _check_gold(task: Task, oracle: Oracle, judge: Judge) -> tuple[list[st
     if not fresh.passed:
         complaints.append(f"gold does not pass tests drawn anew: {_describe(fresh)}")
     return complaints, 3
+
+
+async def _check_unchanged(oracle: Oracle, judge: Judge) -> list[str]:
+    """What the repository as it is passes and may not, or fails and should not."""
+    verdict = await judge.judge("", oracle, None)
+    status = {result.name: result.status for result in verdict.results}
+    complaints = ["the repository passes unchanged"] if verdict.passed else []
+    for test in oracle.tests:
+        if isinstance(test, SuiteTest) and (status[test.name] == "passed") != (test.group == "pass_to_pass"):
+            does = "passes" if test.group == "fail_to_pass" else "fails"
+            complaints.append(f"{test.name} is {test.group}, but the unchanged repository {does} it")
+    return complaints
 
 
 def constant_programs(task: Task, oracle: Oracle) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ REWARDS = {
     "weighted": "verigrad.rewards.tests:weighted",
     "subtasks": "verigrad.rewards.tests:subtasks",
     "public": "verigrad.rewards.public:public",
+    "ci": "verigrad.rewards.ci:ci",
     "ladder": "verigrad.rewards.outcome:ladder",
     "adaptive": "verigrad.rewards.outcome:adaptive",
     "ppocoder": "verigrad.rewards.structure:ppocoder",

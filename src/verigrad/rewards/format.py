@@ -12,7 +12,7 @@ from verigrad.types import Task
 
 __all__ = ["Extraction", "extract_program"]
 
-_FENCE = re.compile(r"```[ \t]*([\w+-]*)[ \t]*\r?\n(.*?)(\n[ \t]*```|```|\Z)", re.DOTALL)
+_FENCE = re.compile(r"```[ \t]*(?:([\w+-]+)[ \t]*)?\r?\n(.*?)(\n[ \t]*```|```|\Z)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ _C_DEFINES = r"\bNAME\s*\([^;{}]*\)\s*\{"
 _LANGUAGES: Mapping[str, _Syntax] = {
     "python": _Syntax(
         ("python", "py", "python3"),
-        re.compile(r"^\s*(?:def|class|import|from|async def|@)\b", re.MULTILINE),
+        re.compile(r"^[ \t]*(?:def|class|import|from|async def|@)\b", re.MULTILINE),
         r"\bdef\s+NAME\b",
     ),
     "c": _Syntax(("c",), _C, _C_DEFINES),
@@ -47,7 +47,7 @@ _LANGUAGES: Mapping[str, _Syntax] = {
     "javascript": _Syntax(
         ("javascript", "js", "node"),
         re.compile(
-            r"""^\s*(?:(?:async\s+)?function\b|(?:const|let|var|class)\s+[\w$]+|['"]use strict['"])""", re.MULTILINE
+            r"""^[ \t]*(?:(?:async\s+)?function\b|(?:const|let|var|class)\s+[\w$]+|['"]use strict['"])""", re.MULTILINE
         ),
         r"\bfunction\s*\*?\s*NAME\b|\bNAME\s*=[^=]",
     ),
@@ -87,7 +87,7 @@ def _find_source(text: str, entry_point: str | None, syntax: _Syntax) -> tuple[s
         for match in _FENCE.finditer(text)
     ]
     blocks = [block for block in blocks if block[0].strip()]
-    ours = [block for block in blocks if block[1].group(1).lower() in syntax.fences]
+    ours = [block for block in blocks if (block[1].group(1) or "").lower() in syntax.fences]
     defining = [block for block in blocks if _defines(block[0], entry_point)] if entry_point is not None else ours
     if blocks:
         source, match = (defining or blocks)[0]

@@ -1,13 +1,14 @@
 """Untrusted programs: where they run and how they are judged.
 
 base         the contract of a sandbox
-process      the sandbox; pool, jobs, protocol: its side of the worker
+process      the sandbox; pooled, pool, jobs, protocol: its side of the worker
 worker       the process that runs programs; supervisor, zygote, program: its parts
 languages    C, C++ and JavaScript behind the same contract; language_c, language_javascript, drivers/: their parts
 commands     the sandbox for any command; command_worker, command_watch, command_enclosure, command_root: its parts
 enclosure    what stands around programs at each level; confine, namespaces, mounts, root, landlock, seccomp: its parts
 judge        program + oracle -> verdict; questions, rerun, canaries: what it asks, twice, and of itself
 results      how tests are decided; compare, answers, checker: its parts
+repository_judge  answers that change a repository; repository: the tree; suites, mirrors, junit: pytest, and belief
 records      files of programs and verdicts
 """
 

@@ -28,8 +28,8 @@ __all__ = [
     "Stdin",
 ]
 
-Level = Literal["process", "namespaces", "full"]
-LEVELS: tuple[Level, ...] = ("process", "namespaces", "full")
+Level = Literal["process", "landlock", "namespaces", "full"]
+LEVELS: tuple[Level, ...] = ("process", "landlock", "namespaces", "full")
 """From the weakest to the strongest; `docs/sandbox.md` says what each holds against."""
 
 OutcomeStatus = Literal[
@@ -85,7 +85,8 @@ class Execution:
     """What running one program gave.
 
     `status` speaks of loading the program: `syntax_error` and `no_entry_point` leave `outcomes` empty, and
-    so does anything that ended the program before the first input.
+    so does anything that ended the program before the first input. `wall_ms` is the elapsed time without what the
+    program spent ready to run on a busy machine.
     """
 
     status: ExecutionStatus
@@ -95,6 +96,7 @@ class Execution:
     violations: tuple[str, ...] = ()
     executed_lines: frozenset[int] | None = None
     cpu_ms: float = 0.0
+    wall_ms: float = 0.0
 
 
 class Sandbox(Protocol):

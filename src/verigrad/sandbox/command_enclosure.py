@@ -1,7 +1,7 @@
 """What stands around a command at each level; put up anew for each, by the process that watches over it.
 
-`BareCommand` is level `process`, `EnclosedCommand` are the levels `namespaces` and `full`. Either is made in the
-process that will watch, which then writes the command's files, forks, and has the fork `enter`.
+`BareCommand` is level `process`, `RestrictedCommand` is `landlock`, `EnclosedCommand` are `namespaces` and `full`. Each
+is made in the process that will watch, which then writes the command's files, forks, and has the fork `enter`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from verigrad.sandbox import confine, landlock, namespaces, seccomp
-from verigrad.sandbox.command_root import TEMPORARY, WORK, enter_command_root
+from verigrad.sandbox import confine, landlock, mounts, namespaces, seccomp
+from verigrad.sandbox.command_root import SETTINGS, SYSTEM, TEMPORARY, WORK, enter_command_root
 
-__all__ = ["BareCommand", "CommandEnclosure", "EnclosedCommand", "enclose_command"]
+__all__ = ["BareCommand", "CommandEnclosure", "EnclosedCommand", "RestrictedCommand", "enclose_command"]
 
 _OPEN_FILES = 512
 _IFF_UP, _SIOCSIFFLAGS = 1, 0x8914
+_OPENSSL = "/etc/ssl/openssl.cnf"
+"""Node does without, but not with one that it may not read."""
 
 
 class CommandEnclosure(Protocol):
@@ -49,14 +51,18 @@ def enclose_command(level: str, uid: int | None, folder: str, job: Mapping[str, 
     Args:
         uid: another user to run the command as, where we may.
         folder: empty; at level `process` it holds the command's files, else it is where the root is mounted.
-        job: the limits, `disk_mb` and `visible` of the command.
+        job: the limits, `disk_mb`, `visible` and `hidden` of the command.
 
     Raises:
         OSError: a mechanism is missing; the message says which. This process is then of no more use.
     """
     if level == "process":
         return BareCommand(uid, folder, job["limits"])
-    return EnclosedCommand(uid, folder, job["limits"], job["disk_mb"], job["visible"], full=level == "full")
+    if level == "landlock":
+        return RestrictedCommand(uid, folder, job["limits"], job["visible"])
+    return EnclosedCommand(
+        uid, folder, job["limits"], job["disk_mb"], job["visible"], job["hidden"], full=level == "full"
+    )
 
 
 def _settle() -> None:
@@ -95,6 +101,32 @@ class BareCommand:
         confine.kill_children(self._other)
 
 
+class RestrictedCommand(BareCommand):
+    """Level `landlock`: the system's programs and libraries, two folders of its own, and no sockets but pairs.
+
+    Installed packages cannot be hidden from it, since Landlock allows whole folders.
+    """
+
+    def __init__(self, uid: int | None, folder: str, limits: dict[str, Any], visible: Sequence[str]) -> None:
+        self._quiet = landlock.abi() >= landlock.ABI_WITH_QUIET
+        self._filter = seccomp.build_command_filter(os.uname().machine, sockets=False)
+        super().__init__(uid, folder, limits)
+        shown = [path for path in (*SYSTEM, *SETTINGS, _OPENSSL) if os.path.exists(path)]
+        around = {os.path.dirname(path) for path in visible} - {"/"}
+        self._rights = dict.fromkeys(around, landlock.LIST)  # Python looks for its packages by name
+        self._rights |= dict.fromkeys((*shown, *visible), landlock.RUN)
+        self._rights |= dict.fromkeys(mounts.DEVICES, landlock.USE)
+        self._rights |= dict.fromkeys((self.work, self.temporary), landlock.OWN)
+
+    def enter(self) -> None:
+        """Become the command's user without a capability, under the limits, Landlock and the filter."""
+        ruleset = landlock.make_ruleset(self._rights)
+        super().enter()
+        confine.drop_capabilities()
+        landlock.restrict(ruleset, quiet=self._quiet)
+        seccomp.install_filter(self._filter)
+
+
 class EnclosedCommand:
     """Levels `namespaces` and `full`: the system read-only, files of its own, nobody else to reach."""
 
@@ -107,6 +139,7 @@ class EnclosedCommand:
         limits: dict[str, Any],
         disk_mb: int,
         visible: Sequence[str],
+        hidden: Sequence[str],
         *,
         full: bool,
     ) -> None:
@@ -122,7 +155,7 @@ class EnclosedCommand:
         confine.empty_bounding_set()
         socket.sethostname("sandbox")
         _bring_up_loopback()
-        enter_command_root(workshop, uid=self.uid, disk_mb=disk_mb, visible=visible)
+        enter_command_root(workshop, uid=self.uid, disk_mb=disk_mb, visible=visible, hidden=hidden)
         confine.forbid_inspection()
 
     def _count_spare_processes(self) -> int:

@@ -14,26 +14,27 @@ from collections.abc import Sequence
 
 from verigrad.sandbox import mounts
 
-__all__ = ["TEMPORARY", "WORK", "enter_command_root"]
+__all__ = ["SETTINGS", "SYSTEM", "TEMPORARY", "WORK", "enter_command_root"]
 
 WORK = "/work"
 TEMPORARY = "/tmp"
 _PRIVATE = {"work": WORK, "tmp": TEMPORARY, "shm": "/dev/shm"}
-_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
-_SETTINGS = ("/etc/alternatives", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d")
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+SETTINGS = ("/etc/alternatives", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d")
 _LINKS = {"/dev/fd": "/proc/self/fd", "/dev/stdin": "/proc/self/fd/0"}
 _LINKS |= {"/dev/stdout": "/proc/self/fd/1", "/dev/stderr": "/proc/self/fd/2"}
 _PACKAGES = ("/usr/lib/python3*/*-packages", "/usr/local/lib/python3*/*-packages")
 _FILES_PER_MB = 64
 
 
-def enter_command_root(workshop: str, *, uid: int, disk_mb: int, visible: Sequence[str]) -> None:
+def enter_command_root(workshop: str, *, uid: int, disk_mb: int, visible: Sequence[str], hidden: Sequence[str]) -> None:
     """Build the root over the folder `workshop`, which nobody else sees, and leave the old one for good.
 
     Args:
         uid: of the command, to whom the private folders belong.
         disk_mb: size of the private folders together.
         visible: absolute paths shown besides the system's.
+        hidden: folders below these, shown empty.
 
     Raises:
         OSError: a mount was refused, or a path of `visible` is not there.
@@ -44,13 +45,16 @@ def enter_command_root(workshop: str, *, uid: int, disk_mb: int, visible: Sequen
     for path in ("/dev", "/etc", "/proc", "/private", "/empty", WORK, TEMPORARY, "/dev/shm"):
         os.mkdir(workshop + path)
     _make_private_folders(workshop, uid, disk_mb)
-    for path in (*_SYSTEM, *_SETTINGS, *mounts.DEVICES):
+    for path in (*SYSTEM, *SETTINGS, *mounts.DEVICES):
         if os.path.lexists(path):
             _show(path, workshop)
     for path in visible:
         if not os.path.exists(workshop + path):
             mounts.show_tree(path, workshop + path)
     _cover_packages(workshop, visible)
+    for path in hidden:
+        if os.path.isdir(workshop + path):
+            mounts.bind(workshop + "/empty", workshop + path)
     for path, target in _LINKS.items():
         os.symlink(target, workshop + path)
     _write_settings(workshop, uid)

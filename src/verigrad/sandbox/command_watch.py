@@ -58,7 +58,7 @@ def run_command(report: int, level: str, uid: int | None, folder: str, job: dict
 
 
 def _lay_out(files: dict[str, bytes], enclosure: CommandEnclosure) -> None:
-    """Write the given files; all may be executed."""
+    """Write the given files; scripts that name their interpreter and compiled programs may be executed."""
     for name, body in files.items():
         folder = enclosure.work
         for part in name.split("/")[:-1]:
@@ -69,7 +69,7 @@ def _lay_out(files: dict[str, bytes], enclosure: CommandEnclosure) -> None:
         path = f"{enclosure.work}/{name}"
         with open(path, "xb") as file:
             file.write(body)
-        os.chmod(path, 0o755)
+        os.chmod(path, 0o755 if body.startswith((b"#!", b"\x7fELF")) else 0o644)
         os.chown(path, enclosure.uid, -1)
 
 

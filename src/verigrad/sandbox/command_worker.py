@@ -13,7 +13,7 @@ from typing import Any
 
 from verigrad.sandbox.command_watch import run_command
 from verigrad.sandbox.confine import become_subreaper, find_uid, kill_children
-from verigrad.sandbox.protocol import pack, read_message, write_all
+from verigrad.sandbox.protocol import READY, SHIELDED, pack, read_message, write_all
 
 __all__ = ["serve_commands"]
 
@@ -26,6 +26,7 @@ _TRIAL: dict[str, Any] = {
     "environment": {"PATH": "/usr/bin:/bin"},
     "keep": [],
     "visible": [],
+    "hidden": [],
     "disk_mb": 1,
     "limits": {"cpu_s": 5.0, "wall_s": 20.0, "memory_mb": 256, "output_bytes": 1000, "file_mb": 1, "processes": 0},
 }
@@ -34,7 +35,7 @@ _TRIAL: dict[str, Any] = {
 def serve_commands(parent: int, levels: Sequence[str]) -> None:
     """Settle the first of `levels` at which a command can be run, then run those that `parent` sends.
 
-    The first message to `parent` is `[level, why not the first, why not the second, ...]`. A job is one part in
+    The first message to `parent` is `[level, READY or SHIELDED, why not the first, ...]`. A job is one part in
     `marshal`'s form; the reply is `[b"failed", reason]` or `[b"done", outcome, stdout, stderr, kept file, ...]`.
 
     Raises:
@@ -43,7 +44,9 @@ def serve_commands(parent: int, levels: Sequence[str]) -> None:
     become_subreaper()
     uid = find_uid(os.getpid())
     level, reasons = _settle_level(parent, levels, uid)
-    write_all(parent, pack([level.encode(), *reasons]))
+    # At the lower levels a command of our own user could signal us.
+    ready = SHIELDED if uid is not None or level in ("namespaces", "full") else READY
+    write_all(parent, pack([level.encode(), ready, *reasons]))
     while True:
         try:
             (job,) = read_message(parent)
@@ -64,7 +67,7 @@ def _settle_level(parent: int, levels: Sequence[str], uid: int | None) -> tuple[
 
 
 def _run(parent: int, level: str, uid: int | None, job: dict[str, Any]) -> list[bytes]:
-    if level != "process":
+    if level in ("namespaces", "full"):
         return _run_in(os.getcwd(), parent, level, uid, job)
     folder = tempfile.mkdtemp(prefix="verigrad-command-")
     try:
@@ -86,7 +89,7 @@ def _run_in(folder: str, parent: int, level: str, uid: int | None, job: dict[str
             os._exit(1)
     os.close(writing)
     try:
-        if level != "process":
+        if level in ("namespaces", "full"):
             os.waitpid(pid, 0)  # it entered the namespaces, where another goes on in its place
         return _reply(reading, parent, time.monotonic() + job["limits"]["wall_s"] + _GRACE_S)
     finally:

@@ -1,7 +1,7 @@
 """Commands in the sandbox: compilers, compiled programs, interpreters, test suites.
 
 Where `verigrad.sandbox.process` forks Python programs from a warm process, this runs any argument list in a fresh
-process tree, behind the same three levels. At `namespaces` and `full` a command sees the system's programs and
+process tree, behind the same levels. At `namespaces` and `full` a command sees the system's programs and
 libraries read-only, an empty `/tmp`, its own processes and nobody else's; there is no network but the loopback device
 of its own. CPU and elapsed time, memory and output of the whole tree, files and processes are bounded, and all that it
 leaves running is killed. `docs/sandbox.md` has the table.
@@ -9,18 +9,14 @@ leaves running is killed. `docs/sandbox.md` has the table.
 
 from __future__ import annotations
 
-import asyncio
 import marshal
-import sys
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Literal
 
-from verigrad.errors import ConfigError, SandboxError
-from verigrad.sandbox.base import LEVELS, Level
-from verigrad.sandbox.pool import Pool, WorkerDied
+from verigrad.errors import SandboxError
+from verigrad.sandbox.pool import WorkerDied
+from verigrad.sandbox.pooled import Pooled
 from verigrad.types import Limits
 
 __all__ = ["PATH", "Command", "CommandResult", "CommandSandbox", "CommandStatus"]
@@ -36,13 +32,14 @@ class Command:
 
     Attributes:
         argv: program and arguments; a program without a slash is looked up in `PATH`.
-        files: relative path -> content, written to a fresh private folder, which is the working directory. All of
-            them may be executed.
+        files: relative path -> content, written to a fresh private folder, which is the working directory. Those that
+            begin with `#!`, and compiled programs, may be executed.
         stdin: what the command reads.
         environment: all there is besides `PATH`, `HOME`, `TMPDIR` and `LANG`, which it may replace.
         keep: relative paths of files that are read back afterwards.
         visible: absolute folders shown read-only besides the system's, such as a virtual environment and the
             interpreter below it. (Level `process` hides nothing.)
+        hidden: absolute folders shown empty, below one of `visible` (at levels `namespaces` and `full`).
         disk_mb: MiB of all files in its working directory and `/tmp` together, `files` included; 64 files a MiB.
             (Level `process` does not hold it.)
     """
@@ -53,6 +50,7 @@ class Command:
     environment: Mapping[str, str] = field(default_factory=dict)
     keep: tuple[str, ...] = ()
     visible: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
     disk_mb: int = 64
 
     def __post_init__(self) -> None:
@@ -61,10 +59,10 @@ class Command:
         for name in (*self.files, *self.keep):
             if not _is_inside(name):
                 raise ValueError(f"{name!r} is no path inside the working directory; wanted one such as 'src/main.c'")
-        for path in self.visible:
+        for path in (*self.visible, *self.hidden):
             if not path.startswith("/") or ".." in path.split("/"):
-                raise ValueError(f"visible: {path!r} is no absolute path")
-        texts = (*self.argv, *self.environment, *self.environment.values(), *self.visible)
+                raise ValueError(f"visible or hidden: {path!r} is no absolute path")
+        texts = (*self.argv, *self.environment, *self.environment.values(), *self.visible, *self.hidden)
         if any("\0" in text for text in texts):
             raise ValueError("an argument or a part of the environment holds a null character")
 
@@ -98,50 +96,10 @@ class CommandResult:
     error: str = ""
 
 
-class CommandSandbox:
-    """Runs commands, `workers` at a time, at `level` or the best there is. Linux only.
+class CommandSandbox(Pooled):
+    """Runs commands, `workers` at a time, at `level` or the best there is. Linux only."""
 
-    Use it with `async with`, or call `close`. Any event loop may use it, also several in turn.
-
-    Raises:
-        SandboxError: this is not Linux. (That an explicit `level` is out of reach shows on first use.)
-        ConfigError: there is no such level.
-    """
-
-    def __init__(self, workers: int = 2, *, level: Level | Literal["auto"] = "auto") -> None:
-        if sys.platform != "linux":
-            raise SandboxError(f"the sandbox needs Linux, this is {sys.platform}")
-        if level not in (*LEVELS, "auto"):
-            raise ConfigError(f"no sandbox level {level!r}; there are 'auto', {', '.join(map(repr, LEVELS))}")
-        self._pool = Pool(workers, LEVELS[::-1] if level == "auto" else (level,), serving="commands")
-        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="verigrad-commands")
-        self._closed = False
-
-    @property
-    def level(self) -> Level:
-        """The isolation in force, as a worker found it; the first look starts one.
-
-        Raises:
-            SandboxError: no worker can be started, or none at the level asked for.
-        """
-        return self._pool.isolation().level
-
-    @property
-    def missing(self) -> Mapping[Level, str]:
-        """Why each level stronger than the one in force is out of reach, where `auto` tried it.
-
-        Raises:
-            SandboxError: no worker can be started, or none at the level asked for.
-        """
-        return self._pool.isolation().missing
-
-    async def __aenter__(self) -> CommandSandbox:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
+    _serving = "commands"
 
     async def run(self, command: Command, limits: Limits) -> CommandResult:
         """Run `command`. Of the limits, `memory_mb` is what the tree holds in memory, `result_bytes` means nothing.
@@ -150,19 +108,7 @@ class CommandSandbox:
             SandboxError: the command could not be tried: its files do not fit, a folder of `visible` is not there, no
                 worker can be started, the sandbox is closed.
         """
-        if self._closed:
-            raise SandboxError("this sandbox is closed; make a new one")
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, command, limits)
-
-    async def close(self) -> None:
-        """End every process this sandbox started, after the commands that run now."""
-        if not self._closed:
-            self._closed = True
-            await asyncio.get_running_loop().run_in_executor(None, self._end)
-
-    def _end(self) -> None:
-        self._threads.shutdown(wait=True, cancel_futures=True)
-        self._pool.close()
+        return await self._in_thread(self._run, command, limits)
 
     def _run(self, command: Command, limits: Limits) -> CommandResult:
         job = marshal.dumps(_job(command, limits))
@@ -184,6 +130,7 @@ def _job(command: Command, limits: Limits) -> dict[str, object]:
         "environment": {"PATH": PATH, **command.environment},
         "keep": list(command.keep),
         "visible": list(command.visible),
+        "hidden": list(command.hidden),
         "disk_mb": command.disk_mb,
         "limits": vars(limits),
     }

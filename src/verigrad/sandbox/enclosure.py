@@ -1,8 +1,8 @@
 """What stands around programs at each level; the fork-server puts it up once and programs inherit it.
 
-`Bare` is level `process`, `Enclosed` are the levels `namespaces` and `full`. Both prepare the fork-server when they
-are made, and have four parts to play in every program's life: before the fork, in the fork, when the limits are
-known, and at the end.
+`Bare` is level `process`, `Restricted` is `landlock`, `Enclosed` are `namespaces` and `full`. All prepare the
+fork-server when they are made, and have their parts to play in every program's life: before the fork, in the fork,
+when the limits are known, and at the end.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
+from collections.abc import Iterator
 from resource import struct_rusage
 from typing import Any, Protocol
 
-from verigrad.sandbox import confine, landlock, namespaces, root, seccomp
+from verigrad.sandbox import confine, landlock, mounts, namespaces, root, seccomp
 
-__all__ = ["Bare", "Enclosed", "Enclosure", "enclose"]
+__all__ = ["Bare", "Enclosed", "Enclosure", "Restricted", "enclose"]
 
 
 class Enclosure(Protocol):
@@ -23,6 +25,8 @@ class Enclosure(Protocol):
 
     kept: tuple[int, int]
     """The descriptors that programs keep: the first, and the first after them."""
+    shielded: bool
+    """Whether no program can end or stop us, so that it is not to blame if we end."""
 
     def before_fork(self) -> None:
         """In the fork-server, just before each fork."""
@@ -30,6 +34,10 @@ class Enclosure(Protocol):
 
     def enter(self) -> None:
         """In the fork, before it waits for its program."""
+        ...
+
+    def set_disk(self, megabytes: int) -> None:
+        """In the fork-server: what files may take together from now on, until told otherwise."""
         ...
 
     def apply_limits(self, limits: dict[str, Any]) -> None:
@@ -47,7 +55,9 @@ def enclose(level: str) -> Enclosure:
     Raises:
         OSError: a mechanism is missing; the message says which. This process is then of no more use.
     """
-    return Bare() if level == "process" else Enclosed(full=level == "full")
+    if level == "process":
+        return Bare()
+    return Restricted() if level == "landlock" else Enclosed(full=level == "full")
 
 
 def _settle() -> None:
@@ -66,6 +76,7 @@ class Bare:
         _settle()
         confine.forbid_inspection()
         self._uid = confine.find_uid(os.getpid())
+        self.shielded = self._uid is not None
         library = confine.open_library(self._uid) if self._uid is not None else []
         self.kept = (confine.LIBRARY_FD, confine.LIBRARY_FD + len(library))
         self._spare_processes = confine.spare_processes(self._uid)
@@ -79,6 +90,9 @@ class Bare:
             confine.become(self._uid)
         else:
             confine.die_with_parent()
+
+    def set_disk(self, megabytes: int) -> None:
+        """Nothing: where programs share the machine's disk, only single files are bounded."""
 
     def apply_limits(self, limits: dict[str, Any]) -> None:
         """Set the limits of the task."""
@@ -94,10 +108,51 @@ class Bare:
         return status, usage
 
 
+class Restricted(Bare):
+    """Level `landlock`, where namespaces are refused: nothing but the standard library to open, few system calls.
+
+    There is no folder to write to, since none could be private.
+    """
+
+    def __init__(self) -> None:
+        version = landlock.abi()
+        super().__init__()
+        self.shielded = True
+        self._quiet = version >= landlock.ABI_WITH_QUIET
+        self._ruleset = landlock.make_ruleset(dict(_library_rights()))
+        # Another user's programs cannot signal us anyway.
+        self._refuse_signals = self._uid is None and version < landlock.ABI_WITH_SCOPES
+        seccomp.install_filter(seccomp.build_filter(os.uname().machine, private_files=False))
+
+    def enter(self) -> None:
+        """Become the programs' user, give up every capability, and all but the library."""
+        super().enter()
+        confine.drop_capabilities()
+        landlock.restrict(self._ruleset, quiet=self._quiet)
+        if self._refuse_signals:
+            seccomp.refuse_signals()
+
+
+def _library_rights() -> Iterator[tuple[str, int]]:
+    """What Landlock is to allow on what; the names of installed packages can be listed, but not what is in them."""
+    folders = [path for path in sys.path if os.path.isdir(path)]
+    for folder in folders:
+        yield folder, landlock.LIST
+        for name in os.listdir(folder):
+            if name not in root.FOREIGN:
+                yield os.path.join(folder, name), landlock.READ
+    for path in (*root.shared_libraries(folders), *root.DATA):
+        if os.path.exists(path):
+            yield path, landlock.READ
+    for path in mounts.DEVICES:
+        yield path, landlock.USE
+
+
 class Enclosed:
     """Levels `namespaces` and `full`: nothing but the standard library to see, nobody else to reach."""
 
     kept = (0, 0)
+    shielded = True
 
     def __init__(self, *, full: bool) -> None:
         if full:
@@ -113,7 +168,7 @@ class Enclosed:
         confine.forbid_inspection()
         self._ruleset = self._make_ruleset() if full else None
         if full:
-            seccomp.install_filter(seccomp.build_filter(os.uname().machine))
+            seccomp.install_filter(seccomp.build_filter(os.uname().machine, private_files=True))
 
     def _count_spare_processes(self) -> int:
         # We and, until it is reaped, the process that entered the namespaces; later we and the program.
@@ -136,6 +191,10 @@ class Enclosed:
         confine.drop_capabilities()
         if self._ruleset is not None:
             landlock.restrict(self._ruleset, quiet=self._quiet)
+
+    def set_disk(self, megabytes: int) -> None:
+        """Resize the private file system, in which there is nothing yet."""
+        self._files.resize(megabytes)
 
     def apply_limits(self, limits: dict[str, Any]) -> None:
         """Set the limits of the task."""

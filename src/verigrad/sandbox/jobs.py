@@ -137,6 +137,7 @@ def _execution(
         violations=tuple(errors),
         executed_lines=frozenset().union(*(answer.lines for answer in answers)) if traced else None,
         cpu_ms=end["total_cpu_ms"],
+        wall_ms=end["wall_ms"],
     )
 
 

@@ -23,12 +23,14 @@ from verigrad.sandbox.canaries import check_canaries
 from verigrad.sandbox.checker import rule
 from verigrad.sandbox.questions import questions
 from verigrad.sandbox.records import assemble, verdict_row
+from verigrad.sandbox.repository_judge import judge_repository
 from verigrad.sandbox.rerun import confirmed, numbers_to_repeat
 from verigrad.sandbox.results import not_run, result_of, ruled, verdict_of
 from verigrad.sandbox.text import text_result
 from verigrad.types import (
     Oracle,
     PropertyTest,
+    RepositoryTest,
     Task,
     TestResult,
     TextTest,
@@ -121,12 +123,23 @@ class Judge:
     async def _judge(
         self, program: str, oracle: Oracle, entry_point: str | None, seed: int, trace_lines: bool
     ) -> Verdict:
+        if oracle.repository is not None or any(isinstance(test, RepositoryTest) for test in oracle.tests):
+            return await self._repository(program, oracle)
         verdict = await self._once(program, oracle, entry_point, seed, trace_lines)
         few = numbers_to_repeat(program, oracle, seed, self._reruns) if verdict.passed else []
         if not few:
             return verdict
         some = replace(oracle, tests=tuple(oracle.tests[number] for number in few))
         return confirmed(verdict, few, await self._once(program, some, entry_point, seed + 1, False))
+
+    async def _repository(self, answer: str, oracle: Oracle) -> Verdict:
+        if not oracle.tests:
+            raise TaskError(f"{oracle.task_id}: the oracle has no tests, so a pass would mean nothing; give it one")
+        if flaw := _flaw(answer):
+            return verdict_of(
+                not_run(oracle, refused := Execution("syntax_error", (), error=flaw)), refused, [], "none"
+            )
+        return await judge_repository(answer, oracle, self.sandbox.commands)
 
     async def _once(
         self, program: str, oracle: Oracle, entry_point: str | None, seed: int, trace_lines: bool

@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import ctypes
 import os
+import stat
 import struct
 from collections.abc import Mapping
 
 from verigrad.sandbox.kernel import syscall
 
-__all__ = ["ABI_WITH_QUIET", "OWN", "READ", "RUN", "USE", "WRITE", "abi", "make_ruleset", "restrict"]
+__all__ = [
+    "ABI_WITH_QUIET",
+    "ABI_WITH_SCOPES",
+    "LIST",
+    "OWN",
+    "READ",
+    "RUN",
+    "USE",
+    "WRITE",
+    "abi",
+    "make_ruleset",
+    "restrict",
+]
 
 _CREATE, _ADD, _RESTRICT = 444, 445, 446
 _VERSION = 1
 _PATH_BENEATH = 1
 _QUIET = 1  # refusals are the program's business, not the system log's
+ABI_WITH_SCOPES = 6
+"""The first version that keeps signals within."""
 ABI_WITH_QUIET = 7
 """The first version whose refusals can be kept out of the system log."""
 
@@ -22,9 +37,12 @@ _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR, _REMOVE_DIR, _REMOVE_FILE = (1 << 
 _MAKE_DIR, _MAKE_REGULAR, _MAKE_SOCKET, _MAKE_PIPE, _MAKE_LINK = 1 << 7, 1 << 8, 1 << 9, 1 << 10, 1 << 12
 _REFER, _TRUNCATE = 1 << 13, 1 << 14
 _FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}  # by ABI, the number of rights it knows; 16 from 5 on
+_OF_FILES = _WRITE_FILE | _READ_FILE | _TRUNCATE
 _NETWORK = 3  # bind and connect TCP, from ABI 4 on
 _SCOPES = 3  # abstract sockets and signals stay within, from ABI 6 on
 
+LIST = _READ_DIR
+"""List folders."""
 READ = _READ_FILE | _READ_DIR
 """Read files and list folders."""
 USE = READ | _WRITE_FILE
@@ -56,8 +74,9 @@ def make_ruleset(rights: Mapping[str, int], *, network: bool = False) -> int:
     """
     version = abi()
     known = (1 << _FILE_RIGHTS.get(version, 16)) - 1
-    denied = struct.pack("=QQQ", known, _NETWORK if version >= 4 and not network else 0, _SCOPES if version >= 6 else 0)
-    size = 8 if version < 4 else 16 if version < 6 else 24
+    scopes = version >= ABI_WITH_SCOPES
+    denied = struct.pack("=QQQ", known, _NETWORK if version >= 4 and not network else 0, _SCOPES if scopes else 0)
+    size = 8 if version < 4 else 24 if scopes else 16
     ruleset = syscall("landlock_create_ruleset", _CREATE, ctypes.create_string_buffer(denied, 24), size, 0)
     for path, allowed in rights.items():
         _add(ruleset, path, allowed & known)
@@ -65,12 +84,13 @@ def make_ruleset(rights: Mapping[str, int], *, network: bool = False) -> int:
 
 
 def _add(ruleset: int, path: str, allowed: int) -> None:
-    folder = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    place = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
-        rule = struct.pack("=Qi", allowed, folder)
+        allowed &= -1 if stat.S_ISDIR(os.fstat(place).st_mode) else _OF_FILES
+        rule = struct.pack("=Qi", allowed, place)
         syscall("landlock_add_rule", _ADD, ruleset, _PATH_BENEATH, ctypes.create_string_buffer(rule, len(rule)), 0)
     finally:
-        os.close(folder)
+        os.close(place)
 
 
 def restrict(ruleset: int, *, quiet: bool) -> None:

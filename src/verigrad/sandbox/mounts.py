@@ -41,9 +41,17 @@ def make_private() -> None:
     _mount(None, "/", None, _REC | _PRIVATE)
 
 
-def mount_files(name: str, place: str, options: str, *, runnable: bool = False) -> None:
-    """Mount an empty file system in memory at `place`; files in it can be executed if `runnable`."""
-    _mount(name, place, "tmpfs", _NOSUID | _NODEV | _NOATIME | (0 if runnable else _NOEXEC), options)
+def mount_files(
+    name: str, place: str, options: str, *, runnable: bool = False, writable: bool = True, again: bool = False
+) -> None:
+    """Mount an empty file system in memory at `place`, or give the one that is there `again` other options.
+
+    Args:
+        runnable: files in it can be executed.
+        writable: files can be made in it.
+    """
+    flags = (0 if runnable else _NOEXEC) | (0 if writable else _RDONLY) | (_REMOUNT if again else 0)
+    _mount(name, place, "tmpfs", _NOSUID | _NODEV | _NOATIME | flags, options)
 
 
 def mount_processes(place: str) -> None:

@@ -6,22 +6,24 @@ event loops, one after another or at once.
 
 from __future__ import annotations
 
-import contextlib
+import os
 import queue
-import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
+import weakref
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 from verigrad.errors import SandboxError
 from verigrad.sandbox.base import LEVELS, Level
-from verigrad.sandbox.protocol import pack, read_message, write_all
+from verigrad.sandbox.protocol import SHIELDED, pack, read_message, write_all
+from verigrad.sandbox.worker import remove_folder
 
 __all__ = ["Isolation", "Pool", "Serving", "Worker", "WorkerDied"]
 
@@ -35,9 +37,13 @@ _GRACE_S = 30.0
 
 @dataclass(frozen=True)
 class Isolation:
-    """The level in force, as measured in a worker, and of each stronger one that was tried why it is not."""
+    """The level in force, as measured in a worker, and of each stronger one that was tried why it is not.
+
+    Where it is `shielded` no program can end or stop a worker.
+    """
 
     level: Level
+    shielded: bool
     missing: Mapping[Level, str]
 
 
@@ -49,45 +55,56 @@ class WorkerDied(Exception):
     """A worker ended, or fell silent, while a program ran in it."""
 
 
+class _NoProcess(WorkerDied):
+    """A worker could not make a process for a program."""
+
+
 class Worker:
     """One supervisor with its fork-server, of the first of `levels` within reach; serves one job at a time.
+
+    It ends when it is closed or forgotten, and at the end of this interpreter, however that comes.
 
     Raises:
         SandboxError: it did not start, or no level is within reach.
     """
 
-    def __init__(self, folder: Path, levels: Sequence[Level], serving: Serving = "programs") -> None:
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
-        self._socket, theirs = socket.socketpair()
-        with theirs:
-            self._process = self._start(folder, theirs.fileno(), levels, serving)
-        level, *reasons = self._expect_ready()
-        self.isolation = Isolation(_known(level), dict(zip(levels, reasons, strict=False)))
+    def __init__(self, levels: Sequence[Level], serving: Serving = "programs") -> None:
+        try:
+            with ExitStack() as undo:
+                self._errors = undo.enter_context(tempfile.TemporaryFile())
+                folder = tempfile.mkdtemp(prefix="verigrad-")
+                undo.callback(remove_folder, folder)
+                os.chmod(folder, 0o555)  # where programs stand: empty, and it stays so
+                self._socket, theirs = map(undo.enter_context, socket.socketpair())
+                process = self._start(folder, theirs.fileno(), levels, serving)
+                undo.pop_all()
+                theirs.close()
+        except OSError as error:
+            raise SandboxError(f"cannot start a sandbox worker with {sys.executable}: {error}") from error
+        self.close = weakref.finalize(self, _end, os.getpid(), process, self._socket, self._errors, folder)
+        """End the worker, which ends its fork-server and any program."""
+        level, ready, *reasons = self._expect_ready()
+        missing = dict(zip(levels, map(bytes.decode, reasons), strict=False))
+        self.isolation = Isolation(_known(level.decode()), ready == SHIELDED, missing)
 
-    def _start(self, folder: Path, channel: int, levels: Sequence[Level], serving: Serving) -> subprocess.Popen[bytes]:
+    def _start(self, folder: str, channel: int, levels: Sequence[Level], serving: Serving) -> subprocess.Popen[bytes]:
         script = Path(__file__).with_name("worker.py")
         # As -I, except that the hash seed may be fixed: a verdict must not depend on the order of a set.
         options = ["-P", "-s", "-S", "-B", "-X", "utf8", "-W", "ignore"]
-        command = [sys.executable, *options, str(script), str(channel), ",".join(levels), serving]
-        try:
-            return subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=self._errors,
-                pass_fds=(channel,),
-                env={"PYTHONHASHSEED": "0"},
-                cwd=folder,
-                start_new_session=True,  # a Ctrl-C in the terminal is for us to handle
-            )
-        except OSError as error:
-            self._socket.close()
-            self._errors.close()
-            raise SandboxError(f"cannot start {sys.executable}: {error}") from error
+        return subprocess.Popen(
+            [sys.executable, *options, str(script), str(channel), ",".join(levels), serving],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=self._errors,
+            pass_fds=(channel,),
+            env={"PYTHONHASHSEED": "0"},
+            cwd=folder,
+            start_new_session=True,  # a Ctrl-C in the terminal is for us to handle
+        )
 
-    def _expect_ready(self) -> list[str]:
+    def _expect_ready(self) -> list[bytes]:
         try:
-            return [part.decode() for part in read_message(self._socket.fileno(), _START_S)]
+            return read_message(self._socket.fileno(), _START_S)
         except (EOFError, TimeoutError, OSError) as error:
             text = self._last_words()
             self.close()
@@ -99,27 +116,34 @@ class Worker:
         """Send one job and return the reply.
 
         Raises:
-            WorkerDied: there was none within `timeout_s`.
+            WorkerDied: there was none within `timeout_s`, or no process for the program.
         """
         try:
             write_all(self._socket.fileno(), pack(parts))
-            return read_message(self._socket.fileno(), timeout_s)
+            reply = read_message(self._socket.fileno(), timeout_s)
         except (EOFError, TimeoutError, OSError) as error:
             raise WorkerDied(f"{error}; its last words: {self._last_words() or '(none)'}") from error
+        if len(reply) == 1:
+            raise _NoProcess(reply[0].decode("utf-8", "replace"))
+        return reply
 
     def _last_words(self) -> str:
         self._errors.seek(0)
         return self._errors.read()[-2000:].decode("utf-8", "replace").strip()
 
-    def close(self) -> None:
-        """End the worker, which ends its fork-server and any program."""
-        self._socket.close()
-        try:
-            self._process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()  # the fork-server notices and cleans up
-            self._process.wait()
-        self._errors.close()
+
+def _end(owner: int, process: subprocess.Popen[bytes], channel: socket.socket, errors: IO[bytes], folder: str) -> None:
+    """End a worker; a fork of the process that `owner` names only lets go of it."""
+    channel.close()
+    errors.close()
+    if os.getpid() != owner:
+        return
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()  # the fork-server notices and cleans up
+        process.wait()
+    remove_folder(folder)  # where the worker was killed before it could
 
 
 class Pool:
@@ -129,8 +153,6 @@ class Pool:
     """
 
     def __init__(self, size: int, levels: Sequence[Level], serving: Serving = "programs") -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="verigrad-"))
-        self._folder.chmod(0o555)  # where programs stand: empty, and it stays so
         self._size = size
         self._levels = tuple(levels)
         self._serving = serving
@@ -162,22 +184,28 @@ class Pool:
     def _new_worker(self) -> Worker:
         with self._first:
             if self._isolation is None:
-                worker = Worker(self._folder, self._levels, self._serving)
+                worker = Worker(self._levels, self._serving)
                 self._isolation = worker.isolation
                 return worker
-        return Worker(self._folder, (self._isolation.level,), self._serving)
+        return Worker((self._isolation.level,), self._serving)
 
     def exchange(self, parts: Sequence[bytes], timeout_s: float) -> list[bytes]:
         """Run one job in a free worker and return the reply; blocks until there is one.
 
         Raises:
-            WorkerDied: the job took down two workers in a row, the second while nothing else ran.
-            SandboxError: no worker could be started.
+            WorkerDied: the job took down two workers in a row, the second while nothing else ran, where programs can.
+            SandboxError: no worker could be started, or two in a row ended through no fault of the program.
         """
         try:
             return self._exchange(self._slots.get(), parts, timeout_s)
-        except WorkerDied:
+        except WorkerDied:  # perhaps what it lacked, or what hit it, is gone now
+            pass
+        try:
             return self._exchange_alone(parts, timeout_s)
+        except WorkerDied as error:
+            if isinstance(error, _NoProcess) or self.isolation().shielded:
+                raise SandboxError(f"the sandbox failed twice, which tells nothing of the program: {error}") from error
+            raise
 
     def _exchange_alone(self, parts: Sequence[bytes], timeout_s: float) -> list[bytes]:
         """Once more in a fresh worker while no other program runs, so that nobody else can be to blame."""
@@ -211,6 +239,3 @@ class Pool:
         for worker in [self._slots.get() for _ in range(self._size)]:
             if worker is not None:
                 worker.close()
-        with contextlib.suppress(OSError):
-            self._folder.chmod(0o700)
-            shutil.rmtree(self._folder)

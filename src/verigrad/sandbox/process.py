@@ -5,71 +5,38 @@ no descriptor but its own; CPU and elapsed time, memory, output, file size and o
 leaves running is killed; it cannot forge another test's answer. Where the judge runs as root, programs run as a
 user of their own, and processes and threads are counted.
 
-Level `process` is no more than that. `namespaces` takes away the machine's files, network and processes, and `full`
-also most of the kernel. `docs/sandbox.md` has the table of what each does not hold against.
+Level `process` is no more than that. `landlock` takes away the machine's files and network and most of the kernel,
+`namespaces` its files, network and processes, and `full` all of these. `docs/sandbox.md` has the table of what each
+does not hold against.
 """
 
 from __future__ import annotations
 
-import asyncio
-import sys
-import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import replace
-from types import TracebackType
 from typing import Literal
 
-from verigrad.errors import ConfigError, SandboxError
-from verigrad.sandbox.base import LEVELS, Call, Execution, Level, Sandbox, Script, Stdin
+from verigrad.errors import ConfigError
+from verigrad.sandbox.base import Call, Execution, Level, Sandbox, Script, Stdin
 from verigrad.sandbox.commands import CommandSandbox
 from verigrad.sandbox.jobs import calls_execution, calls_job, stdin_execution, stdin_job
-from verigrad.sandbox.pool import Pool, WorkerDied
+from verigrad.sandbox.pool import WorkerDied
+from verigrad.sandbox.pooled import Pooled
+from verigrad.sandbox.protocol import MAX_STARVED_S
 from verigrad.types import Limits
 
 __all__ = ["ProcessSandbox"]
 
 
-class ProcessSandbox:
+class ProcessSandbox(Pooled):
     """Runs programs in forked processes, `workers` at a time, at `level` or the best there is. Linux only.
 
     `commands` runs what is no Python program, such as a proof assistant; it starts nothing before its first use.
-
-    Use it with `async with`, or call `close`. Any event loop may use it, also several in turn.
-
-    Raises:
-        SandboxError: this is not Linux. (That an explicit `level` is out of reach shows on first use.)
-        ConfigError: there is no such level.
     """
 
     def __init__(self, workers: int = 2, *, level: Level | Literal["auto"] = "auto") -> None:
-        if sys.platform != "linux":
-            raise SandboxError(f"the process sandbox needs Linux, this is {sys.platform}")
-        if level not in (*LEVELS, "auto"):
-            raise ConfigError(f"no sandbox level {level!r}; there are 'auto', {', '.join(map(repr, LEVELS))}")
-        self._pool = Pool(workers, LEVELS[::-1] if level == "auto" else (level,))
-        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="verigrad-sandbox")
-        self._closed = False
-        self._workers = workers
+        super().__init__(workers, level=level)
         self._commands: CommandSandbox | None = None
-
-    @property
-    def level(self) -> Level:
-        """The isolation in force, as a worker found it; the first look starts one.
-
-        Raises:
-            SandboxError: no worker can be started, or none at the level asked for.
-        """
-        return self._pool.isolation().level
-
-    @property
-    def missing(self) -> Mapping[Level, str]:
-        """Why each level stronger than the one in force is out of reach, where `auto` tried it.
-
-        Raises:
-            SandboxError: no worker can be started, or none at the level asked for.
-        """
-        return self._pool.isolation().missing
 
     @property
     def commands(self) -> CommandSandbox:
@@ -81,14 +48,6 @@ class ProcessSandbox:
         if self._commands is None:
             self._commands = CommandSandbox(self._workers, level=self.level)
         return self._commands
-
-    async def __aenter__(self) -> ProcessSandbox:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
 
     def for_language(self, language: str) -> Sandbox:
         """This sandbox, which runs Python only.
@@ -106,24 +65,15 @@ class ProcessSandbox:
         """Run `program`: calls and scripts in one process in the order given, then each `Stdin` in its own.
 
         Raises:
-            SandboxError: an input is not plain data, the sandbox is closed, or no worker can be started.
+            SandboxError: an input is not plain data, the sandbox is closed, or no worker can be started or kept alive.
         """
-        if self._closed:
-            raise SandboxError("this sandbox is closed; make a new one")
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._run, program, inputs, limits, trace_lines)
+        return await self._in_thread(self._run, program, inputs, limits, trace_lines)
 
     async def close(self) -> None:
         """End every process this sandbox started, after the programs that run now."""
-        if not self._closed:
-            self._closed = True
-            if self._commands is not None:
-                await self._commands.close()
-            await asyncio.get_running_loop().run_in_executor(None, self._end)
-
-    def _end(self) -> None:
-        self._threads.shutdown(wait=True, cancel_futures=True)
-        self._pool.close()
+        if self._commands is not None:
+            await self._commands.close()
+        await super().close()
 
     def _run(
         self, program: str, inputs: Sequence[Call | Stdin | Script], limits: Limits, trace_lines: bool
@@ -140,7 +90,7 @@ class ProcessSandbox:
 
     def _run_calls(self, program: str, inputs: Sequence[Call | Script], limits: Limits, trace_lines: bool) -> Execution:
         try:
-            reply = self._pool.exchange(calls_job(program, inputs, limits, trace_lines), limits.wall_s)
+            reply = self._pool.exchange(calls_job(program, inputs, limits, trace_lines), _longest_s(limits))
         except WorkerDied as error:
             return _took_down_worker(error)
         return calls_execution(reply, len(inputs), traced=trace_lines)
@@ -148,10 +98,9 @@ class ProcessSandbox:
     def _run_scripts(self, program: str, inputs: Sequence[Stdin], limits: Limits, trace_lines: bool) -> Execution:
         """One process per input, one after another; the times allowed are for all together."""
         runs: list[Execution] = []
-        end = time.monotonic() + limits.wall_s
         for item in inputs:
-            spent_s = sum(run.cpu_ms for run in runs) / 1000
-            left = replace(limits, cpu_s=limits.cpu_s - spent_s, wall_s=end - time.monotonic())
+            cpu_s, wall_s = (sum(times) / 1000 for times in ([r.cpu_ms for r in runs], [r.wall_ms for r in runs]))
+            left = replace(limits, cpu_s=limits.cpu_s - cpu_s, wall_s=limits.wall_s - wall_s)
             runs.append(self._run_script(program, item, left, trace_lines))
             if runs[-1].status != "ran":
                 return runs[-1]
@@ -163,10 +112,14 @@ class ProcessSandbox:
 
     def _run_script(self, program: str, item: Stdin, limits: Limits, trace_lines: bool) -> Execution:
         try:
-            reply = self._pool.exchange(stdin_job(program, item, limits, trace_lines), limits.wall_s)
+            reply = self._pool.exchange(stdin_job(program, item, limits, trace_lines), _longest_s(limits))
         except WorkerDied as error:
             return _took_down_worker(error)
         return stdin_execution(reply, traced=trace_lines)
+
+
+def _longest_s(limits: Limits) -> float:
+    return limits.wall_s + MAX_STARVED_S
 
 
 def _took_down_worker(error: WorkerDied) -> Execution:
@@ -189,4 +142,5 @@ def _sum(runs: Sequence[Execution]) -> Execution:
         violations=tuple(text for run in runs for text in run.violations),
         executed_lines=frozenset().union(*lines) if lines else None,
         cpu_ms=sum(run.cpu_ms for run in runs),
+        wall_ms=sum(run.wall_ms for run in runs),
     )

@@ -16,9 +16,15 @@ from collections.abc import Sequence
 
 __all__ = [
     "ANSWER",
+    "DISK",
+    "END",
     "ENDED",
+    "FAILED",
     "INPUT",
+    "MAX_STARVED_S",
     "NONCE_BYTES",
+    "READY",
+    "SHIELDED",
     "STARTED",
     "pack",
     "read_exact",
@@ -31,10 +37,22 @@ INPUT = struct.Struct(f"!I{NONCE_BYTES}s")
 """Length of the body, nonce."""
 ANSWER = struct.Struct(f"!I{NONCE_BYTES}s?")
 """Length of the body, nonce, whether more inputs may follow."""
+READY = b"ready"
+"""From a fork-server at its level; anything but this and the next is why it is not."""
+SHIELDED = b"ready and shielded"
+"""The same where no program can end or stop us."""
 STARTED = b"s"
 """From a new program's process, with the descriptors of requests, answers, stdout and stderr."""
+FAILED = b"f"
+"""Instead of `STARTED` or after it, with the reason: there is no process for the program, and it is not to blame."""
+END = b"e"
+"""To the fork-server: kill the program."""
+DISK = struct.Struct("!Q")
+"""To the fork-server, which sends it back when done: the MiB of files that its program and those after it may make."""
 ENDED = struct.Struct("!idq")
 """Wait status of a program, CPU seconds it took with its children, peak resident KiB."""
+MAX_STARVED_S = 30.0
+"""Seconds that a program gets beyond its own at most, where the machine is too busy to run it."""
 _COUNT = struct.Struct("!II")  # number of parts, bytes after this header
 
 

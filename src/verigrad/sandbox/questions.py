@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from verigrad.errors import TaskError
 from verigrad.sandbox.base import Call, Script, Stdin
-from verigrad.types import Oracle, PropertyTest, ScriptTest, StdioTest, Test, TextTest
+from verigrad.types import Oracle, PropertyTest, RepositoryTest, ScriptTest, StdioTest, Test, TextTest
 
 __all__ = ["Question", "questions"]
 
@@ -38,7 +38,7 @@ def _inputs(test: Test, oracle: Oracle, entry_point: str | None) -> list[Call | 
         return [Stdin(test.stdin)]
     if isinstance(test, ScriptTest):
         return [Script(test.source)]
-    if isinstance(test, TextTest):
+    if isinstance(test, TextTest | RepositoryTest):
         return []
     if isinstance(test, PropertyTest):
         if not test.inputs:

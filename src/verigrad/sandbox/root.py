@@ -18,11 +18,12 @@ from collections.abc import Callable, Iterable
 from verigrad.sandbox import mounts
 from verigrad.sandbox.kernel import call
 
-__all__ = ["FILES", "PrivateFiles", "move_into_new_root"]
+__all__ = ["DATA", "FILES", "FOREIGN", "PrivateFiles", "move_into_new_root", "shared_libraries"]
 
 FILES = "/tmp"
-_DATA = ("/etc/ld.so.cache", "/usr/share/zoneinfo")
-_FOREIGN = ("site-packages", "dist-packages")
+DATA = ("/etc/ld.so.cache", "/usr/share/zoneinfo")
+FOREIGN = ("site-packages", "dist-packages")
+_OPTIONS = "mode=1777,nr_inodes=256,size=%dm"
 _COARSE_CLOCK = 5
 """Linux's number for the clock that files are stamped by."""
 
@@ -34,16 +35,16 @@ def move_into_new_root(workshop: str) -> None:
         OSError: a mount was refused.
     """
     library = [path for path in sys.path if os.path.exists(path)]
-    shared = _shared_libraries(library)
+    shared = shared_libraries(library)
     os.umask(0o022)
     mounts.make_private()
     mounts.mount_files("root", workshop, "mode=755,size=1m")
     os.mkdir(workshop + FILES)
-    for path in sorted({*library, *shared, *_DATA, *mounts.DEVICES}):
+    for path in sorted({*library, *shared, *DATA, *mounts.DEVICES}):
         if os.path.exists(path) and not os.path.exists(workshop + path):
             mounts.show(path, workshop + path)
     for folder in library:
-        for name in _FOREIGN:
+        for name in FOREIGN:
             if os.path.isdir(hidden := f"{workshop}{folder}/{name}"):
                 mounts.bind(workshop + FILES, hidden)  # empty
     mounts.make_root(workshop)
@@ -53,7 +54,7 @@ def move_into_new_root(workshop: str) -> None:
 # ------------------------------------------------------------------------------------- shared libraries
 
 
-def _shared_libraries(folders: Iterable[str]) -> list[str]:
+def shared_libraries(folders: Iterable[str]) -> list[str]:
     """The files that the dynamic loader takes, under the names it finds them by, for all of the standard library.
 
     A process that does nothing else loads every extension module and lists what came with them.
@@ -113,7 +114,17 @@ class PrivateFiles:
     """
 
     def __init__(self) -> None:
+        self._megabytes = 1
         self._begin()
+
+    def resize(self, megabytes: int) -> None:
+        """Let this folder, which is empty, and those after it hold so much; nothing can be made in one of size 0.
+
+        Raises:
+            OSError: the kernel refused.
+        """
+        self._megabytes = megabytes
+        self._mount(again=True)
 
     def renew(self) -> bool:
         """Replace the folder if the program that has ended touched it; returns whether it did.
@@ -128,6 +139,10 @@ class PrivateFiles:
         return True
 
     def _begin(self) -> None:
-        mounts.mount_files("files", FILES, "mode=1777,size=32m,nr_inodes=256")
+        self._mount()
         self._changed = os.stat(FILES).st_ctime_ns
         time.sleep(2 * time.clock_getres(_COARSE_CLOCK))  # so that any change has another time
+
+    def _mount(self, *, again: bool = False) -> None:
+        size = _OPTIONS % max(1, self._megabytes)
+        mounts.mount_files("files", FILES, size, writable=self._megabytes > 0, again=again)

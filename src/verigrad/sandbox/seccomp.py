@@ -16,12 +16,14 @@ way. A call in the manner of another architecture ends the process.
 from __future__ import annotations
 
 import ctypes
+import os
 import struct
+from collections.abc import Sequence
 from errno import ENOSYS, EPERM
 
 from verigrad.sandbox.kernel import prctl
 
-__all__ = ["build_command_filter", "build_filter", "install_filter"]
+__all__ = ["build_command_filter", "build_filter", "install_filter", "refuse_signals"]
 
 # Every line: name, number on x86-64, number on aarch64.
 _ALLOWED = """
@@ -59,10 +61,9 @@ getpid:39:172 getppid:110:173 gettid:186:178 getuid:102:174 geteuid:107:175 getg
 getresuid:118:148 getresgid:120:150 getgroups:115:158 setgroups:116:159 setresuid:117:147 setresgid:119:149
 getpgid:121:155 getpgrp:111:- setpgid:109:154 getsid:124:156 setsid:112:157 capget:125:90 capset:126:91
 # limits, scheduling, facts about the machine
-getrlimit:97:163 setrlimit:160:164 prlimit64:302:261 getrusage:98:165 times:100:153 sysinfo:99:179 uname:63:160
-getcpu:309:168 getrandom:318:278 getpriority:140:141 setpriority:141:140 sched_yield:24:124
-sched_getaffinity:204:123 sched_setaffinity:203:122 sched_getparam:143:121 sched_setparam:142:118
-sched_getscheduler:145:120 sched_setscheduler:144:119 sched_get_priority_max:146:125
+getrlimit:97:163 setrlimit:160:164 getrusage:98:165 times:100:153 sysinfo:99:179 uname:63:160
+getcpu:309:168 getrandom:318:278 getpriority:140:141 sched_yield:24:124
+sched_getaffinity:204:123 sched_getparam:143:121 sched_getscheduler:145:120 sched_get_priority_max:146:125
 sched_get_priority_min:147:126 sched_rr_get_interval:148:127 sched_getattr:315:275
 # time
 time:201:- gettimeofday:96:169 nanosleep:35:101 clock_gettime:228:113 clock_getres:229:114
@@ -96,9 +97,18 @@ reboot:169:142 swapon:167:224 swapoff:168:225 acct:163:89 quotactl:179:60 quotac
 ioperm:173:- settimeofday:164:170 clock_settime:227:112 adjtimex:159:171 clock_adjtime:305:266
 sethostname:170:161 setdomainname:171:162 syslog:103:116 vhangup:153:58
 """
+_METADATA = (
+    *("chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "fchown", "lchown", "fchownat"),
+    *("utime", "utimes", "futimesat", "utimensat", "truncate"),
+)
+"""Calls about files that Landlock lets pass (the last, before its third version)."""
 # fmt: off
 _MEMFD, _PRLIMIT, _SOCKET = (319, 279), (302, 261), (41, 198)
 _CLONE, _CLONE3, _UNSHARE, _SETNS = (56, 220), (435, 435), (272, 97), (308, 268)
+_SETPRIORITY = (141, 140)
+_SETAFFINITY, _SETPARAM, _SETSCHEDULER = (203, 122), (142, 118), (144, 119)
+_SIGNALS = ((62, 129), (200, 130), (234, 131), (129, 138), (297, 240))  # kill, tkill, tgkill, and two that queue
+_FCNTL = (72, 25)
 _SOCKETPAIR, _IOCTL, _MOUNT, _UMOUNT = (53, 199), (16, 29), (165, 40), (166, 39)
 # fmt: on
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
@@ -113,9 +123,12 @@ _IOCTLS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 """Is it a terminal, its size, bytes to read, non-blocking, close-on-exec off and on."""
 _TERMINAL_INPUT = (0x5412, 0x541C)
 """Typing into a terminal as if from the keyboard: TIOCSTI, TIOCLINUX."""
-_FRESH_FILES = 0x2 | 0x4 | 0x8 | 0x400
+_PRIVATE_FILES = 0x2 | 0x4 | 0x8 | 0x400
 """Flags of `mount` for a program's private files: nosuid, nodev, noexec, noatime."""
+_RDONLY, _REMOUNT = 0x1, 0x20
 _DETACH = 2
+_SETOWN = (8, 15, 10)
+"""Of `fcntl`: whom to signal about a descriptor, in two forms, and by which signal."""
 
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16
@@ -134,30 +147,57 @@ def install_filter(program: bytes) -> None:
     prctl(_SET_SECCOMP, _MODE_FILTER, ctypes.byref(header))
 
 
-def build_filter(machine: str) -> bytes:
+def build_filter(machine: str, *, private_files: bool) -> bytes:
     """The instructions of the filter for programs on `x86_64` or `aarch64`.
+
+    Without private files, which take a namespace, programs have no file of their own whose mode or time to change.
 
     Raises:
         OSError: none are written for `machine`.
     """
     column = _column(machine)
-    parts = [
-        _begin(machine),
-        *(_on(number, _step(_RETURN, _ALLOW)) for number in _numbers(_ALLOWED, column)),
-        _clones(column),
+    namespaces = [
         _on(_UNSHARE[column], _only(0, _NEWPID)),
         _on(_SETNS[column], _only(1, _NEWPID)),
+        _on(_MOUNT[column], _only(3, *(_PRIVATE_FILES | more for more in (0, _RDONLY, _REMOUNT, _REMOUNT | _RDONLY)))),
+        _on(_UMOUNT[column], _only(1, _DETACH)),
+    ]
+    of_oneself = (_PRLIMIT, _SETAFFINITY, _SETPARAM, _SETSCHEDULER)
+    parts = [
+        _begin(machine),
+        *(_on(n, _step(_RETURN, _ALLOW)) for n in _numbers(_ALLOWED, column, () if private_files else _METADATA)),
+        _clones(column),
+        *(_on(call[column], _only(0, 0)) for call in of_oneself),
+        _on(_SETPRIORITY[column], _argument(1) + _step(_EQUAL, 0, 1, 0) + _refuse() + _only(0, 0)),
         _on(_SOCKETPAIR[column], _only(0, _AF_UNIX)),
         _on(_IOCTL[column], _only(1, *_IOCTLS)),
-        _on(_MOUNT[column], _only(3, _FRESH_FILES)),
-        _on(_UMOUNT[column], _only(1, _DETACH)),
+        *(namespaces if private_files else ()),
         _refuse(),
     ]
     return b"".join(parts)
 
 
-def build_command_filter(machine: str) -> bytes:
+def refuse_signals() -> None:
+    """Let this process and all it forks signal nobody, not even themselves, on top of the filter.
+
+    Raises:
+        OSError: the kernel refused.
+    """
+    column = _column(os.uname().machine)
+    setown = (_step(_EQUAL, command, 0, 1) + _refuse() for command in _SETOWN)
+    parts = [
+        _step(_LOAD, _NUMBER),
+        *(_on(call[column], _refuse()) for call in _SIGNALS),
+        _on(_FCNTL[column], _argument(1) + b"".join(setown) + _step(_RETURN, _ALLOW)),
+        _step(_RETURN, _ALLOW),
+    ]
+    install_filter(b"".join(parts))
+
+
+def build_command_filter(machine: str, *, sockets: bool = True) -> bytes:
     """The instructions of the filter for commands on `x86_64` or `aarch64`.
+
+    With `sockets`, for a network of its own; without, there are none but connected pairs.
 
     Raises:
         OSError: none are written for `machine`.
@@ -169,7 +209,7 @@ def build_command_filter(machine: str) -> bytes:
         _clones(column),
         _on(_MEMFD[column], _step(_RETURN, _ERROR | ENOSYS)),  # a file of its own in memory, under no file system's cap
         _on(_PRLIMIT[column], _only(0, 0)),
-        _on(_SOCKET[column], _only(0, _AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK)),
+        _on(_SOCKET[column], _only(0, _AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK) if sockets else _refuse()),
         _on(_SOCKETPAIR[column], _only(0, _AF_UNIX)),
         _on(_IOCTL[column], _all_but(1, *_TERMINAL_INPUT)),
         _step(_RETURN, _ALLOW),
@@ -201,10 +241,10 @@ def _clones(column: int) -> bytes:
     return _on(_CLONE3[column], _step(_RETURN, _ERROR | ENOSYS)) + _on(_CLONE[column], allowed)
 
 
-def _numbers(table: str, column: int) -> list[int]:
+def _numbers(table: str, column: int, without: Sequence[str] = ()) -> list[int]:
     lines = [line for line in table.splitlines() if not line.startswith("#")]
-    numbers = [entry.split(":")[1 + column] for line in lines for entry in line.split()]
-    return [int(number) for number in numbers if number != "-"]
+    entries = [entry.split(":") for line in lines for entry in line.split()]
+    return [int(entry[1 + column]) for entry in entries if entry[1 + column] != "-" and entry[0] not in without]
 
 
 def _step(code: int, value: int, then: int = 0, otherwise: int = 0) -> bytes:

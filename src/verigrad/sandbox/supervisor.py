@@ -6,13 +6,15 @@ without looking into them. Standard library only; it holds no expected value.
 
 A job is a message `[limits, setup, input, ...]` in `marshal`'s form. The reply is `[report, stdout, answer,
 ...]`, where the first answer speaks of loading. The report, in JSON as the answers are, holds `status` (None
-if the program answered all, else what ended it), `error`, `cpu_ms` per answer, `total_cpu_ms` and `exit` (the
-wait status of a process that ended by itself).
+if the program answered all, else what ended it), `error`, `cpu_ms` per answer, `total_cpu_ms`, `wall_ms` and `exit`
+(the wait status of a process that ended by itself). Where there was no process for the program, the reply is `[why]`,
+and the worker ends.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import marshal
 import os
@@ -25,7 +27,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from verigrad.sandbox.program import MEMORY_EXIT
-from verigrad.sandbox.protocol import ANSWER, ENDED, INPUT, NONCE_BYTES, STARTED, pack, read_message, write_all
+from verigrad.sandbox.protocol import (
+    ANSWER,
+    DISK,
+    END,
+    ENDED,
+    FAILED,
+    INPUT,
+    MAX_STARVED_S,
+    NONCE_BYTES,
+    STARTED,
+    pack,
+    read_message,
+    write_all,
+)
 
 __all__ = ["run_supervisor"]
 
@@ -35,6 +50,7 @@ _ALL_ANSWERS = 1 << 26
 """Bytes of all answers of a program together."""
 _RIGHTS, _CREDENTIALS = struct.Struct("4i"), struct.Struct("3i")
 _NOTES_BYTES = socket.CMSG_SPACE(_RIGHTS.size) + socket.CMSG_SPACE(_CREDENTIALS.size)
+_MAX_TEXT = 4096
 _CHUNK = 1 << 16
 _BACKSTOP_MS = 5
 """Shortest wait between two looks at the CPU clock."""
@@ -48,6 +64,10 @@ class _Stopped(Exception):
         self.status, self.error = status, error
 
 
+class _NoProcess(Exception):
+    """There is no process for the program, or there was none by the time it was to begin."""
+
+
 class _Died(Exception):
     """The program's process ended; how is known once it is reaped."""
 
@@ -57,29 +77,63 @@ def run_supervisor(parent: int, link: socket.socket) -> None:
 
     Raises:
         EOFError: the fork-server is gone.
+        SystemExit: there was no process for a program.
     """
+    disk_mb = -1
     while True:
         try:
-            limits, *frames = read_message(parent)
+            first, *frames = read_message(parent)
         except EOFError:
             return
-        reply = _run(marshal.loads(limits), frames, _receive_program(link, parent), link)
+        limits = marshal.loads(first)
+        try:
+            program = _begin(link, parent, limits, new_disk=limits["disk_mb"] != disk_mb)
+            disk_mb = limits["disk_mb"]
+            reply = _run(frames, program, link)
+        except _NoProcess as error:
+            write_all(parent, pack([str(error).encode()]))
+            raise SystemExit(1) from error
         write_all(parent, pack(reply))
 
 
+def _begin(link: socket.socket, parent: int, limits: dict[str, Any], *, new_disk: bool) -> _Program:
+    try:
+        program = _receive_program(link, parent)
+        if new_disk:
+            _set_disk(link, limits["disk_mb"])
+        program.begin(limits)
+        return program
+    except (OSError, EOFError) as error:
+        raise _NoProcess(str(error)) from error
+
+
+def _set_disk(link: socket.socket, megabytes: int) -> None:
+    link.send(DISK.pack(megabytes))
+    if (answer := link.recv(_MAX_TEXT)) != DISK.pack(megabytes):
+        raise OSError(_reason(answer))
+
+
+def _reason(message: bytes) -> str:
+    """What a process of ours that failed said last."""
+    return message[len(FAILED) :].decode("utf-8", "replace") or "the fork-server is gone"
+
+
 def _receive_program(link: socket.socket, parent: int) -> _Program:
-    message, notes, _, _ = link.recvmsg(len(STARTED), _NOTES_BYTES)
+    message, notes, flags, _ = link.recvmsg(_MAX_TEXT, _NOTES_BYTES)
     if not message:
         raise EOFError("the fork-server is gone")
+    if message != STARTED:
+        raise OSError(_reason(message))
+    if flags & socket.MSG_CTRUNC:
+        raise OSError(errno.EMFILE, "no descriptors left for a program's pipes")
     attached = {kind: data for _, kind, data in notes}
     requests, answers, out, err = _RIGHTS.unpack(attached[socket.SCM_RIGHTS])
     pid = _CREDENTIALS.unpack(attached[socket.SCM_CREDENTIALS])[0]
     return _Program(pid, requests, answers, out, err, (parent, link.fileno()))
 
 
-def _run(limits: dict[str, Any], frames: list[bytes], program: _Program, link: socket.socket) -> list[bytes]:
-    """Put every frame to the program, then end it."""
-    program.begin(limits)
+def _run(frames: list[bytes], program: _Program, link: socket.socket) -> list[bytes]:
+    """Put every frame to a program that has begun, then end it."""
     status, error, died = None, "", False
     try:
         for frame in frames:
@@ -92,13 +146,16 @@ def _run(limits: dict[str, Any], frames: list[bytes], program: _Program, link: s
         status, error = stop.status, stop.error
     except _Died:
         died = True
-    link.send(b"e")
-    ended = link.recv(ENDED.size)
+    wall_s = program.elapsed_s()
+    link.send(END)
+    ended = link.recv(_MAX_TEXT)
+    if ended.startswith(FAILED):  # no wait status begins like that
+        raise _NoProcess(_reason(ended))
     if not ended:
         raise EOFError("the fork-server is gone")
     exit_status, cpu_s, peak_kib = ENDED.unpack(ended)
     if died:
-        status, error = _cause_of_death(exit_status, cpu_s, peak_kib, limits)
+        status, error = _cause_of_death(exit_status, cpu_s, peak_kib, program.limits)
     if not program.drain():
         status, error = status or "output_limit", error or program.too_much_output()
     program.close()
@@ -107,6 +164,7 @@ def _run(limits: dict[str, Any], frames: list[bytes], program: _Program, link: s
         "error": error,
         "cpu_ms": program.cpu_ms,
         "total_cpu_ms": 1000 * cpu_s,
+        "wall_ms": 1000 * wall_s,
         "exit": exit_status if died else None,
     }
     return [json.dumps(report).encode(), bytes(program.stdout), *program.answers]
@@ -152,7 +210,9 @@ class _Program:
         for fd in (self.requests, self.replies, self.out, self.err):
             os.set_blocking(fd, False)
         self.first_cpu = self._cpu_clock()
-        self.wall_deadline = time.monotonic() + limits["wall_s"]
+        self.starved_before = self._starved_s()
+        self.begun = time.monotonic()
+        self.wall_deadline = self.begun + limits["wall_s"]
 
     def ask(self, body: bytes) -> bool:
         """Send one frame and keep its answer; returns whether the program takes another.
@@ -169,7 +229,7 @@ class _Program:
             if pending:
                 self.poll.register(self.requests, select.POLLOUT)
             ready = dict(self.poll.poll(self._patience_ms()))
-            self._check_deadlines()
+            self._check_cpu()
             if pending:
                 pending = self._write(pending)
                 if not pending:
@@ -178,10 +238,13 @@ class _Program:
             if self.replies in ready and self._read_answer(received, nonce):
                 self.cpu_ms.append(1000 * (self.cpu - before))
                 return bool(ANSWER.unpack_from(received)[2])
-            if any(fd in ready for fd in self.others):
+            if gone := [fd for fd in self.others if fd in ready]:
+                if message := os.read(gone[0], _MAX_TEXT):
+                    raise _NoProcess(_reason(message))
                 raise EOFError("the judge's process or the fork-server is gone")
             if self.pidfd in ready and self.replies not in ready:
                 raise _Died
+            self._check_wall()  # last: an answer that is there counts, however long we took to come for it
 
     def _write(self, data: memoryview) -> memoryview:
         try:
@@ -263,8 +326,36 @@ class _Program:
         wall_left = self.wall_deadline - time.monotonic()
         return max(_BACKSTOP_MS, 1000 * min(cpu_left, wall_left) + 1)
 
-    def _check_deadlines(self) -> None:
+    def _check_cpu(self) -> None:
         if self._cpu_clock() - self.first_cpu > self.limits["cpu_s"]:
             raise _Stopped("timeout", f"over {self.limits['cpu_s']} s of CPU time")
+
+    def _check_wall(self) -> None:
         if time.monotonic() > self.wall_deadline:
-            raise _Stopped("timeout", f"over {self.limits['wall_s']} s of elapsed time")
+            limit = self.limits["wall_s"]
+            self.wall_deadline = self.begun + limit + min(self._starved_s() - self.starved_before, MAX_STARVED_S)
+            if time.monotonic() > self.wall_deadline:
+                raise _Stopped("timeout", f"over {limit} s of elapsed time")
+
+    def elapsed_s(self) -> float:
+        """Seconds since it began in which it ran, or waited for anything but a processor.
+
+        It may run while we are starved, so what is left may be less than its CPU time, and is then that.
+        """
+        return max(self.cpu - self.first_cpu, time.monotonic() - self.begun - (self._starved_s() - self.starved_before))
+
+    def _starved_s(self) -> float:
+        """Seconds that the program's first thread, or we, were ready to run and the machine was too busy."""
+        return _starved_s(f"{self.pid}") + _starved_s("self")
+
+
+def _starved_s(process: str) -> float:
+    """The second figure of `schedstat`, in nanoseconds, is the time spent waiting on a run queue."""
+    try:
+        file = os.open(f"/proc/{process}/schedstat", os.O_RDONLY)
+    except OSError:  # this kernel does not count it
+        return 0.0
+    try:
+        return int(os.read(file, 100).split()[1]) / 1e9
+    finally:
+        os.close(file)

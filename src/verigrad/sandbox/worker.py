@@ -15,7 +15,7 @@ import sys
 import types
 from collections.abc import Sequence
 
-__all__ = ["PRELOADED", "main"]
+__all__ = ["PRELOADED", "main", "remove_folder"]
 
 PRELOADED = (
     *("math", "cmath", "collections", "itertools", "functools", "operator", "re", "string"),
@@ -26,20 +26,24 @@ _MAX_TEXT = 4096
 
 
 def main(parent: int, levels: Sequence[str], serving: str) -> None:
-    """Serve programs or commands until the judge's process goes away."""
+    """Serve programs or commands until the judge's process goes away, and the folder this began in with it."""
     _make_importable()
-    if serving == "commands":
-        from verigrad.sandbox.command_worker import serve_commands
+    folder = os.getcwd()
+    try:
+        if serving == "commands":
+            from verigrad.sandbox.command_worker import serve_commands
 
-        serve_commands(parent, levels)
-    else:
-        _serve_programs(parent, levels)
+            serve_commands(parent, levels)
+        else:
+            _serve_programs(parent, levels)
+    finally:
+        remove_folder(folder)
 
 
 def _serve_programs(parent: int, levels: Sequence[str]) -> None:
     """Fork a fork-server of the first of `levels` within reach, then supervise until the judge's process goes away.
 
-    The first message to the judge's process is `[level, why not the first, why not the second, ...]`.
+    The first message to the judge's process is `[level, READY or SHIELDED, why not the first, ...]`.
 
     Raises:
         SystemExit: none is within reach.
@@ -49,12 +53,13 @@ def _serve_programs(parent: int, levels: Sequence[str]) -> None:
 
     become_subreaper()  # a fork-server in a process namespace begins as our grandchild
     try:
-        level, link, reasons = _start_zygote(parent, levels)
         from verigrad.sandbox.protocol import pack, write_all
+
+        level, link, ready, reasons = _start_zygote(parent, levels)
         from verigrad.sandbox.supervisor import run_supervisor  # only now: what a fork-server has makes forks dearer
 
         with link:
-            write_all(parent, pack([level.encode(), *(reason.encode() for reason in reasons)]))
+            write_all(parent, pack([level.encode(), ready, *(reason.encode() for reason in reasons)]))
             run_supervisor(parent, link)
     finally:
         with contextlib.suppress(ChildProcessError):
@@ -62,20 +67,34 @@ def _serve_programs(parent: int, levels: Sequence[str]) -> None:
         kill_children(None)  # what is left where it could not
 
 
-def _start_zygote(parent: int, levels: Sequence[str]) -> tuple[str, socket.socket, list[str]]:
-    """The level reached, the link to its fork-server, and why those before it were out of reach."""
+def remove_folder(path: str) -> None:
+    """Remove a worker's folder, which is empty unless programs as our own user made it writable."""
+    try:
+        os.rmdir(path)
+    except FileNotFoundError:  # the judge's process or the worker was first
+        pass
+    except OSError:
+        import shutil  # seldom, and slow to load
+
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _start_zygote(parent: int, levels: Sequence[str]) -> tuple[str, socket.socket, bytes, list[str]]:
+    """The level reached, the link to its fork-server and its word, and why those before it were out of reach."""
+    from verigrad.sandbox.protocol import READY, SHIELDED
+
     reasons: list[str] = []
     for level in levels:
         pid, link = _fork_zygote(parent, level)
-        reason = link.recv(_MAX_TEXT).decode("utf-8", "replace")
-        if reason == " ":
-            if level != "process":
+        message = link.recv(_MAX_TEXT)
+        if message in (READY, SHIELDED):
+            if level in ("namespaces", "full"):
                 os.waitpid(pid, 0)  # it entered the namespaces, where another goes on in its place
-            return level, link, reasons
+            return level, link, message, reasons
         link.close()
-        if not reason:
+        if not message:
             raise EOFError(f"the fork-server of level {level!r} ended while it was set up")
-        reasons.append(reason)
+        reasons.append(message.decode("utf-8", "replace"))
         _wait_for_all()
     tried = zip(levels, reasons, strict=True)
     raise SystemExit("; ".join(f"level {level!r} is out of reach: {reason}" for level, reason in tried))

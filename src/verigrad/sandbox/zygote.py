@@ -7,6 +7,7 @@ program with everything it left behind. What stands around programs is the busin
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import random
@@ -17,7 +18,7 @@ from typing import NoReturn
 
 from verigrad.sandbox.enclosure import Enclosure, enclose
 from verigrad.sandbox.program import run_program, warm_up
-from verigrad.sandbox.protocol import ENDED, STARTED
+from verigrad.sandbox.protocol import DISK, END, ENDED, FAILED, READY, SHIELDED, STARTED
 
 __all__ = ["run_zygote"]
 
@@ -25,34 +26,39 @@ _REQUESTS, _ANSWERS = 3, 4
 _HIGHEST_FD = 64
 _RIGHTS = struct.Struct("4i")
 _MAX_TEXT = 1000
+_EXHAUSTED = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+"""What the kernel says where something has run out for now; it is no reason to settle for a lower level."""
 
 
 def run_zygote(link: socket.socket, level: str) -> NoReturn:
     """Serve the supervisor at the other end of `link` until it goes away; ends this process.
 
-    The first message says, in text, why `level` is out of reach, which ends this process; it is one space where
-    programs are isolated as `level` says.
+    The first message is `READY` or `SHIELDED` where programs are isolated as `level` says, else the reason why that
+    is out of reach, which ends this process.
     """
     try:
         enclosure = _prepare(link, level)
         while True:
             pid = _start(link, enclosure)
-            if not _asked_to_end(link):
+            if not _asked_to_end(link, enclosure):
                 enclosure.end(pid)
                 os._exit(0)
             status, usage = enclosure.end(pid)
             link.send(ENDED.pack(status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss))
-    except BrokenPipeError:  # the supervisor is gone, and so is the program
+    except (BrokenPipeError, ConnectionResetError):  # the supervisor is gone, and so is the program
         os._exit(0)
     except BaseException:
         sys.excepthook(*sys.exc_info())
         os._exit(1)
 
 
-def _asked_to_end(link: socket.socket) -> bool:
+def _asked_to_end(link: socket.socket, enclosure: Enclosure) -> bool:
     """Wait until the supervisor wants the program ended; False if it is gone itself."""
     try:
-        return bool(link.recv(1))
+        while len(message := link.recv(DISK.size)) == DISK.size:
+            enclosure.set_disk(*DISK.unpack(message))
+            link.send(message)
+        return message == END
     except ConnectionResetError:  # it left a message unread
         return False
 
@@ -65,6 +71,8 @@ def _prepare(link: socket.socket, level: str) -> Enclosure:
     try:
         enclosure = enclose(level)
     except OSError as error:
+        if error.errno in _EXHAUSTED:
+            raise
         reason = str(error) if error.filename or not error.strerror else error.strerror  # without "[Errno 1]"
         link.send(reason.encode()[:_MAX_TEXT])
         os._exit(0)
@@ -76,7 +84,7 @@ def _prepare(link: socket.socket, level: str) -> Enclosure:
     random.seed(0)  # a verdict must not depend on luck
     gc.collect()
     gc.freeze()  # a collection in a fork would touch, and so copy, every page
-    link.send(b" ")
+    link.send(SHIELDED if enclosure.shielded else READY)
     return enclosure
 
 
@@ -84,6 +92,18 @@ def _prepare(link: socket.socket, level: str) -> Enclosure:
 
 
 def _start(link: socket.socket, enclosure: Enclosure) -> int:
+    try:
+        return _fork_program(link, enclosure)
+    except OSError as error:
+        _report(link, error)
+        raise
+
+
+def _report(link: socket.socket, error: BaseException) -> None:
+    link.send(FAILED + f"no process for the program: {error}".encode()[:_MAX_TEXT])
+
+
+def _fork_program(link: socket.socket, enclosure: Enclosure) -> int:
     requests, request_end = os.pipe()
     answers, answer_end = os.pipe()
     stdout, stdout_end = os.pipe()
@@ -106,9 +126,13 @@ def _become_program(
     The kernel adds our process id to the message, as the supervisor knows it; here we may be another number.
     """
     try:
-        link.sendmsg([STARTED], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+        link.sendmsg([STARTED], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])  # first: it wakes the supervisor
         os.setsid()
         enclosure.enter()
+    except BaseException as error:  # told where no program could tell it, which will not have this link
+        _report(link, error)
+        os._exit(1)
+    try:
         for end, fd in zip(ends, (_REQUESTS, _ANSWERS, 1, 2), strict=True):
             os.dup2(end, fd)
         first, last = enclosure.kept

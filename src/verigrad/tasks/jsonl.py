@@ -14,6 +14,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
+from verigrad.changes import check_paths
 from verigrad.errors import TaskError
 from verigrad.registry import did_you_mean
 from verigrad.tasks.base import TaskSet
@@ -22,6 +23,7 @@ from verigrad.tasks.rows import read_rows
 from verigrad.types import (
     AnswerTest,
     CallTest,
+    CommandTest,
     Comparator,
     Generator,
     InputTest,
@@ -29,8 +31,11 @@ from verigrad.types import (
     Limits,
     Oracle,
     PropertyTest,
+    Repository,
     ScriptTest,
     StdioTest,
+    Suite,
+    SuiteTest,
     Task,
     Test,
     TheoremTest,
@@ -50,10 +55,12 @@ _KINDS: dict[str, type[Test]] = {
     "input": InputTest,
     "invariant": InvariantTest,
     "theorem": TheoremTest,
+    "suite": SuiteTest,
+    "command": CommandTest,
 }
 _KIND_OF = {kind: name for name, kind in _KINDS.items()}
 _HEADER = "taskset"
-_OF_TASK = ("task_id", "language", "prototype")
+_OF_TASK = ("task_id", "language", "prototype", "repository")
 """Fields of an oracle that follow from its task."""
 _ORACLE_KEYS = [field.name for field in dataclasses.fields(Oracle) if field.name not in _OF_TASK]
 
@@ -114,7 +121,7 @@ def _parse_row(row: dict[str, Any]) -> tuple[Task, Oracle, list[str]]:
     task = _build(Task, fields, "task", also=("oracle", "aliases"))
     _refuse_unknown(oracle_row, _ORACLE_KEYS, "oracle")
     oracle = _build(Oracle, {"task_id": task.id, **oracle_row}, "oracle")
-    return task, adapt(task, oracle), natives
+    return task, dataclasses.replace(adapt(task, oracle), repository=task.repository), natives
 
 
 def _build(kind: type[_T], row: Mapping[str, Any], what: str, *, also: Collection[str] = ()) -> _T:
@@ -171,6 +178,35 @@ def _parse_input(row: Any) -> tuple[Any, ...] | str:
     return row if isinstance(row, str) else tuple(map(decode, row))
 
 
+def _parse_files(row: Any) -> dict[str, bytes]:
+    """Path -> content: a text, or `{"bytes": base64}` where it is none."""
+    files = {path: decode(body) for path, body in _object(row, "files").items()}
+    for path, body in files.items():
+        if not isinstance(body, str | bytes):
+            raise ValueError(f"files: {path!r}: wanted a text, or bytes in base64, got {body!r}")
+    contents = {path: body.encode() if isinstance(body, str) else body for path, body in files.items()}
+    check_paths(contents)
+    return contents
+
+
+def _format_files(files: Mapping[str, bytes]) -> dict[str, Any]:
+    return {path: _format_content(body) for path, body in files.items()}
+
+
+def _format_content(body: bytes) -> Any:
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError:
+        return encode(body)
+
+
+def _parse_environment(row: Any) -> dict[str, str]:
+    names = _object(row, "environment")
+    if not all(isinstance(value, str) for value in names.values()):
+        raise ValueError(f"environment: wanted texts, got {names!r}")
+    return names
+
+
 def _object(row: Any, what: str) -> dict[str, Any]:
     if not isinstance(row, dict):
         raise ValueError(f"{what}: wanted an object, got {row!r}")
@@ -193,6 +229,10 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "comparator": _parse_comparator,
     "limits": lambda row: _build(Limits, _object(row, "limits"), "limits"),
     "generator": lambda row: None if row is None else _build(Generator, _object(row, "generator"), "generator"),
+    "repository": lambda row: None if row is None else _build(Repository, _object(row, "repository"), "repository"),
+    "suite": lambda row: _build(Suite, _object(row, "suite"), "suite"),
+    "files": _parse_files,
+    "environment": _parse_environment,
     "inputs": _parse_each(_parse_input, "inputs"),
     "args": _parse_each(decode, "args"),
     "kwargs": lambda row: {name: decode(value) for name, value in _object(row, "kwargs").items()},
@@ -262,6 +302,9 @@ _FORMATTERS: dict[str, Callable[[Any], Any]] = {
     "comparator": _format,
     "limits": _format,
     "generator": _format,
+    "repository": _format,
+    "suite": _format,
+    "files": _format_files,
     "inputs": lambda inputs: [item if isinstance(item, str) else _format_args(item) for item in inputs],
     "args": _format_args,
     "kwargs": lambda kwargs: {name: encode(value) for name, value in kwargs.items()},

@@ -65,7 +65,7 @@ class Audit:
     def treated(self, groups: Sequence[Group]) -> list[Group]:
         """The groups with every rollout's flags, and with the scores that flagged ones are to have."""
         return [
-            Group(group.task, tuple(self._treated(group.task, rollout) for rollout in group.rollouts))
+            replace(group, rollouts=tuple(self._treated(group.task, rollout) for rollout in group.rollouts))
             for group in groups
         ]
 
@@ -120,13 +120,13 @@ class Audit:
 
     def metrics(self, groups: Sequence[Group]) -> dict[str, float]:
         """`flagged` and, where there are both kinds of tests, `public_gap`."""
-        pairs = [(group.task, rollout) for group in groups for rollout in group.rollouts if rollout.status != "error"]
+        pairs = [(group, rollout) for group in groups for rollout in group.rollouts if rollout.status != "error"]
         row = {"flagged": sum(bool(rollout.flags) for _, rollout in pairs) / max(1, len(pairs))}
-        verdicts = [(task, verdict_of(rollout)) for task, rollout in pairs]
+        verdicts = [(group, verdict_of(rollout)) for group, rollout in pairs]
         found = [
-            public_gap(task, self._tasks.oracle(task), verdict)
-            for task, verdict in verdicts
-            if verdict is not None and verdict.results
+            public_gap(group.task, group.oracle, verdict)
+            for group, verdict in verdicts
+            if group.oracle is not None and verdict is not None and verdict.results
         ]
         gaps = [gap for gap in found if gap is not None]
         return {**row, "public_gap": sum(gaps) / len(gaps)} if gaps else row

@@ -235,7 +235,7 @@ class StageConfig:
     workers: int = 2
     threads: int = 0
     slots: int = 64
-    min_level: Literal["process", "namespaces", "full"] = "process"
+    min_level: Literal["process", "landlock", "namespaces", "full"] = "process"
     sampling: SamplingConfig = SamplingConfig()
     optim: OptimConfig = OptimConfig()
     lora: LoraConfig = LoraConfig()

@@ -1,0 +1,195 @@
+"""The tree that a judge runs: the clean one, with what the answer may change and nothing else."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shlex
+import shutil
+import site
+import sys
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from verigrad.changes import apply_change, changed_paths
+from verigrad.errors import ConfigError, MissingExtra
+from verigrad.sandbox.commands import PATH, Command
+from verigrad.types import Repository, Suite
+
+__all__ = ["ROOT", "Tools", "changed_tree", "command_in_tree", "find_tools", "overlaid", "read_folder"]
+
+ROOT = "tree"
+"""The repository's folder within a command's working directory."""
+_BIN = "bin"
+_DISK_MB = 64
+_LAUNCH = """
+work=$PWD
+PATH=$work/{bin}:$PATH; export PATH
+PYTHONPATH={python_path}; export PYTHONPATH
+cd {directory} || exit 1
+exec {command}
+"""
+_OF_PYTEST = ("pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments")
+
+
+def read_folder(folder: str | Path) -> dict[str, bytes]:
+    """The files of a folder as a `Repository` holds them; links, `.git` and bytecode are left out.
+
+    Raises:
+        ConfigError: there is no such folder.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise ConfigError(f"no folder {str(folder)!r} to take a repository from")
+    found = {}
+    for path in sorted(root.rglob("*")):
+        parts = path.relative_to(root).parts
+        if not {".git", "__pycache__"} & {*parts} and path.is_file() and not path.is_symlink():
+            found["/".join(parts)] = path.read_bytes()
+    return found
+
+
+def changed_tree(repository: Repository, answer: str) -> tuple[dict[str, bytes], tuple[str, ...]]:
+    """The tree after the answer, and the paths that it changed and may not, which are as they were.
+
+    Raises:
+        ChangeError: the answer is no change, or none that fits the tree.
+    """
+    wanted = apply_change(repository.files, answer)
+    refused = tuple(path for path in changed_paths(repository.files, wanted) if not _may_change(repository, path))
+    kept = {path: body for path, body in wanted.items() if path not in refused}
+    restored = {path: repository.files[path] for path in refused if path in repository.files}
+    return overlaid(kept, restored), refused
+
+
+def overlaid(tree: Mapping[str, bytes], over: Mapping[str, bytes]) -> dict[str, bytes]:
+    """`tree` with the files of `over`, which win where one's file is the other's folder."""
+    folders = {folder for path in over for folder in _folders(path)}
+    kept = {path: body for path, body in tree.items() if path not in folders and not _folders(path) & over.keys()}
+    return {**kept, **over}
+
+
+def _folders(path: str) -> set[str]:
+    parts = path.split("/")
+    return {"/".join(parts[:end]) for end in range(1, len(parts))}
+
+
+def _may_change(repository: Repository, path: str) -> bool:
+    return _matches(path, repository.editable) and not _matches(path, repository.protected)
+
+
+def _matches(path: str, patterns: Collection[str]) -> bool:
+    parts = path.split("/")
+    return any(
+        fnmatchcase(path, pattern) if "/" in pattern else any(fnmatchcase(part, pattern) for part in parts)
+        for pattern in patterns
+    )
+
+
+# ------------------------------------------------------------------------------------------------- tools
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What commands find besides the system: files to lay out, places to show and to hide, folders to import from."""
+
+    files: Mapping[str, bytes]
+    visible: tuple[str, ...]
+    hidden: tuple[str, ...]
+    python_path: tuple[str, ...]
+    python: str
+
+
+def find_tools(suite: Suite) -> Tools:
+    """The interpreter, pytest, and the packages and programs of the suite.
+
+    Raises:
+        MissingExtra: pytest is not installed.
+        ConfigError: a package or program is not installed.
+    """
+    python = os.path.realpath(sys.executable)
+    visible = [] if python.startswith("/usr/") else [os.path.realpath(sys.base_prefix)]
+    if importlib.util.find_spec("pytest") is None:
+        raise MissingExtra("pytest", "repositories")
+    places = [place for name in _OF_PYTEST if (place := _package(name))]
+    for name in suite.packages:
+        if (place := _package(name)) is None:
+            raise ConfigError(
+                f"the suite takes the package {name!r}, which is not installed; install it beside verigrad"
+            )
+        places += [place, *([place + ".libs"] if os.path.isdir(place + ".libs") else [])]
+    files = {"python": python, "python3": python}
+    for name in suite.programs:
+        found = shutil.which(name, path=f"{os.path.dirname(sys.executable)}:{PATH}")
+        if found is None:
+            raise ConfigError(
+                f"the suite takes the program {name!r}, which is not installed; install it beside verigrad"
+            )
+        if _is_script(found) and _package(name):
+            files[name] = f"{python} -P -m {name}"
+        else:
+            files[name] = found
+            visible.append(found)
+    wrappers = {f"{_BIN}/{name}": f'#!/bin/sh\nexec {target} "$@"\n'.encode() for name, target in files.items()}
+    folders = dict.fromkeys(os.path.dirname(place) for place in places)
+    beside = site.getsitepackages([os.path.realpath(sys.base_prefix)])  # the interpreter's own: all of them or none
+    hidden = [folder for folder in beside if folder not in folders]
+    shown = dict.fromkeys([*visible, *places, *(folder for folder in beside if folder in folders)])
+    return Tools(wrappers, tuple(shown), tuple(hidden), tuple(folders), python)
+
+
+def _package(name: str) -> str | None:
+    """Where a package's folder or a module's file is, without importing it."""
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return None
+    if spec is None:
+        return None
+    folders = list(spec.submodule_search_locations or ())
+    return folders[0] if folders else spec.origin
+
+
+def _is_script(path: str) -> bool:
+    with open(path, "rb") as file:
+        return file.read(2) == b"#!"
+
+
+def command_in_tree(
+    tree: Mapping[str, bytes],
+    suite: Suite,
+    tools: Tools,
+    argv: tuple[str, ...],
+    *,
+    directory: str = "",
+    environment: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+    keep: tuple[str, ...] = (),
+) -> Command:
+    """A command that runs `argv` in `directory` of the tree; `keep` is relative to the folder that the tree is in."""
+    imports = [f'"$work/{ROOT}/{folder}"' for folder in suite.python_path] + [shlex.quote(f) for f in tools.python_path]
+    launch = _LAUNCH.format(
+        bin=_BIN,
+        python_path=":".join(imports),
+        directory=shlex.quote(f"{ROOT}/{directory}"),
+        command=shlex.join(argv),
+    )
+    files = {**tools.files, **{f"{ROOT}/{path}": body for path, body in tree.items()}}
+    return Command(
+        ("/bin/sh", "-c", launch),
+        files=files,
+        stdin=stdin,
+        environment={
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONNOUSERSITE": "1",
+            "PYTHONHASHSEED": "0",
+            **suite.environment,
+            **(environment or {}),
+        },
+        keep=keep,
+        visible=tools.visible,
+        hidden=tools.hidden,
+        disk_mb=_DISK_MB + len(files) // 32 + sum(map(len, files.values())) // 1_000_000,
+    )

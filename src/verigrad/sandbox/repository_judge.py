@@ -1,0 +1,152 @@
+"""From an answer that changes a repository to its verdict: pytest, and commands whose output is compared here."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from verigrad.changes import ChangeError
+from verigrad.errors import TaskError
+from verigrad.sandbox.answers import same_output
+from verigrad.sandbox.commands import CommandResult, CommandSandbox
+from verigrad.sandbox.repository import Tools, changed_tree, command_in_tree, find_tools, overlaid
+from verigrad.sandbox.suites import SuiteRun, run_suite
+from verigrad.types import CommandTest, Oracle, Repository, Suite, SuiteTest, TestResult, Verdict
+
+__all__ = ["judge_repository"]
+
+_NO_MODULE = re.compile(rb"^\S*python\S*: No module named (\S+)$", re.MULTILINE)
+_LEAST_PROCESSES = 8
+_SHOWN = 200
+
+
+async def judge_repository(answer: str, oracle: Oracle, commands: CommandSandbox) -> Verdict:
+    """The verdict on `answer`, a change as of `verigrad.changes`; one that does not fit the tree is a `syntax_error`.
+
+    `violations` has the paths that it changed and may not, which did no good, and what speaks against the suite's
+    report.
+
+    Raises:
+        TaskError: the oracle's tests are not those of a repository, its trust is not what they need, or a command is
+            missing on this machine.
+        ConfigError: a package or program of the suite is missing.
+        SandboxError: a command could not be tried.
+    """
+    repository = _repository(oracle)
+    tools = find_tools(oracle.suite)
+    try:
+        tree, refused = changed_tree(repository, answer)
+    except ChangeError as error:
+        results = tuple(TestResult(test.name, "exception", str(error)) for test in oracle.tests)
+        return Verdict(status="syntax_error", results=results, level=commands.level, error=str(error))
+    suite_tests = [test for test in oracle.tests if isinstance(test, SuiteTest)]
+    suite = SuiteRun((), (), 0.0)
+    if suite_tests:
+        whole = _with_tests(tree, suite_tests, repository, oracle.suite)
+        suite = await run_suite(whole, suite_tests, oracle.suite, tools, oracle.limits, commands)
+    run = _Commands(oracle, tools, commands)
+    commanded = [test for test in oracle.tests if isinstance(test, CommandTest)]
+    results_of_commands = await asyncio.gather(*(run.result(test, tree) for test in commanded))
+    found = {result.name: result for result in (*suite.results, *results_of_commands)}
+    ordered = tuple(found[test.name] for test in oracle.tests)
+    failed = [result for result in ordered if result.status != "passed"]
+    return Verdict(
+        status=failed[0].status if failed else "passed",
+        results=ordered,
+        violations=(*(f"changed {path}, which it may not" for path in refused), *suite.suspicions),
+        level=commands.level,
+        error=failed[0].detail if failed else "",
+        cpu_ms=suite.cpu_ms + sum(result.cpu_ms for result in ordered),
+    )
+
+
+def _repository(oracle: Oracle) -> Repository:
+    """The oracle's, once it is sure that its tests make sense together."""
+    names = [test.name for test in oracle.tests]
+    if oracle.repository is None or not all(isinstance(test, SuiteTest | CommandTest) for test in oracle.tests):
+        raise TaskError(f"{oracle.task_id}: a repository is judged by tests of the kinds 'suite' and 'command' alone")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise TaskError(f"{oracle.task_id}: two tests are called {twice!r}; name each once")
+    forgeable = [t.name for t in oracle.tests if isinstance(t, SuiteTest) or getattr(t, "stdout", "") is None]
+    if forgeable and oracle.trust != "script":
+        raise TaskError(
+            f"{oracle.task_id}: the outcome of {forgeable[0]!r} comes from the process of the judged code; give the "
+            "oracle trust 'script', or use commands whose output is compared"
+        )
+    return oracle.repository
+
+
+def _with_tests(
+    tree: Mapping[str, bytes], tests: Sequence[SuiteTest], repository: Repository, suite: Suite
+) -> dict[str, bytes]:
+    """The tree with the hidden files, and with test modules as the repository has them, protected or not."""
+    modules = {test.name.partition("::")[0] for test in tests}
+    theirs = {path: body for path, body in tree.items() if path not in modules}
+    ours = {path: repository.files[path] for path in modules if path in repository.files}
+    return overlaid(theirs, {**ours, **suite.files})
+
+
+class _Commands:
+    """Runs the commands of one oracle."""
+
+    def __init__(self, oracle: Oracle, tools: Tools, commands: CommandSandbox) -> None:
+        self._oracle, self._tools, self._commands = oracle, tools, commands
+        self._limits = replace(oracle.limits, processes=max(oracle.limits.processes, _LEAST_PROCESSES))
+
+    async def result(self, test: CommandTest, tree: Mapping[str, bytes]) -> TestResult:
+        done = await self._run(test, tree)
+        result = _result(test, done)
+        if result.status != "passed" and (tool := _missing_tool(done)):
+            await self._vouch_for(test, tool)
+        return result
+
+    async def _run(self, test: CommandTest, tree: Mapping[str, bytes]) -> CommandResult:
+        command = command_in_tree(
+            tree,
+            self._oracle.suite,
+            self._tools,
+            test.argv,
+            directory=test.directory,
+            environment=test.environment,
+            stdin=test.stdin.encode("utf-8", "surrogateescape"),
+        )
+        return await self._commands.run(command, self._limits)
+
+    async def _vouch_for(self, test: CommandTest, tool: str) -> None:
+        """Raise a TaskError where the command lacks its tool for the gold answer too, or the unchanged tree.
+
+        An answer that merely ends the way a shell does which lacks a command has failed, and is no error of ours.
+        """
+        assert self._oracle.repository is not None
+        tree, _ = changed_tree(self._oracle.repository, self._oracle.gold or "")
+        if _missing_tool(await self._run(test, tree)):
+            raise TaskError(
+                f"{self._oracle.task_id}: the command {test.name!r} lacks {tool}; install it, and name it in the "
+                "suite's packages or programs"
+            )
+
+
+def _result(test: CommandTest, done: CommandResult) -> TestResult:
+    printed = done.stdout.decode("utf-8", "replace")
+    if done.status != "exited":
+        return TestResult(test.name, done.status, done.error, done.cpu_ms)
+    if done.exit_code != test.exit_code:
+        tail = (done.stdout + done.stderr).decode("utf-8", "replace").strip()[-_SHOWN:]
+        detail = f"exit status {done.exit_code}, wanted {test.exit_code}; {tail}"
+        return TestResult(test.name, "failed", detail, done.cpu_ms)
+    if test.stdout is not None and not same_output(printed, test.stdout):
+        detail = f"printed {printed[:_SHOWN]!r}, wanted {test.stdout[:_SHOWN]!r}"
+        return TestResult(test.name, "failed", detail, done.cpu_ms)
+    return TestResult(test.name, "passed", cpu_ms=done.cpu_ms)
+
+
+def _missing_tool(done: CommandResult) -> str:
+    """What a command seems to lack, by what shells and Python say where they do; or nothing."""
+    if done.exit_code in (126, 127):
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        return said[-1][:_SHOWN] if said else "a program"
+    module = _NO_MODULE.search(done.stderr)
+    return f"the package {module[1].decode('utf-8', 'replace')[:_SHOWN]!r}" if module and done.exit_code else ""

@@ -1,0 +1,186 @@
+"""The `run:` steps of a GitHub workflow.
+
+What a hosted runner would do is done where it needs no network and no secret, and named where it does: nothing is
+left out in silence. Each step starts from the repository's tree, so what one builds the next does not find.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from verigrad.errors import MissingExtra, TaskError
+from verigrad.tasks.ci.base import Checks, LeftOut, file_text, is_install, stage_of
+from verigrad.types import CommandTest
+
+__all__ = ["workflow_checks"]
+
+_NEEDLESS = ("actions/checkout", "actions/setup-python", "actions/cache", "astral-sh/setup-uv")
+"""Actions that bring what is there already: the tree, an interpreter, faster downloads."""
+_EXPRESSION = re.compile(r"\$\{\{\s*(.*?)\s*\}\}", re.DOTALL)
+_PROTOCOL = re.compile(r"GITHUB_(ENV|OUTPUT|PATH|TOKEN|STEP_SUMMARY|STATE)|::(set-output|add-mask)")
+_ALWAYS = ("always()", "success()", "true", "!cancelled()")
+_SHELLS = {
+    "": ("bash", "-e", "-c"),
+    "bash": ("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c"),
+    "sh": ("sh", "-e", "-c"),
+    "python": ("python", "-c"),
+}
+
+
+class _Unsupported(Exception):
+    pass
+
+
+def workflow_checks(files: Mapping[str, bytes], path: str, *, jobs: Sequence[str] | None = None) -> Checks:
+    """A check per `run:` step of the jobs (all, by default), named `job/step`.
+
+    Of a matrix the first value of each axis counts. `actions/checkout`, `setup-python` and caches do nothing; lines
+    that install packages are left out, since there is no network: name the packages in the suite. Other actions,
+    services, containers, secrets, conditions, steps that may fail, expressions other than `matrix` and `env`, and
+    steps that talk to the runner are left out and listed.
+
+    Raises:
+        MissingExtra: PyYAML is not installed.
+        TaskError: there is no such file or job, or it is no workflow.
+    """
+    workflow = _load(file_text(files, path), path)
+    all_jobs = workflow["jobs"]
+    for name in jobs or ():
+        if name not in all_jobs:
+            raise TaskError(f"{path}: no job {name!r}; there are {', '.join(map(str, all_jobs))}")
+    parts = [part for name in jobs or all_jobs for part in _read_job(str(name), all_jobs[name], workflow)]
+    return Checks(
+        tuple(part for part in parts if isinstance(part, CommandTest)),
+        tuple(part for part in parts if isinstance(part, LeftOut)),
+    )
+
+
+def _load(text: str, path: str) -> dict[str, Any]:
+    try:
+        import yaml
+    except ImportError:
+        raise MissingExtra("pyyaml", "repositories") from None
+    try:
+        found = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise TaskError(f"{path}: {error}") from error
+    if not isinstance(found, dict) or not isinstance(found.get("jobs"), dict):
+        raise TaskError(f"{path}: wanted a workflow with 'jobs', got {type(found).__name__}")
+    return found
+
+
+@dataclass(frozen=True)
+class _Scope:
+    """What a step finds around it."""
+
+    matrix: Mapping[str, Any]
+    environment: Mapping[str, str]
+    directory: str
+    shell: str
+
+
+def _read_job(name: str, job: Any, workflow: Mapping[str, Any]) -> Iterator[CommandTest | LeftOut]:
+    if not isinstance(job, dict) or "uses" in job or not isinstance(job.get("steps"), list):
+        yield LeftOut(name, "has no steps of its own")
+        return
+    for key in ("services", "container"):
+        if key in job:
+            yield LeftOut(name, f"needs {key}")
+            return
+    matrix = _first_of(job.get("strategy") or {})
+    try:
+        if job.get("if", "true") not in (True, *_ALWAYS):
+            raise _Unsupported(f"runs on a condition: {job['if']}")
+        if "ubuntu" not in (runner := _expand(str(job.get("runs-on", "ubuntu")), matrix, {})):
+            raise _Unsupported(f"runs on {runner}")
+        defaults = {**_run_defaults(workflow), **_run_defaults(job)}
+        environment: dict[str, str] = {}
+        for given in (workflow.get("env"), job.get("env")):
+            environment |= _environment(given, matrix, environment)
+        scope = _Scope(matrix, environment, str(defaults.get("working-directory", "")), str(defaults.get("shell", "")))
+    except _Unsupported as error:
+        yield LeftOut(name, str(error))
+        return
+    for number, step in enumerate(job["steps"], 1):
+        title = str(step.get("name") or number) if isinstance(step, dict) else str(number)
+        where = f"{name}/{title}"
+        try:
+            yield from _read_step(where, step, scope)
+        except _Unsupported as error:
+            yield LeftOut(where, str(error))
+
+
+def _run_defaults(of: Mapping[str, Any]) -> dict[str, Any]:
+    return dict((of.get("defaults") or {}).get("run") or {})
+
+
+def _first_of(strategy: Mapping[str, Any]) -> dict[str, Any]:
+    """One entry of the matrix: the first value of each axis, else the first that is included."""
+    matrix = strategy.get("matrix")
+    if not isinstance(matrix, dict):
+        return {}
+    first = {k: v[0] for k, v in matrix.items() if k not in ("include", "exclude") and isinstance(v, list) and v}
+    includes = [entry for entry in matrix.get("include") or [] if isinstance(entry, dict)]
+    fitting = [e for e in includes if all(e.get(key, value) == value for key, value in first.items())]
+    return {**first, **(fitting[0] if fitting else {})}
+
+
+def _read_step(where: str, step: Any, scope: _Scope) -> Iterator[CommandTest | LeftOut]:
+    if not isinstance(step, dict):
+        raise _Unsupported("is no step")
+    if "uses" in step:
+        if str(step["uses"]).partition("@")[0] not in _NEEDLESS:
+            raise _Unsupported(f"uses {step['uses']}")
+        return
+    if not isinstance(step.get("run"), str):
+        raise _Unsupported("runs nothing")
+    if step.get("if", "true") not in (True, *_ALWAYS):
+        raise _Unsupported(f"runs on a condition: {step['if']}")
+    if step.get("continue-on-error"):
+        raise _Unsupported("may fail")
+    environment = {**scope.environment, **_environment(step.get("env"), scope.matrix, scope.environment)}
+    script = _expand(step["run"], scope.matrix, environment)
+    if found := _PROTOCOL.search(script):
+        raise _Unsupported(f"talks to the runner: {found[0]}")
+    lines = script.replace("\\\n", " ").splitlines()
+    for line in filter(is_install, lines):
+        yield LeftOut(where, f"installs, without a network: {line.strip()}")
+    script = "\n".join(line for line in lines if not is_install(line))
+    if not script.strip():
+        return
+    shell = str(step.get("shell") or scope.shell)
+    if shell not in _SHELLS:
+        raise _Unsupported(f"runs in the shell {shell!r}")
+    directory = _expand(str(step.get("working-directory") or scope.directory), scope.matrix, environment)
+    yield CommandTest(
+        where,
+        (*_SHELLS[shell], script),
+        directory=directory.removeprefix("./").strip("/"),
+        environment=environment,
+        stage=stage_of(where, script),
+    )
+
+
+def _environment(given: Any, matrix: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, str]:
+    if given is not None and not isinstance(given, dict):
+        raise _Unsupported("has an environment that is no mapping")
+    return {str(key): _expand(_text(value), matrix, known) for key, value in (given or {}).items()}
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _expand(text: str, matrix: Mapping[str, Any], environment: Mapping[str, str]) -> str:
+    def value(found: re.Match[str]) -> str:
+        context, _, key = found[1].partition(".")
+        if context == "matrix" and key in matrix:
+            return _text(matrix[key])
+        if context == "env" and key in environment:
+            return environment[key]
+        raise _Unsupported(f"what {found[0]} stands for is not known")
+
+    return _EXPRESSION.sub(value, text)
