@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from verigrad.algorithms.diffusion_presets import DIFFUSION_PRESETS
 from verigrad.algorithms.preference_presets import PREFERENCE_LOSSES
 from verigrad.algorithms.presets import PRESETS, call
 from verigrad.cli.main import COMMANDS
@@ -116,3 +117,12 @@ def test_commands_parse_and_links_lead_somewhere(page):
 def test_python_blocks_run(page):
     for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL):
         exec(compile(block, str(page), "exec"), {"__name__": "page"})
+
+
+def test_the_page_of_diffusion_methods_has_every_row():
+    text = (DOCS / "algorithms" / "diffusion_methods.md").read_text()
+    for name, row in DIFFUSION_PRESETS.items():
+        pieces = (getattr(piece, "func", piece).__name__ for piece in (row.advantage, row.objective, row.reduction))
+        cells = [f"`{name}`", row.paper, f"`{row.estimator}`", *(f"`{piece}`" for piece in pieces)]
+        (line,) = [line for line in text.splitlines() if line.startswith(f"| `{name}` |")]
+        assert all(cell in line for cell in cells), name

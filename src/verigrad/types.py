@@ -37,6 +37,7 @@ __all__ = [
     "StopReason",
     "Suite",
     "SuiteTest",
+    "Tail",
     "Task",
     "Test",
     "TestResult",
@@ -548,6 +549,23 @@ class Message:
     content: str
 
 
+@dataclass(frozen=True)
+class Tail:
+    """What stood behind a completion on a denoising engine's canvas, where the first end does not come last.
+
+    The places before it were filled in its sight, so whoever scores the states that were visited must know it.
+
+    Attributes:
+        ids: one per place; of those never revealed the padding put there afterwards.
+        step_map: the step each was revealed in; -1 where it stayed masked.
+        logprobs: at reveal; 0 where it stayed masked.
+    """
+
+    ids: tuple[int, ...] = ()
+    step_map: tuple[int, ...] = ()
+    logprobs: tuple[float, ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Turn:
     """One call of the policy: the exact ids in and out. Ids are never made again from text.
@@ -562,6 +580,9 @@ class Turn:
         policy_versions: `(version, number of tokens)` spans over the completion.
         stop_reason: why it ended.
         text: the completion decoded, stop text and special tokens left out.
+        step_map: per completion token the step in which a denoising engine revealed it; None where it was written from
+            left to right.
+        tail: what stood behind the completion on a denoising engine's canvas.
         reward: for this turn alone, where the environment gives one.
         observation: what the environment answered.
     """
@@ -575,6 +596,8 @@ class Turn:
     policy_versions: tuple[tuple[int, int], ...] = ()
     stop_reason: StopReason = "stop"
     text: str = ""
+    step_map: tuple[int, ...] | None = None
+    tail: Tail = field(default_factory=Tail)
     reward: float | None = None
     observation: str | None = None
 
@@ -629,6 +652,9 @@ class Row:
         temperature: per id, 1.0 outside the mask.
         kept: position -> allowed ids, where sampling was restricted.
         prompt_length: ids before the first sampled token.
+        step_map: per id the step in which a denoising engine revealed it, -1 where it was given or stayed masked;
+            None where the row was written from left to right.
+        tail_length: ids at the end that stood behind the completion on the canvas; outside the mask.
     """
 
     ids: tuple[int, ...]
@@ -637,13 +663,16 @@ class Row:
     temperature: tuple[float, ...]
     kept: Mapping[int, tuple[int, ...]]
     prompt_length: int
+    step_map: tuple[int, ...] | None = None
+    tail_length: int = 0
 
 
 def rows(rollout: Rollout) -> list[Row]:
     """Cut a rollout into rows: turns merge only where the stored ids are an exact prefix of the next prompt.
 
     A scaffold that rewrites history, or a tokenizer that would split the text differently, starts a new
-    row instead of silently training on ids nobody sampled. A row without a sampled token is left out.
+    row instead of silently training on ids nobody sampled. A row without a sampled token is left out. A turn that was
+    written on a canvas is a row of its own: nothing after it was in sight.
     """
     built: list[Row] = []
     ids: list[int] = []
@@ -668,6 +697,10 @@ def rows(rollout: Rollout) -> list[Row]:
         temperature.extend([heat if sampled else 1.0] * len(new))
 
     for turn in rollout.turns:
+        if turn.step_map is not None and turn.sampled:
+            close()
+            built += [_canvas_row(turn)] if turn.completion_ids else []
+            continue
         if tuple(ids) != turn.prompt_ids[: len(ids)]:
             close()
         extend(turn.prompt_ids[len(ids) :], False, (), 1.0)
@@ -677,3 +710,21 @@ def rows(rollout: Rollout) -> list[Row]:
             kept.update({start + offset: allowed for offset, allowed in enumerate(turn.kept)})
     close()
     return built
+
+
+def _canvas_row(turn: Turn) -> Row:
+    """A denoised turn: what scoring calls sampled is the completion; the tail goes along, unmasked."""
+    assert turn.step_map is not None
+    before, own, tail = len(turn.prompt_ids), len(turn.completion_ids), turn.tail
+    mask = (False,) * before + (True,) * own + (False,) * len(tail.ids)
+    sampled = (False,) * before + (True,) * own + tuple(step >= 0 for step in tail.step_map)
+    return Row(
+        ids=turn.prompt_ids + turn.completion_ids + tail.ids,
+        mask=mask,
+        sampler_logprobs=(0.0,) * before + turn.sampler_logprobs + tail.logprobs,
+        temperature=tuple(turn.temperature if place else 1.0 for place in sampled),
+        kept={before + offset: allowed for offset, allowed in enumerate(turn.kept or ())},
+        prompt_length=before,
+        step_map=(-1,) * before + turn.step_map + tail.step_map,
+        tail_length=len(tail.ids),
+    )

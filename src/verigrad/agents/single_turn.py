@@ -63,4 +63,6 @@ def completion_turn(ids: tuple[int, ...], completion: Completion, params: Sampli
         policy_versions=((completion.policy_version, len(completion.ids)),),
         stop_reason=completion.stop_reason,
         text=completion.text,
+        step_map=completion.step_map,
+        tail=completion.tail,
     )

@@ -96,6 +96,8 @@ class Algorithm:
         keep: which rollouts train, bool (N,), chosen before anything is averaged; or how much each counts, float (N,).
             Called by name. None keeps all.
         kl_in_reward: the KL penalty is taken off the reward (k1, token by token) instead of added to the loss.
+        estimator: how a masked-diffusion model scores completions for it; such methods are for these models alone.
+            None for methods of any model.
         loop: settings of the loop that belong to the method, used where the user sets none.
     """
 
@@ -107,6 +109,7 @@ class Algorithm:
     needs: tuple[Need, ...] = ()
     keep: Callable[..., Tensor] | None = None
     kl_in_reward: bool = False
+    estimator: str | None = None
     loop: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from verigrad.types import Message, StopReason
+from verigrad.types import Message, StopReason, Tail
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -66,6 +66,7 @@ class Completion:
         kept: per id the sorted ids sampling was restricted to, where `params.kept` asked for it.
         policy_version: of the weights used.
         step_map: per id the step in which a denoising engine revealed it; None of engines that go left to right.
+        tail: what stood behind the completion on a denoising engine's canvas.
     """
 
     ids: tuple[int, ...]
@@ -75,6 +76,7 @@ class Completion:
     kept: tuple[tuple[int, ...], ...] | None = None
     policy_version: int = 0
     step_map: tuple[int, ...] | None = None
+    tail: Tail = field(default_factory=Tail)
 
 
 class Engine(Protocol):

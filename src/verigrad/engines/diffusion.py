@@ -21,6 +21,7 @@ from verigrad.engines.denoise_params import DenoiseParams
 from verigrad.engines.stopping import Stopping, end_ids_of
 from verigrad.errors import ConfigError, EngineError
 from verigrad.models.diffusion import diffusion_spec
+from verigrad.types import Tail
 
 __all__ = ["DenoiseEngine"]
 
@@ -249,6 +250,7 @@ class DenoiseEngine:
                 ids = written[:length]
                 break
         assert reason is not None  # a full canvas ends by its length
+        end = start + len(self._canvas(job)) - len(job.request.prompt_ids)
         kept = tuple(found.kept[row, start + at] for at in range(len(ids)) if (row, start + at) in found.kept)
         self._counts["completion_tokens"] += len(ids)
         return Completion(
@@ -259,6 +261,11 @@ class DenoiseEngine:
             kept=kept or None,
             policy_version=self._versions[job.request.policy],
             step_map=tuple(found.step_map[row, start : start + len(ids)].tolist()),
+            tail=Tail(
+                ids=tuple(found.ids[row, start + len(ids) : end].tolist()),
+                step_map=tuple(found.step_map[row, start + len(ids) : end].tolist()),
+                logprobs=tuple(found.logprobs[row, start + len(ids) : end].tolist()),
+            ),
         )
 
 

@@ -61,6 +61,9 @@ class Batch:
         rollout_index: (B,) the rollout each row belongs to.
         group_ids: (N,) the group each rollout is compared in.
         rewards: (N,) NaN where the rollout is left out.
+        kind: what adding up the views gives, see `Scores`; known to who drew them.
+        loss_weights: (B, T) what each token's loss counts, where an estimator's weights are not factors of
+            log-probabilities; None for 1.
     """
 
     views: tuple[View, ...]
@@ -72,6 +75,8 @@ class Batch:
     rollout_index: Tensor
     group_ids: Tensor
     rewards: Tensor
+    kind: ScoreKind = "exact"
+    loss_weights: Tensor | None = None
 
     @property
     def num_rows(self) -> int:
@@ -94,6 +99,7 @@ class Batch:
             kept={(new_index[row], t): ids for (row, t), ids in self.kept.items() if row in new_index},
             prompt_lengths=self.prompt_lengths[keep],
             rollout_index=self.rollout_index[keep],
+            loss_weights=None if self.loss_weights is None else self.loss_weights[keep],
         )
 
 

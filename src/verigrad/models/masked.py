@@ -7,7 +7,8 @@ the clean ones before it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -35,6 +36,7 @@ class MaskedPack:
         target_row, target_token: (S,) the token's place in the batch.
         target_ids: (S,) the token.
         weight: (S,) the view's factor on it.
+        share: (S,) one over the number of views that hide the token.
     """
 
     input_ids: Tensor
@@ -46,6 +48,12 @@ class MaskedPack:
     target_token: Tensor
     target_ids: Tensor
     weight: Tensor
+    share: Tensor
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """Rows of the batch this pack scores tokens of."""
+        return tuple(self.target_row.unique().tolist())
 
     @property
     def num_tokens(self) -> int:
@@ -74,7 +82,13 @@ def pack_masked_views(views: Sequence[View], spec: DiffusionSpec, *, token_budge
             packs.append([])
             widest = len(view.input_ids)
         packs[-1].append(number)
-    return [_build([views[number] for number in numbers], numbers, spec) for numbers in packs]
+    times = Counter(place for view in views for place in _places(view))
+    return [_build([views[number] for number in numbers], numbers, spec, times) for numbers in packs]
+
+
+def _places(view: View) -> list[tuple[int, int]]:
+    """(row, token) of every token a view scores."""
+    return [(view.row, token) for token in view.scored.nonzero().flatten().tolist()]
 
 
 def _check(view: View, spec: DiffusionSpec) -> None:
@@ -88,7 +102,9 @@ def _check(view: View, spec: DiffusionSpec) -> None:
         )
 
 
-def _build(views: Sequence[View], numbers: Sequence[int], spec: DiffusionSpec) -> MaskedPack:
+def _build(
+    views: Sequence[View], numbers: Sequence[int], spec: DiffusionSpec, times: Mapping[tuple[int, int], int]
+) -> MaskedPack:
     width = max(len(view.input_ids) for view in views)
     noisy_ids, clean_ids = (torch.zeros(len(views), width, dtype=torch.long) for _ in range(2))
     real = torch.zeros(len(views), width, dtype=torch.bool)
@@ -127,6 +143,7 @@ def _build(views: Sequence[View], numbers: Sequence[int], spec: DiffusionSpec) -
         target_token=token,
         target_ids=clean_ids[line, token],
         weight=torch.cat(weights),
+        share=torch.tensor([1 / times[place] for view in views for place in _places(view)]),
     )
 
 
@@ -136,6 +153,7 @@ def score_masked_pack(
     spec: DiffusionSpec,
     *,
     temperature: Tensor | None = None,
+    kept: Mapping[tuple[int, int], tuple[int, ...]] | None = None,
     edges: Tensor | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> tuple[Tensor, Tensor]:
@@ -144,6 +162,7 @@ def score_masked_pack(
 
     Args:
         temperature: (B, T) of the batch, by which the logits are divided; None for 1.
+        kept: (row, token) -> ids that its distribution is restricted to.
         edges: see `visibility.visible`.
     """
     device = next(model.parameters()).device
@@ -157,6 +176,9 @@ def score_masked_pack(
         head_bias(model, spec),
         pack.target_ids.to(device),
         heat.to(device),
+        [kept.get((int(row), int(token))) for row, token in zip(pack.target_row, pack.target_token, strict=True)]
+        if kept
+        else None,
         compute_dtype=dtype,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from random import Random
 
@@ -33,11 +33,14 @@ def step_numbers(count: int, batch_size: int, seed: int, step: int) -> list[int]
     return order[index * batch_size : (index + 1) * batch_size]
 
 
-def make_batch(groups: Iterable[Sequence[Rollout]]) -> Batch | None:
+def make_batch(groups: Iterable[Sequence[Rollout]], build: Callable[..., Batch] | None = None) -> Batch | None:
     """One optimizer step's batch out of groups of rollouts; None where nothing in them can be trained on.
 
     Infrastructure errors and rollouts of agents that do not train are left out whole. A score of None keeps its
     row, with a reward of NaN: estimators give it advantage 0 and leave it out of the statistics.
+
+    Args:
+        build: makes the batch of rows; arguments as `rows_batch`, the default.
     """
     parts: list[Row] = []
     rollout_index: list[int] = []
@@ -52,7 +55,7 @@ def make_batch(groups: Iterable[Sequence[Rollout]]) -> Batch | None:
             rollout_index += [len(group_ids)] * len(own_rows)
             group_ids.append(group_id)
             rewards.append(float("nan") if rollout.score.value is None else rollout.score.value)
-    return rows_batch(parts, rollout_index, group_ids, rewards) if parts else None
+    return (build or rows_batch)(parts, rollout_index, group_ids, rewards) if parts else None
 
 
 def trains(rollout: Rollout) -> bool:

@@ -22,9 +22,10 @@ from verigrad.algorithms.reward_model import implicit_prm, update_multiplier, ve
 from verigrad.algorithms.shaping import critic_weight
 from verigrad.errors import ConfigError
 from verigrad.models.base import Batch
-from verigrad.models.causal import load_causal, score_pack, token_logprobs
+from verigrad.models.causal import load_causal, score_pack
 from verigrad.models.packing import pack_views
 from verigrad.models.scalar import load_scalar, pack_outputs, pack_values, token_outputs, token_values
+from verigrad.models.scoring import token_logprobs
 from verigrad.rewards.outcome import LADDER
 from verigrad.training.batching import rewarded_tokens
 from verigrad.training.config import RLConfig

@@ -26,6 +26,7 @@ __all__ = [
     "RewardModelConfig",
     "SFTConfig",
     "SamplingConfig",
+    "ScoringConfig",
     "StageConfig",
 ]
 
@@ -242,6 +243,40 @@ class StageConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ScoringConfig:
+    """How a masked-diffusion model scores what it wrote (docs/diffusion.md, "Reinforcement learning").
+
+    Attributes:
+        estimator: of log-probabilities; not set: the algorithm's own, else `trace`.
+        samples: Monte Carlo draws of `coupled`, `elbo` and `sandwich`; 0 for the estimator's own number.
+        weighting: of `coupled`: `paper` has the noise weights inside the ratio, `normalised` has none, `outside_ratio`
+            has them as factors of the loss.
+        low: least noise level of `coupled`.
+        high: greatest noise level of `coupled`.
+        prompt_masking: share of the prompt's tokens that `mean_field` masks too.
+        shrink: neighbouring steps that `trace` scores as one.
+    """
+
+    estimator: Literal["left_to_right", "random_order", "trace", "mean_field", "coupled", "elbo", "sandwich"] | None = (
+        None
+    )
+    samples: int = 0
+    weighting: Literal["paper", "normalised", "outside_ratio"] = "paper"
+    low: float = 0.2
+    high: float = 0.8
+    prompt_masking: float = 0.0
+    shrink: int = 1
+
+    def __post_init__(self) -> None:
+        if self.samples < 0 or self.shrink < 1:
+            raise ConfigError(f"samples is {self.samples} and shrink {self.shrink}; wanted 0 or more and 1 or more")
+        if not 0 <= self.low < self.high <= 1:
+            raise ConfigError(f"noise levels from {self.low} to {self.high}; wanted 0 <= low < high <= 1")
+        if not 0 <= self.prompt_masking < 1:
+            raise ConfigError(f"prompt_masking is {self.prompt_masking}; wanted 0 or more, below 1")
+
+
+@dataclass(frozen=True, kw_only=True)
 class RLConfig(StageConfig):
     """Reinforcement learning from verified rewards.
 
@@ -273,7 +308,8 @@ class RLConfig(StageConfig):
         clip_low: lower bound of the ratio is 1 - clip_low; the algorithm's own where not set.
         clip_high: upper bound of the ratio is 1 + clip_high; the algorithm's own where not set.
         importance: correction of tokens that sampler and trainer disagree on: `truncate` their weight at
-            importance_cap, `mask` those above it, or `none`.
+            importance_cap, `mask` those above it, or `none`; not set: `truncate` where the scores are exact
+            log-probabilities, else `none`.
         importance_cap: see there.
         ewma_decay: of the averaged policy, where the algorithm has one.
         engine: that samples.
@@ -283,6 +319,8 @@ class RLConfig(StageConfig):
         critic: see the section.
         cost: see the section.
         audit: see the section.
+        denoise: how a masked-diffusion model samples, see the section.
+        diffusion: how it scores what it sampled, see the section.
     """
 
     run: str = "runs/rl"
@@ -310,7 +348,7 @@ class RLConfig(StageConfig):
     replay: int | None = None
     clip_low: float | None = None
     clip_high: float | None = None
-    importance: Literal["truncate", "mask", "none"] = "truncate"
+    importance: Literal["truncate", "mask", "none"] | None = None
     importance_cap: float = 2.0
     ewma_decay: float = 0.9
     engine: str = "local"
@@ -321,6 +359,8 @@ class RLConfig(StageConfig):
     critic: CriticConfig = CriticConfig()
     cost: CostConfig = CostConfig()
     audit: AuditConfig = AuditConfig()
+    denoise: DenoiseParams = field(default_factory=DenoiseParams)
+    diffusion: ScoringConfig = field(default_factory=ScoringConfig)
 
     def __post_init__(self) -> None:
         truncated = self.sampling.top_p < 1 or self.sampling.top_k > 0
@@ -476,6 +516,8 @@ class PreferenceConfig(StageConfig):
         records_per_task: at most; 0 for all.
         records_per_round: at most; the schedule counts on as many.
         allow_scripts: sample tasks whose tests share the program's process.
+        denoise: how a masked-diffusion model samples, see the section.
+        diffusion: how it scores answers: `elbo` (VRPO) where not set, `left_to_right` or `mean_field`.
     """
 
     run: str = "runs/preference"
@@ -494,6 +536,8 @@ class PreferenceConfig(StageConfig):
     records_per_task: int = 2
     records_per_round: int = 64
     allow_scripts: bool = False
+    denoise: DenoiseParams = field(default_factory=DenoiseParams)
+    diffusion: ScoringConfig = field(default_factory=ScoringConfig)
     optim: OptimConfig = OptimConfig(learning_rate=5e-6, schedule="linear")
 
     def __post_init__(self) -> None:

@@ -6,7 +6,7 @@ Its rows always share a pack, so a loss over them is exact however the step is c
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +20,17 @@ from verigrad.preferences.records import Pair, Rated, Record
 from verigrad.training.batching import rows_batch
 from verigrad.types import Message, Row
 
-__all__ = ["Chunk", "Example", "answers_of", "chunks", "completion_row", "examples_of", "flat_rows", "token_sums"]
+__all__ = [
+    "Chunk",
+    "Example",
+    "answers_of",
+    "chunks",
+    "completion_row",
+    "examples_of",
+    "flat_rows",
+    "one_pack",
+    "token_sums",
+]
 
 
 @dataclass(frozen=True)
@@ -53,12 +63,10 @@ class Chunk:
     Attributes:
         examples: in order; their rows are those of `batch`, one example after the other.
         batch: of all rows.
-        pack: the one forward pass they take.
     """
 
     examples: tuple[Example, ...]
     batch: Batch
-    pack: Pack
 
 
 def completion_row(
@@ -114,22 +122,37 @@ def _facts(record: Record) -> dict[str, Any]:
     return {"candidate_rewards": record.rewards}
 
 
-def chunks(examples: Sequence[Example], token_budget: int) -> Iterator[Chunk]:
-    """Cut examples into forward passes of about `token_budget` positions; one that is larger has a pass of its own."""
+def chunks(
+    examples: Sequence[Example],
+    token_budget: int,
+    *,
+    build: Callable[[Sequence[Row]], Batch] | None = None,
+    positions: Callable[[Example], int] | None = None,
+) -> Iterator[Chunk]:
+    """Cut examples into forward passes of about `token_budget` positions; one that is larger has a pass of its own.
+
+    Args:
+        build: makes the batch of rows, `flat_rows` by default.
+        positions: run for an example, by default those of a causal model.
+    """
+    build = build or flat_rows
     waiting: list[Example] = []
+    total = 0
     for example in examples:
-        if waiting and sum(other.positions for other in waiting) + example.positions > token_budget:
-            yield _chunk(waiting)
-            waiting = []
+        own = positions(example) if positions else example.positions
+        if waiting and total + own > token_budget:
+            yield Chunk(tuple(waiting), build([row for other in waiting for row in other.rows]))
+            waiting, total = [], 0
         waiting.append(example)
+        total += own
     if waiting:
-        yield _chunk(waiting)
+        yield Chunk(tuple(waiting), build([row for other in waiting for row in other.rows]))
 
 
-def _chunk(examples: Sequence[Example]) -> Chunk:
-    batch = flat_rows([row for example in examples for row in example.rows])
+def one_pack(batch: Batch) -> Pack:
+    """The one forward pass that a causal model takes for a batch."""
     (pack,) = pack_views(batch.views, token_budget=1 << 60)
-    return Chunk(tuple(examples), batch, pack)
+    return pack
 
 
 def flat_rows(rows: Sequence[Row]) -> Batch:

@@ -27,7 +27,7 @@ from verigrad.evaluation.held_out import mistake
 from verigrad.models.scalar import last_values, pack_values
 from verigrad.preferences.records import Pair, Rated, Record
 from verigrad.training.config import RewardModelConfig
-from verigrad.training.examples import Example, answers_of, chunks
+from verigrad.training.examples import Example, answers_of, chunks, one_pack
 from verigrad.types import Message
 
 __all__ = ["held_out_metrics", "held_out_rows", "score_examples"]
@@ -40,7 +40,7 @@ def score_examples(model: Any, examples: Sequence[Example], config: RewardModelC
     found = []
     with torch.no_grad():
         for chunk in chunks(examples, config.token_budget):
-            values = pack_values(model, chunk.pack, chunk.batch, dtype=dtype).cpu()
+            values = pack_values(model, one_pack(chunk.batch), chunk.batch, dtype=dtype).cpu()
             found.append(last_values(values, chunk.batch.mask))
     return torch.cat(found)
 

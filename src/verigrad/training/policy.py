@@ -21,9 +21,10 @@ from verigrad.algorithms.presets import Algorithm, asks_for, call
 from verigrad.algorithms.reductions import token_mean
 from verigrad.algorithms.supervised import cross_entropy
 from verigrad.models.base import Batch
-from verigrad.models.causal import score_pack, token_logprobs
 from verigrad.models.lora import base_weights
-from verigrad.models.packing import Pack, pack_views
+from verigrad.models.masked import MaskedPack
+from verigrad.models.packing import Pack
+from verigrad.models.scoring import cuts, pack_batch, score_pack, scored_tokens, token_logprobs
 from verigrad.training.batching import select_rollouts
 from verigrad.training.config import RLConfig
 from verigrad.training.optim import clip_gradients, learning_rate, set_learning_rate
@@ -91,7 +92,7 @@ def _imitate(model: Any, demonstrations: Batch, config: RLConfig, dtype: torch.d
     weights = token_mean(demonstrations.mask, demonstrations.rollout_index, demonstrations.group_ids)
     total = 0.0
     model.train()
-    for pack in pack_views(demonstrations.views, token_budget=config.token_budget):
+    for pack in pack_batch(model, demonstrations, token_budget=config.token_budget):
         rows = sorted(set(pack.rows))
         values = score_pack(model, pack, demonstrations, dtype=dtype).values[rows].cpu()
         loss = (cross_entropy(values, demonstrations.mask[rows]) * weights[rows]).sum()
@@ -179,41 +180,34 @@ def _accumulate(
     part, weights, nll_weights = part.select_rows(keep), weights[keep], nll_weights[keep]
     settings = {key: value for key in ("clip_low", "clip_high") if (value := getattr(config, key)) is not None}
     seen = _Seen.empty(part.batch)
-    packs = pack_views(part.batch.views, token_budget=config.token_budget, share_prompts=config.share_prompts)
+    packs = pack_batch(model, part.batch, token_budget=config.token_budget, share_prompts=config.share_prompts)
     slopes, total = None, 0.0
-    if asks_for(algorithm.objective, "rollout_index") and _cuts_rollouts(packs, part.batch):
+    by_rollout = asks_for(algorithm.objective, "rollout_index")
+    if cuts(packs, part.batch, rollouts=by_rollout):
         slopes, total = _slopes(model, part, weights, algorithm, config, settings, dtype)
     model.train()
     for pack in packs:
         rows = sorted(set(pack.rows))
         scores = score_pack(model, pack, part.batch, dtype=dtype)
         logprobs, mask = scores.values[rows].cpu(), part.batch.mask[rows]
+        if not by_rollout:
+            mask = mask & scored_tokens(pack, part.batch)[rows]
         loss = -(logprobs * nll_weights[rows]).sum()
         if slopes is None:
-            loss = loss + (_policy_loss(logprobs, part, rows, algorithm, config, settings) * weights[rows]).sum()
+            loss = loss + (_policy_loss(logprobs, part, rows, mask, algorithm, config, settings) * weights[rows]).sum()
         if kl_coef:
             ref = _reference_of(pack, part.batch, reference, dtype)[rows]
             loss = loss + (kl_coef * kl_k3(logprobs, ref, mask) * weights[rows]).sum()
-            seen.kl[rows] = kl_k3(logprobs.detach(), ref, mask)
+            seen.kl[rows] += kl_k3(logprobs.detach(), ref, mask)
         total += float(loss.detach())
         if slopes is not None:
             loss = loss + (logprobs * slopes[rows]).sum()
         loss.backward()
         assert scores.entropy is not None
-        seen.logprobs[rows], seen.anchor[rows] = logprobs.detach(), _anchor(part, rows, logprobs)
-        seen.entropy[rows] = scores.entropy[rows].cpu()
+        seen.logprobs[rows] += logprobs.detach()
+        seen.entropy[rows] += scores.entropy[rows].cpu()
     model.eval()
     return {"loss": total, **seen.metrics(part, _bounds(algorithm.objective, settings), with_kl=bool(kl_coef))}
-
-
-def _cuts_rollouts(packs: Sequence[Pack], batch: Batch) -> bool:
-    """Whether the rows of some rollout lie in different packs."""
-    home: dict[int, int] = {}
-    for number, pack in enumerate(packs):
-        for row in pack.rows:
-            if home.setdefault(int(batch.rollout_index[row]), number) != number:
-                return True
-    return False
 
 
 def _slopes(
@@ -227,12 +221,13 @@ def _slopes(
 ) -> tuple[Tensor, float]:
     """The objective's gradient with respect to every log-prob (B, T), and its value, over all rows at once.
 
-    An objective that reads whole rollouts cannot be computed pack by pack where these are cut up. Its gradient with
-    respect to the log-probs can, from a forward pass of its own, and the packs then carry it on, by the chain rule.
+    An objective that reads whole rollouts, or tokens scored in several views, cannot be computed pack by pack where
+    these are cut up. Its gradient with respect to the log-probs can, from a forward pass of its own, and the packs then
+    carry it on, by the chain rule.
     """
     every = token_logprobs(model, part.batch, token_budget=config.token_budget, dtype=dtype).values.requires_grad_()
     rows = list(range(len(every)))
-    loss = (_policy_loss(every, part, rows, algorithm, config, settings) * weights).sum()
+    loss = (_policy_loss(every, part, rows, part.batch.mask, algorithm, config, settings) * weights).sum()
     loss.backward()
     assert every.grad is not None
     return every.grad, float(loss.detach())
@@ -242,11 +237,12 @@ def _policy_loss(
     logprobs: Tensor,
     part: _Part,
     rows: list[int],
+    mask: Tensor,
     algorithm: Algorithm,
     config: RLConfig,
     settings: Mapping[str, float],
 ) -> Tensor:
-    batch, mask = part.batch, part.batch.mask[rows]
+    batch, loss_weights = part.batch, _rows_of(part.batch.loss_weights, rows)
     anchor = _anchor(part, rows, logprobs)
     per_token: Tensor = call(
         algorithm.objective,
@@ -256,11 +252,15 @@ def _policy_loss(
         mask=mask,
         sampler_logprobs=batch.sampler_logprobs[rows],
         rollout_index=batch.rollout_index[rows],
+        **({} if loss_weights is None else {"loss_weights": loss_weights}),
         **settings,
     )
-    if config.importance == "none" or asks_for(algorithm.objective, "sampler_logprobs"):
+    if loss_weights is not None and not asks_for(algorithm.objective, "loss_weights"):
+        per_token = per_token * loss_weights
+    importance = config.importance or ("truncate" if batch.kind == "exact" else "none")
+    if importance == "none" or asks_for(algorithm.objective, "sampler_logprobs"):
         return per_token
-    if config.importance == "mask":
+    if importance == "mask":
         correction = masked_importance(anchor, batch.sampler_logprobs[rows], mask, high=config.importance_cap)
     else:
         correction = truncated_importance(anchor, batch.sampler_logprobs[rows], mask, cap=config.importance_cap)
@@ -272,7 +272,11 @@ def _anchor(part: _Part, rows: list[int], logprobs: Tensor) -> Tensor:
     return logprobs.detach() if part.anchor is None else part.anchor[rows]
 
 
-def _reference_of(pack: Pack, batch: Batch, reference: Any, dtype: torch.dtype) -> Tensor:
+def _rows_of(values: Tensor | None, rows: list[int]) -> Tensor | None:
+    return None if values is None else values[rows]
+
+
+def _reference_of(pack: Pack | MaskedPack, batch: Batch, reference: Any, dtype: torch.dtype) -> Tensor:
     with torch.no_grad(), base_weights(reference):
         return score_pack(reference, pack, batch, dtype=dtype).values.cpu()
 
@@ -290,24 +294,22 @@ class _Seen:
     """Per-token values gathered while packs went by, (B, T) each; they only feed metrics."""
 
     logprobs: Tensor
-    anchor: Tensor
     entropy: Tensor
     kl: Tensor
 
     @classmethod
     def empty(cls, batch: Batch) -> _Seen:
-        return cls(*(torch.zeros(batch.mask.shape) for _ in range(4)))
+        return cls(*(torch.zeros(batch.mask.shape) for _ in range(3)))
 
     def metrics(self, part: _Part, bounds: Mapping[str, float] | None, with_kl: bool) -> dict[str, float]:
         batch = part.batch
-        change = policy_change(self.logprobs, self.anchor, part.per_row(), batch.mask, **(bounds or {}))
+        anchor = self.logprobs if part.anchor is None else part.anchor
+        change = policy_change(self.logprobs, anchor, part.per_row(), batch.mask, **(bounds or {}))
         if bounds is None:
             del change["clip_fraction"]
-        found = {
-            **change,
-            **sampler_drift(self.anchor, batch.sampler_logprobs, batch.mask),
-            **entropy_summary(self.entropy, batch.mask),
-        }
+        found = {**change, **entropy_summary(self.entropy, batch.mask)}
+        if batch.kind == "exact":
+            found.update(sampler_drift(anchor, batch.sampler_logprobs, batch.mask))
         if with_kl:
             found["kl"] = float(self.kl[batch.mask].mean())
         return found

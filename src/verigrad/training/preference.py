@@ -13,7 +13,8 @@ import inspect
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from random import Random
@@ -35,9 +36,11 @@ from verigrad.algorithms.presets import call
 from verigrad.algorithms.shaping import diff_span
 from verigrad.errors import ConfigError
 from verigrad.evaluation.sources import load_source
-from verigrad.models.causal import score_pack, token_logprobs
+from verigrad.models.base import Batch
 from verigrad.models.checkpoint import new_folder
+from verigrad.models.diffusion import DiffusionSpec, diffusion_spec, is_diffusion
 from verigrad.models.lora import base_weights, is_lora
+from verigrad.models.scoring import pack_batch, score_pack, token_logprobs
 from verigrad.preferences.mining import MINERS, from_groups, mine
 from verigrad.preferences.records import (
     Record,
@@ -53,14 +56,15 @@ from verigrad.rollout import collect
 from verigrad.seeds import derive_seed
 from verigrad.tasks.base import TaskSet
 from verigrad.training.checkpoints import after_step, load_best
-from verigrad.training.config import PreferenceConfig
+from verigrad.training.config import PreferenceConfig, ScoringConfig
+from verigrad.training.estimators import ESTIMATORS, drawn_batch
 from verigrad.training.examples import Chunk, Example, chunks, examples_of, flat_rows, token_sums
 from verigrad.training.memory import give_back_freed_memory
 from verigrad.training.optim import clip_gradients, learning_rate, make_optimizer, set_learning_rate
 from verigrad.training.reporter import Reporter, Silent
 from verigrad.training.rl import scheduled_tasks
 from verigrad.training.run import Learner, Run, TrainState, load_state, save_state
-from verigrad.training.stage import Stage, open_run, open_stage, sampling_params
+from verigrad.training.stage import Stage, open_run, open_stage, own_engine, sampling_params
 from verigrad.types import Row
 
 __all__ = ["train"]
@@ -82,11 +86,13 @@ def train(config: PreferenceConfig, *, resume: bool = False, reporter: Reporter 
         _check_tasks(tasks, config)
     records = _of_kind(read_records(Path(config.data)), row) if config.data else None
     with ExitStack() as opened:
-        stage = open_stage(config, reporter, [task.id for task in tasks.tasks] if tasks else [])
+        training_ids = [task.id for task in tasks.tasks] if tasks else []
+        stage = open_stage(config, reporter, training_ids, make_engine=partial(own_engine, denoise=config.denoise))
         opened.callback(stage.close)
+        scoring = _scoring(stage, config)
         run, checkpoint = open_run(config, resume=resume)
         opened.callback(run.close)
-        loop = _Loop(config, stage, run, row, tasks, records)
+        loop = _Loop(config, stage, run, row, tasks, records, scoring)
         if checkpoint is None:
             stage.evaluate_splits(run, "before")
         else:
@@ -150,6 +156,42 @@ class _Round:
     mismatched_reference: Tensor
 
 
+def _scoring(stage: Stage, config: PreferenceConfig) -> ScoringConfig | None:
+    """How a masked-diffusion model scores answers; None for a causal one.
+
+    Raises:
+        ConfigError: the estimator, or what is asked of it, is not for answers read from a file.
+    """
+    if not is_diffusion(stage.model):
+        if config.diffusion != ScoringConfig():
+            raise ConfigError(f"the section diffusion is for masked-diffusion models; {config.model!r} is a causal one")
+        return None
+    name = config.diffusion.estimator or "elbo"
+    if name not in ("elbo", "left_to_right", "mean_field"):
+        raise ConfigError(
+            f"estimator {name!r} with preferences: wanted 'elbo' (VRPO), 'left_to_right' or 'mean_field'; the others "
+            "go by the states a sampler visited, or have weights that are no log-probability's"
+        )
+    if config.token_weights != "none":
+        raise ConfigError(f"token_weights = {config.token_weights!r} weighs tokens; not for a masked-diffusion model")
+    return replace(config.diffusion, estimator=name, samples=config.diffusion.samples or ESTIMATORS[name].samples)
+
+
+def _on_canvas(row: Row, spec: DiffusionSpec, places: int) -> Row:
+    """The row with the places behind its answer that the sampler's canvas would have had."""
+    missing = places - (len(row.ids) - row.prompt_length)
+    if spec.pad_policy != "fill" or missing <= 0:
+        return row
+    return replace(
+        row,
+        ids=row.ids + (spec.pad_id,) * missing,
+        mask=row.mask + (False,) * missing,
+        sampler_logprobs=row.sampler_logprobs + (0.0,) * missing,
+        temperature=row.temperature + (1.0,) * missing,
+        tail_length=missing,
+    )
+
+
 class _Loop:
     def __init__(
         self,
@@ -159,6 +201,7 @@ class _Loop:
         row: PreferenceLoss,
         tasks: TaskSet | None,
         records: Sequence[Record] | None,
+        scoring: ScoringConfig | None,
     ) -> None:
         self.config, self.stage, self.run, self.row, self.tasks = config, stage, run, row, tasks
         self.policy = Learner(stage.model, make_optimizer(stage.model, config.optim))
@@ -168,6 +211,7 @@ class _Loop:
         self._frozen = (
             copy.deepcopy(stage.model).requires_grad_(False) if many_rounds and not is_lora(stage.model) else None
         )
+        self._scoring = scoring
         self._given = self._fitting(records) if records is not None else None
         planned = len(self._given) if self._given is not None else config.records_per_round
         self.steps_per_round = config.epochs * -(-planned // config.batch_size)
@@ -201,6 +245,34 @@ class _Loop:
                 after_step(self.stage, self.run, first + index + 1, last=last, notes=self.notes, save=self.save)
                 reporter.advance()
             reporter.end()
+
+    def _batch(self, rows: Sequence[Row]) -> Batch:
+        """Rows with the views they are scored through.
+
+        The noise of a masked-diffusion model is drawn by a row's own ids, so that policy and reference look through the
+        same masks, whenever they do (VRPO, Zhu et al. 2025, arXiv:2505.19223).
+        """
+        if self._scoring is None:
+            return flat_rows(rows)
+        assert self._scoring.estimator is not None
+        spec, numbers = diffusion_spec(self.stage.model), range(len(rows))
+        return drawn_batch(
+            [_on_canvas(row, spec, self.config.sampling.max_tokens) for row in rows],
+            numbers,
+            list(numbers),
+            [0.0] * len(rows),
+            spec=spec,
+            scoring=self._scoring,
+            kind=ESTIMATORS[self._scoring.estimator].kind,
+            seed=self.config.seed,
+            keys=[derive_seed(*row.ids) for row in rows],
+        )
+
+    def _positions(self, example: Example) -> int:
+        """Positions that scoring an example runs."""
+        if self._scoring is None:
+            return example.positions
+        return sum(len(view.input_ids) for view in self._batch(example.rows).views)
 
     # ------------------------------------------------------------------------------------------ records of a round
 
@@ -279,7 +351,7 @@ class _Loop:
         found: list[Tensor] = []
         self.stage.reporter.begin("scoring under the reference", len(rows))
         for start in range(0, len(rows), 64):
-            batch = flat_rows(rows[start : start + 64])
+            batch = self._batch(rows[start : start + 64])
             with base_weights(model) if adapters_off else nullcontext():
                 scores = token_logprobs(
                     model, batch, token_budget=self.config.token_budget, dtype=self.stage.dtype
@@ -301,8 +373,10 @@ class _Loop:
         model, total = self.policy.model, 0.0
         seen: list[tuple[Tensor, Tensor]] = []
         model.train()
-        for chunk in chunks(examples, self.config.token_budget):
-            scores = score_pack(model, chunk.pack, chunk.batch, dtype=self.stage.dtype).values.cpu()
+        budget = self.config.token_budget
+        for chunk in chunks(examples, budget, build=self._batch, positions=self._positions):
+            (pack,) = pack_batch(model, chunk.batch, token_budget=1 << 60)
+            scores = score_pack(model, pack, chunk.batch, dtype=self.stage.dtype).values.cpu()
             reference = [next(references) for _ in chunk.examples]
             offered = _offered(chunk, scores, reference, self.row, self.config.token_weights)
             loss = call(self.row.loss, **offered, **known).sum() / len(examples)
@@ -336,7 +410,7 @@ class _Loop:
         if "delta" in self.row.extra:
             found["delta"] = self.notes["delta"]
         if "kl" in self.row.extra:
-            batch = flat_rows([current.mismatched[i] for i in chosen])
+            batch = self._batch([current.mismatched[i] for i in chosen])
             scores = token_logprobs(
                 self.policy.model, batch, token_budget=self.config.token_budget, dtype=self.stage.dtype
             ).values

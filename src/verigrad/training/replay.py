@@ -14,7 +14,7 @@ from typing import Any
 
 from verigrad.rollout import Group, verdict_of
 from verigrad.tasks.base import TaskSet
-from verigrad.types import Rollout, Score, Turn, Verdict
+from verigrad.types import Rollout, Score, Tail, Turn, Verdict
 
 __all__ = ["Replay"]
 
@@ -67,6 +67,8 @@ def _to_json(rollout: Rollout) -> dict[str, Any]:
                 "temperature": turn.temperature,
                 "kept": turn.kept,
                 "text": turn.text,
+                "step_map": turn.step_map,
+                "tail": [turn.tail.ids, turn.tail.step_map, turn.tail.logprobs],
             }
             for turn in rollout.turns
         ],
@@ -110,4 +112,6 @@ def _turn(row: Mapping[str, Any]) -> Turn:
         temperature=row["temperature"],
         kept=None if kept is None else tuple(tuple(ids) for ids in kept),
         text=row["text"],
+        step_map=None if row["step_map"] is None else tuple(row["step_map"]),
+        tail=Tail(*map(tuple, row["tail"])),
     )

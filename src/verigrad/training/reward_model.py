@@ -29,7 +29,7 @@ from verigrad.models.scalar import HEAD, last_values, load_scalar, pack_values
 from verigrad.preferences.records import Prompt, Record, as_pairs, as_rankings, as_rated, read_records
 from verigrad.seeds import derive_seed
 from verigrad.training.config import RewardModelConfig
-from verigrad.training.examples import Example, chunks, examples_of
+from verigrad.training.examples import Example, chunks, examples_of, one_pack
 from verigrad.training.held_out import held_out_metrics, held_out_rows, score_examples
 from verigrad.training.memory import give_back_freed_memory
 from verigrad.training.optim import clip_gradients, learning_rate, make_optimizer, set_learning_rate
@@ -184,7 +184,9 @@ def _step(
     model, total, right = learner.model, 0.0, 0.0
     model.train()
     for chunk in chunks(chosen, config.token_budget):
-        scores = last_values(pack_values(model, chunk.pack, chunk.batch, dtype=dtype).cpu(), chunk.batch.mask)
+        scores = last_values(
+            pack_values(model, one_pack(chunk.batch), chunk.batch, dtype=dtype).cpu(), chunk.batch.mask
+        )
         losses, correct = _losses(scores, chunk.examples, config)
         loss = losses.sum() / len(chosen)
         loss.backward()

@@ -13,9 +13,10 @@ from __future__ import annotations
 import copy
 import inspect
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, NoReturn
@@ -23,6 +24,7 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
+from verigrad.algorithms.diffusion_presets import DIFFUSION_PRESETS
 from verigrad.algorithms.penalties import kl_k1, overlong
 from verigrad.algorithms.presets import PRESETS, Algorithm, call
 from verigrad.algorithms.selection import has_signal
@@ -31,9 +33,10 @@ from verigrad.evaluation.benchmark import sample_rows
 from verigrad.evaluation.fresh import FreshTests, can_draw
 from verigrad.evaluation.sources import load_source
 from verigrad.models.base import Batch
-from verigrad.models.causal import token_logprobs
+from verigrad.models.diffusion import diffusion_spec, is_diffusion
 from verigrad.models.lora import is_lora
 from verigrad.models.scalar import load_scalar
+from verigrad.models.scoring import token_logprobs
 from verigrad.registry import resolve
 from verigrad.rewards import REWARDS
 from verigrad.rewards.base import Reward
@@ -53,9 +56,10 @@ from verigrad.training.batching import (
 )
 from verigrad.training.checkpoints import after_step, load_best
 from verigrad.training.companions import Companion, open_companions
-from verigrad.training.config import RLConfig
+from verigrad.training.config import RLConfig, ScoringConfig
 from verigrad.training.credit import credit_tensors
 from verigrad.training.curriculum import Curriculum
+from verigrad.training.estimators import chosen_estimator, drawn_batch, order_warnings, score_kind
 from verigrad.training.memory import give_back_freed_memory
 from verigrad.training.optim import make_optimizer
 from verigrad.training.policy import reference_logprobs, update_policy
@@ -65,10 +69,10 @@ from verigrad.training.reward_model import score_batch
 from verigrad.training.rollout_metrics import first_error, rollout_metrics, share_of_groups
 from verigrad.training.run import Learner, Run, TrainState, load_state, save_state
 from verigrad.training.sft import demonstration_rows, gold_demonstrations
-from verigrad.training.stage import Stage, open_run, open_stage, sampling_params
+from verigrad.training.stage import Stage, open_run, open_stage, own_engine, sampling_params
 from verigrad.types import Oracle, Rollout, Task
 
-__all__ = ["Loop", "advantages_of", "scheduled_tasks", "train", "with_loop_settings"]
+__all__ = ["Loop", "advantages_of", "scheduled_tasks", "train", "with_loop_settings", "with_scoring"]
 
 
 def train(config: RLConfig, *, resume: bool = False, reporter: Reporter | None = None) -> Path:
@@ -80,7 +84,7 @@ def train(config: RLConfig, *, resume: bool = False, reporter: Reporter | None =
             is to stop the run then.
     """
     reporter = reporter or Silent()
-    algorithm: Algorithm = resolve(config.algorithm, PRESETS, what="algorithm")
+    algorithm: Algorithm = resolve(config.algorithm, {**PRESETS, **DIFFUSION_PRESETS}, what="algorithm")
     config = with_loop_settings(config, algorithm)
     assert config.reward is not None
     reward: Reward = resolve(config.reward, REWARDS, what="reward")
@@ -88,8 +92,10 @@ def train(config: RLConfig, *, resume: bool = False, reporter: Reporter | None =
     _check(config, algorithm, tasks)
     with ExitStack() as opened:
         # The stage first: it finds what is wrong with the settings before a run folder exists.
-        stage = open_stage(config, reporter, (task.id for task in tasks.tasks))
+        make_engine = partial(own_engine, denoise=config.denoise)
+        stage = open_stage(config, reporter, (task.id for task in tasks.tasks), make_engine=make_engine)
         opened.callback(stage.close)
+        config = with_scoring(config, algorithm, stage)
         run, checkpoint = open_run(config, resume=resume)
         opened.callback(run.close)
         loop = Loop.open(config, stage, algorithm, reward, tasks)
@@ -133,6 +139,39 @@ def with_loop_settings(config: RLConfig, algorithm: Algorithm) -> RLConfig:
     }
     chosen = {**off, **algorithm.loop}
     return replace(config, **{name: value for name, value in chosen.items() if getattr(config, name) is None})
+
+
+def with_scoring(config: RLConfig, algorithm: Algorithm, stage: Stage) -> RLConfig:
+    """The settings with the estimator of a masked-diffusion model filled in, and warnings told.
+
+    Raises:
+        ConfigError: the model, the algorithm, the estimator and the sampler cannot go together.
+    """
+    if not is_diffusion(stage.model):
+        if algorithm.estimator or config.diffusion != ScoringConfig():
+            raise ConfigError(
+                f"algorithm {algorithm.name!r} and the section diffusion are for masked-diffusion models, and "
+                f"{config.model!r} is a causal one; convert it with `verigrad diffusion`, or take another algorithm"
+            )
+        return config
+    _check_masked(config, algorithm)
+    scoring = chosen_estimator(config, algorithm)
+    assert scoring.estimator is not None
+    for warning in order_warnings(scoring.estimator, config.denoise):
+        stage.reporter.message(f"warning: {warning}")
+    return replace(config, diffusion=scoring)
+
+
+def _check_masked(config: RLConfig, algorithm: Algorithm) -> None:
+    """Refuse what reads a completion from left to right, as masked-diffusion models do not."""
+    if wrong := set(algorithm.needs) & {"critic", "outcome_critic", "prm", "teacher"}:
+        raise ConfigError(
+            f"algorithm {algorithm.name!r} needs {', '.join(sorted(wrong))}, which score causal rows; not for a "
+            "masked-diffusion model"
+        )
+    asked = ("gold_coef", "error_penalty", "executed_only", "reward_model")
+    if on := [name for name in asked if getattr(config, name)]:
+        raise ConfigError(f"{', '.join(on)}: works on causal rows; leave it unset for a masked-diffusion model")
 
 
 def _check(config: RLConfig, algorithm: Algorithm, tasks: TaskSet) -> None:
@@ -256,7 +295,7 @@ class Loop:
         row = {"step": step + 1, "kind": "train", **rollout_metrics(sampled_groups)}
         row.update(self.audit.metrics(sampled_groups), **probed)
         self.notes["tokens"] += row["completion_tokens_total"]
-        batch = make_batch(group.rollouts for group in groups)
+        batch = make_batch((group.rollouts for group in groups), self._build(step))
         if batch is None:
             raise RunError(f"step {step + 1}: every rollout failed; the first says: {first_error(groups)}")
         row.update(self._learn(batch, self._known(groups, batch, greedy), self._demonstrations(groups), step))
@@ -269,6 +308,19 @@ class Loop:
         row["seconds_sampling"] = sampled - started
         row["tokens_per_second"] = row["completion_tokens_total"] / (ended - started)
         return row
+
+    def _build(self, step: int) -> Callable[..., Batch]:
+        """What makes a step's batch of rows: with the views of the estimator, for a masked-diffusion model."""
+        scoring = self.config.diffusion
+        if scoring.estimator is None or not is_diffusion(self.stage.model):
+            return rows_batch
+        return partial(
+            drawn_batch,
+            spec=diffusion_spec(self.stage.model),
+            scoring=scoring,
+            kind=score_kind(scoring.estimator, scoring, self.config.denoise),
+            seed=derive_seed(self.config.seed, "views", step),
+        )
 
     def _probe(self, step: int) -> dict[str, float]:
         """The share of impossible tasks that the policy passes, where a probe is due."""

@@ -17,6 +17,8 @@ import torch
 
 from verigrad.agents.single_turn import SingleTurn
 from verigrad.engines.base import Engine, SamplingParams
+from verigrad.engines.denoise_params import DenoiseParams
+from verigrad.engines.diffusion import DenoiseEngine
 from verigrad.engines.local import LocalEngine
 from verigrad.errors import ConfigError
 from verigrad.evaluation.benchmark import evaluate
@@ -26,6 +28,7 @@ from verigrad.evaluation.report import write_report
 from verigrad.evaluation.sources import load_source
 from verigrad.models.causal import load_causal, pick_device
 from verigrad.models.checkpoint import save_model
+from verigrad.models.diffusion import is_diffusion
 from verigrad.models.lora import add_lora, full_tensors
 from verigrad.sandbox.base import LEVELS
 from verigrad.sandbox.judge import Judge
@@ -46,6 +49,7 @@ __all__ = [
     "local_engine",
     "open_run",
     "open_stage",
+    "own_engine",
     "prepare_model",
     "prepare_torch",
     "sampling_params",
@@ -213,6 +217,25 @@ def local_engine(
 ) -> Engine:
     """The sampler of causal models."""
     return LocalEngine(model, tokenizer, dtype=dtype, device=device, max_slots=max_slots, max_length=max_length)
+
+
+def own_engine(
+    model: Any,
+    tokenizer: Any,
+    *,
+    denoise: DenoiseParams,
+    dtype: torch.dtype,
+    device: torch.device,
+    max_slots: int,
+    max_length: int,
+) -> Engine:
+    """The sampler for this kind of model; `denoise` is how a masked-diffusion one fills its canvas."""
+    sizes: dict[str, Any] = {"dtype": dtype, "device": device, "max_slots": max_slots, "max_length": max_length}
+    if is_diffusion(model):
+        return DenoiseEngine(model, tokenizer, params=denoise, **sizes)
+    if denoise != DenoiseParams():
+        raise ConfigError("denoise is for masked-diffusion models, which this one is not; leave the section out")
+    return local_engine(model, tokenizer, **sizes)
 
 
 def open_stage(

@@ -1,0 +1,83 @@
+"""Preferences with a masked-diffusion model: policy and reference look through the same masks (VRPO)."""
+
+import math
+
+import pytest
+from loops import check_a_stopped_run_goes_on, pairs, train_metrics
+from tiny import tiny_diffusion, tiny_tokenizer
+
+from verigrad.errors import ConfigError
+from verigrad.models.checkpoint import save_model
+from verigrad.preferences.records import write_records
+from verigrad.training.config import OptimConfig, PreferenceConfig, SamplingConfig, ScoringConfig
+from verigrad.training.preference import train
+
+
+@pytest.fixture
+def settings(tmp_path):
+    model, _ = tiny_diffusion()
+    save_model(model, tiny_tokenizer(), tmp_path / "diffusion")
+    write_records(tmp_path / "pairs.jsonl", pairs())
+    return {
+        "run": str(tmp_path / "run"),
+        "model": str(tmp_path / "diffusion"),
+        "data": str(tmp_path / "pairs.jsonl"),
+        "dtype": "float32",
+        "device": "cpu",
+        "batch_size": 6,
+        "max_length": 128,
+        "threads": 1,
+        "sampling": SamplingConfig(max_tokens=10),
+        "optim": OptimConfig(learning_rate=3e-3, warmup_steps=1),
+    }
+
+
+@pytest.mark.parametrize("estimator", [None, "left_to_right", "mean_field"])
+def test_preferred_answers_become_likelier(settings, estimator):
+    config = PreferenceConfig(**settings, epochs=5, diffusion=ScoringConfig(estimator=estimator))
+    rows = train_metrics(train(config))
+    assert rows[-1]["accuracy"] == 1.0 and rows[-1]["margin"] > 0.5
+
+
+@pytest.mark.parametrize("token_budget", [40, 4096])
+def test_shared_masks_make_the_first_difference_nothing(settings, token_budget):
+    """Before the first update policy and reference agree on every pair, however they are cut into passes."""
+    rows = train_metrics(train(PreferenceConfig(**settings, token_budget=token_budget)))
+    assert rows[0]["loss"] == pytest.approx(math.log(2), abs=1e-6) and abs(rows[0]["margin"]) < 1e-5
+    assert rows[0]["grad_norm"] > 0.01
+
+
+def test_a_stopped_run_goes_on_to_the_same_weights(settings):
+    check_a_stopped_run_goes_on(train, PreferenceConfig, {**settings, "epochs": 3, "checkpoint_every": 2})
+
+
+def test_online_pairs_are_sampled_by_denoising(settings, tmp_path):
+    """The miner finds pairs in what the model wrote on its canvas; their masks are the reference's."""
+    (tmp_path / "my.py").write_text(
+        "from verigrad import AnswerTest, Oracle, Task\n"
+        "from verigrad.preferences.records import Pair\n"
+        "from verigrad.tasks.base import TaskSet\n\n\n"
+        "def load():\n"
+        "    task = Task(id='say@1/1', prompt='Say 1.', language='text')\n"
+        "    oracle = Oracle(task_id=task.id, tests=(AnswerTest('a', 1),), gold='1')\n"
+        "    return TaskSet('say@1', (task,), {task.id: oracle}, {})\n\n\n"
+        "def longest(answers, *, max_records=0, seed=0):\n"
+        "    ordered = sorted(answers, key=lambda answer: len(answer.text))\n"
+        "    return [Pair(prompt=ordered[0].prompt, chosen=ordered[-1].text + 'x', rejected=ordered[0].text + 'y')]\n"
+    )
+    mined = {key: value for key, value in settings.items() if key != "data"}
+    config = PreferenceConfig(
+        **mined, tasks=f"{tmp_path}/my.py:load", miner=f"{tmp_path}/my.py:longest", tasks_per_round=1, group_size=4
+    )
+    (row,) = train_metrics(train(config))
+    assert row["records"] == 1 and row["loss"] == pytest.approx(math.log(2), abs=1e-6)
+
+
+def test_what_does_not_go_together_is_refused(settings, workshop):
+    with pytest.raises(ConfigError, match="go by the states a sampler visited"):
+        train(PreferenceConfig(**settings, diffusion=ScoringConfig(estimator="trace")))
+    with pytest.raises(ConfigError, match="weighs tokens"):
+        train(PreferenceConfig(**settings, loss="weighted_dpo", token_weights="diff"))
+    causal = {**settings, "model": str(workshop / "model")}
+    with pytest.raises(ConfigError, match="is a causal one"):
+        train(PreferenceConfig(**causal, diffusion=ScoringConfig(estimator="elbo")))
