@@ -311,7 +311,8 @@ def policy_gradient(name: str, cut: str = "", rank: int = 0, *, own: str = "") -
 
 def _loss(logprobs: Tensor, part: _Part, ref: Tensor, weights: Sequence[Tensor], name: str) -> Tensor:
     algorithm = ALGORITHMS[name]
-    per_token = _policy_loss(logprobs, part, list(range(len(logprobs))), algorithm, settings_of(name), {})
+    rows, mask = list(range(len(logprobs))), part.batch.mask
+    per_token = _policy_loss(logprobs, part, rows, mask, algorithm, settings_of(name), {})
     if not algorithm.kl_in_reward:
         per_token = per_token + KL_COEF * kl_k3(logprobs, ref, part.batch.mask)
     return (per_token * weights[0] - logprobs * weights[1]).sum()
