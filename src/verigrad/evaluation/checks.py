@@ -173,7 +173,7 @@ _ORACLE = Oracle(
     task_id=_TASK.id,
     tests=tuple(CallTest(f"test_{n}", (n,), 2 * n) for n in (0, 1, 2, 7, -3)),
     gold="def double(n):\n    return 2 * n\n",
-    limits=Limits(cpu_s=1, wall_s=4, memory_mb=256),
+    limits=Limits(cpu_s=0.3, wall_s=4, memory_mb=256),
 )
 _CASES = {
     "gold": _ORACLE.gold,
