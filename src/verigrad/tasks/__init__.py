@@ -26,6 +26,7 @@ SOURCES: dict[str, str] = {
     "invariants@1": "verigrad.tasks.invariants:load",
     "jsonl@1": "verigrad.tasks.jsonl:load",
     "mbpp@1": "verigrad.tasks.mbpp:load",
+    "procedural@1": "verigrad.tasks.procedural.suite:load",
     "provable@1": "verigrad.tasks.provable:load",
 }
 """Name and version to loader; a name without a version means its newest."""
