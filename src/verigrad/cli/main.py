@@ -22,6 +22,7 @@ COMMANDS = {
     "rl": ("verigrad.cli.train:rl", "reinforcement learning from verified rewards"),
     "preference": ("verigrad.cli.train:preference", "DPO and its kin: on a file, or round by round on mined pairs"),
     "reward-model": ("verigrad.cli.train:reward_model", "a reward model from preferences, verdicts or rewards"),
+    "tiny": ("verigrad.cli.tiny:tiny", "a tiny model from nothing, its tokenizer and data: the tiny track's start"),
     "pipeline": ("verigrad.cli.pipeline:pipeline", "several stages one after another, resumable: RLHF, say"),
     "sweep": ("verigrad.cli.sweep:sweep", "settings and seeds compared: many runs, one table, resumable"),
     "eval": ("verigrad.cli.evaluate:evaluate", "pass@k of a model on a task source"),

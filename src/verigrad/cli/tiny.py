@@ -1,0 +1,31 @@
+"""`verigrad tiny --run FOLDER`: a tiny model with random weights and the data it learns from."""
+
+from __future__ import annotations
+
+from verigrad.settings import describe, load_config
+
+__all__ = ["tiny"]
+
+
+def tiny(argv: list[str]) -> int:
+    """Make the start of the tiny track."""
+    from verigrad.cli.progress import TerminalReporter
+    from verigrad.cli.train import recipe_path
+    from verigrad.training.tiny import TinyConfig, make_tiny
+
+    if "-h" in argv or "--help" in argv:
+        lines = ["usage: verigrad tiny [RECIPE] [--key value ...]", "", (TinyConfig.__doc__ or "").splitlines()[0], ""]
+        lines += [
+            f"  --{s.key.replace('_', '-'):<26}{s.sentence} [{s.type}; {s.default}]" for s in describe(TinyConfig)
+        ]
+        print("\n".join(lines))
+        return 0
+    words = list(argv)
+    recipe = recipe_path(words.pop(0)) if words and not words[0].startswith("--") else None
+    reporter = TerminalReporter()
+    try:
+        folder = make_tiny(load_config(TinyConfig, recipe, words), reporter)
+    finally:
+        reporter.close()
+    print(f"wrote {folder}: the model is in {folder / 'model'}, figures in {folder / 'summary.json'}")
+    return 0
