@@ -11,12 +11,11 @@ import torch
 from torch import Tensor
 
 from verigrad.algorithms.masking import Noised, draw_noise, noise_levels, segments_of
-from verigrad.errors import DataError
-from verigrad.jsonl import read_rows
 from verigrad.models.base import View
 from verigrad.models.diffusion import DiffusionSpec
 from verigrad.seeds import derive_seed
 from verigrad.training.config import NoiseConfig
+from verigrad.training.texts import text_pieces
 from verigrad.types import Row
 
 __all__ = ["Canvas", "NoisedStep", "answer_canvas", "noised_step", "text_canvases"]
@@ -86,14 +85,9 @@ def text_canvases(file: Path, tokenizer: Any, spec: DiffusionSpec, max_length: i
         DataError: a row is malformed.
     """
     found = []
-    for place, row in read_rows(file):
-        if not isinstance(row.get("text"), str):
-            raise DataError(f"{place}: wanted a text under 'text', got {row.get('text')!r}")
-        ids = torch.tensor([*tokenizer.encode(row["text"], add_special_tokens=False), tokenizer.eos_token_id])
-        for piece in ids.split(max_length):
-            if len(piece) > 1:
-                eligible = torch.arange(len(piece)) >= int(spec.shift)
-                found.append(Canvas(piece, eligible, eligible.float()))
+    for piece in text_pieces(file, tokenizer, max_length):
+        eligible = torch.arange(len(piece)) >= int(spec.shift)
+        found.append(Canvas(torch.tensor(piece), eligible, eligible.float()))
     return found
 
 

@@ -384,20 +384,26 @@ class RLConfig(StageConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class SFTConfig(StageConfig):
-    """Supervised fine-tuning on demonstrations; those longer than `max_length` are left out, and counted.
+    """Supervised fine-tuning on demonstrations, those longer than `max_length` left out and counted, or on texts.
 
     Attributes:
-        tasks: task source whose gold programs are the demonstrations; or use `data`.
-        data: JSONL of `{"prompt", "completion"}` or `{"messages"}`; empty to use `tasks`.
-        epochs: passes over the demonstrations.
-        batch_size: demonstrations per optimizer step.
+        text: JSONL of `{"text"}` to continue pre-training on, cut into rows of `max_length`; or use `tasks` or `data`.
+        tasks: task source whose gold programs are the demonstrations.
+        data: JSONL of `{"prompt", "completion"}` or `{"messages"}`.
+        fim: share of the texts, or answers, that are turned round: what stands before and behind a gap, then the gap.
+        fim_ids: prefix, suffix and middle token, unused ids of the vocabulary; empty for those made for it.
+        epochs: passes over the demonstrations or texts.
+        batch_size: demonstrations or texts per optimizer step.
         word_dropout: of each prompt's words a share up to this is left out, for wordings never seen; code stays.
         rename: share of the tasks whose function gets a name that says nothing, so that names are not relied on.
     """
 
     run: str = "runs/sft"
+    text: str = ""
     tasks: str = ""
     data: str = ""
+    fim: float = 0.0
+    fim_ids: tuple[int, ...] = ()
     epochs: int = 2
     batch_size: int = 16
     word_dropout: float = 0.0
@@ -405,10 +411,16 @@ class SFTConfig(StageConfig):
     optim: OptimConfig = OptimConfig(learning_rate=2e-5, schedule="cosine")
 
     def __post_init__(self) -> None:
-        if bool(self.tasks) == bool(self.data):
-            raise ConfigError("set exactly one of tasks (gold programs as demonstrations) and data (a JSONL file)")
-        if self.rename and self.data:
-            raise ConfigError("rename needs tasks: a file of demonstrations does not say which function is asked for")
+        if sum(map(bool, (self.text, self.tasks, self.data))) != 1:
+            raise ConfigError(
+                "set exactly one of tasks (gold programs as demonstrations), data (a JSONL file of them) and text"
+            )
+        if self.rename and not self.tasks:
+            raise ConfigError("rename needs tasks: a file does not say which function is asked for")
+        if self.word_dropout and self.text:
+            raise ConfigError("word_dropout thins questions, which texts do not have; leave it 0")
+        if not 0 <= self.fim <= 1:
+            raise ConfigError(f"fim is {self.fim}; wanted a share from 0 to 1")
 
 
 @dataclass(frozen=True, kw_only=True)

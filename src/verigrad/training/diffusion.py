@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -22,16 +21,12 @@ from verigrad.models.masked import pack_masked_views, score_masked_pack
 from verigrad.models.visibility import annealing_edges
 from verigrad.seeds import derive_seed
 from verigrad.tasks.base import TaskSet
-from verigrad.training.batching import step_numbers
 from verigrad.training.canvases import Canvas, answer_canvas, noised_step, text_canvases
-from verigrad.training.checkpoints import after_step, load_best
 from verigrad.training.config import DiffusionConfig
-from verigrad.training.memory import give_back_freed_memory
-from verigrad.training.optim import clip_gradients, learning_rate, make_optimizer, set_learning_rate
+from verigrad.training.epochs import train_epochs
 from verigrad.training.reporter import Reporter, Silent
-from verigrad.training.run import Learner, TrainState, load_state, save_state
 from verigrad.training.sft import demonstration_rows, gold_demonstrations, read_demonstrations
-from verigrad.training.stage import Stage, open_run, open_stage
+from verigrad.training.stage import Stage, open_stage
 
 __all__ = ["chosen_spec", "step_attention", "train"]
 
@@ -60,38 +55,11 @@ def train(config: DiffusionConfig, *, resume: bool = False, reporter: Reporter |
         spec = diffusion_spec(stage.model)
         canvases = _canvases(stage, config, spec, tasks)
         reporter.message(f"{len(canvases)} rows; {spec}")
-        run, checkpoint = open_run(config, resume=resume)
-        opened.callback(run.close)
-        policy = Learner(stage.model, make_optimizer(stage.model, config.optim))
-        notes: dict[str, Any] = {}
-        steps = config.epochs * -(-len(canvases) // config.batch_size)
-        if checkpoint is None:
-            stage.evaluate_splits(run, "before")
-        else:
-            notes.update(load_state(checkpoint, {"policy": policy}).notes)
-            reporter.message(f"resumed after step {run.start_step}")
 
-        def save(folder: Path, step: int) -> None:
-            save_state(folder, {"policy": policy}, TrainState(step, notes))
+        def gradient(numbers: Sequence[int], step: int) -> dict[str, float]:
+            return _gradient(stage, [canvases[number] for number in numbers], config, step)
 
-        reporter.begin("training", steps)
-        reporter.advance(run.start_step)
-        for step in range(run.start_step, steps):
-            started = time.perf_counter()
-            numbers = step_numbers(len(canvases), config.batch_size, config.seed, step)
-            chosen = [canvases[number] for number in numbers]
-            row = {"step": step + 1, "kind": "train", **_update(stage, policy.optimizer, chosen, config, step, steps)}
-            give_back_freed_memory()
-            row["seconds"] = time.perf_counter() - started
-            run.log(row)
-            reporter.step(row)
-            after_step(stage, run, step + 1, last=step + 1 == steps, notes=notes, save=save)
-            reporter.advance()
-        reporter.end()
-        load_best(stage, run, notes, lambda folder: load_state(folder, {"policy": policy}))
-        stage.refresh_engine(steps + 1)
-        stage.finish(run, {"steps": steps, "rows": len(canvases), **notes})
-    return run.folder
+        return train_epochs(stage, config, len(canvases), gradient, resume=resume, facts={"rows": len(canvases)})
 
 
 def chosen_spec(model: Any, tokenizer: Any, config: DiffusionConfig) -> DiffusionSpec:
@@ -151,21 +119,14 @@ def step_attention(spec: DiffusionSpec, config: DiffusionConfig, step: int) -> t
     return spec, None
 
 
-def _update(
-    stage: Stage,
-    optimizer: torch.optim.Optimizer,
-    canvases: Sequence[Canvas],
-    config: DiffusionConfig,
-    step: int,
-    steps: int,
-) -> dict[str, float]:
+def _gradient(stage: Stage, canvases: Sequence[Canvas], config: DiffusionConfig, step: int) -> dict[str, float]:
+    """Leave a step's gradient in the model; its metrics."""
     spec, edges = step_attention(diffusion_spec(stage.model), config, step)
     noised = noised_step(canvases, spec, config.noise, config.seed, step)
     packs = pack_masked_views(noised.views, spec, token_budget=config.token_budget)
     rows = torch.cat([pack.target_row for pack in packs])
     divisors = NORMALISATIONS[config.normalisation](rows, noised.tokens, noised.views_per_row)
     sums, counts, total = torch.zeros(_BUCKETS), torch.zeros(_BUCKETS), 0.0
-    stage.model.train()
     for pack, divisor in zip(packs, divisors.split([len(pack.line) for pack in packs]), strict=True):
         logprobs = score_masked_pack(stage.model, pack, spec, edges=edges, dtype=stage.dtype)[0].cpu()
         loss = masked_diffusion_loss(logprobs, pack.weight, divisor).sum()
@@ -173,16 +134,9 @@ def _update(
         total += float(loss.detach())
         found = bucketed_cross_entropy(logprobs, noised.levels[pack.view, pack.target_token], _BUCKETS)
         sums, counts = sums + found[0], counts + found[1]
-    stage.model.eval()
-    set_learning_rate(optimizer, learning_rate(config.optim, step, steps))
-    norm = clip_gradients((p for p in stage.model.parameters() if p.requires_grad), config.optim.max_grad_norm)
-    optimizer.step()
-    optimizer.zero_grad()
     return {
         "loss": total,
         **_bucket_metrics(sums, counts),
-        "grad_norm": norm,
-        "learning_rate": optimizer.param_groups[0]["lr"],
         "masked_tokens": int(counts.sum()),
         "completion_tokens_total": int(sum(canvas.eligible.sum() for canvas in canvases)),
     }

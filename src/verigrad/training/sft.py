@@ -1,16 +1,13 @@
-"""Supervised fine-tuning: maximum likelihood of demonstrated answers, the prompt not trained on."""
+"""Supervised training of a causal model: of demonstrated answers, the prompt not trained on, or of whole texts."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
-
-import torch
 
 from verigrad.algorithms.reductions import token_mean
 from verigrad.algorithms.supervised import cross_entropy
@@ -20,19 +17,18 @@ from verigrad.jsonl import read_rows
 from verigrad.models.base import Batch
 from verigrad.models.causal import score_pack
 from verigrad.models.chat import answer_ids, prompt_ids
+from verigrad.models.fim import mark_fim
 from verigrad.models.packing import pack_views
 from verigrad.preferences.records import prompt_and_answer
 from verigrad.seeds import derive_seed
 from verigrad.tasks.base import TaskSet
 from verigrad.training.augment import drop_words, rename_functions
-from verigrad.training.batching import rows_batch, step_numbers
-from verigrad.training.checkpoints import after_step, load_best
 from verigrad.training.config import SFTConfig
-from verigrad.training.memory import give_back_freed_memory
-from verigrad.training.optim import clip_gradients, learning_rate, make_optimizer, set_learning_rate
+from verigrad.training.epochs import train_epochs
+from verigrad.training.examples import flat_rows
 from verigrad.training.reporter import Reporter, Silent
-from verigrad.training.run import Learner, TrainState, load_state, save_state
-from verigrad.training.stage import Stage, open_run, open_stage
+from verigrad.training.stage import Stage, open_stage
+from verigrad.training.texts import text_pieces, text_row, turned_round
 from verigrad.types import Message, Row
 
 __all__ = ["Demonstration", "demonstration_rows", "gold_demonstrations", "read_demonstrations", "train"]
@@ -50,7 +46,7 @@ def train(config: SFTConfig, *, resume: bool = False, reporter: Reporter | None 
     """Run supervised fine-tuning; returns the run folder.
 
     Raises:
-        ConfigError: settings contradict each other, or no demonstration fits `max_length`.
+        ConfigError: settings contradict each other, or nothing fits `max_length`.
         RunError: the run folder cannot be used.
         DataError: a demonstration file is malformed.
     """
@@ -58,49 +54,47 @@ def train(config: SFTConfig, *, resume: bool = False, reporter: Reporter | None 
     tasks = load_source(config.tasks) if config.tasks else None
     if tasks and config.rename:
         tasks = rename_functions(tasks, config.rename, config.seed)
-    demonstrations = gold_demonstrations(tasks) if tasks else read_demonstrations(Path(config.data))
     with ExitStack() as opened:
         stage = open_stage(config, reporter, [task.id for task in tasks.tasks] if tasks else [])
         opened.callback(stage.close)
-        if config.word_dropout:
-            demonstrations = _thinned(demonstrations, config)
-        parts = demonstration_rows(stage.tokenizer, demonstrations, config.system or None, config.max_length)
-        reporter.message(
-            f"{len(parts)} demonstrations; {len(demonstrations) - len(parts)} longer than max_length left out"
-        )
-        if not parts:
-            raise ConfigError(f"none of {len(demonstrations)} demonstrations fits max_length = {config.max_length}")
-        run, checkpoint = open_run(config, resume=resume)
-        opened.callback(run.close)
-        policy = Learner(stage.model, make_optimizer(stage.model, config.optim))
-        notes: dict[str, Any] = {}
-        steps = config.epochs * -(-len(parts) // config.batch_size)
-        if checkpoint is None:
-            stage.evaluate_splits(run, "before")
-        else:
-            notes.update(load_state(checkpoint, {"policy": policy}).notes)
-            reporter.message(f"resumed after step {run.start_step}")
+        parts = _text_rows(stage, config) if config.text else _answer_rows(stage, config, tasks)
+        fim = mark_fim(stage.model, stage.tokenizer, config.fim_ids) if config.fim else None
+        steps_per_epoch = -(-len(parts) // config.batch_size)
 
-        def save(folder: Path, step: int) -> None:
-            save_state(folder, {"policy": policy}, TrainState(step, notes))
+        def gradient(numbers: Sequence[int], step: int) -> dict[str, float]:
+            chosen = [parts[number] for number in numbers]
+            if fim is not None:
+                draws = [Random(derive_seed(config.seed, "fim", step // steps_per_epoch, number)) for number in numbers]
+                end, longest = stage.tokenizer.eos_token_id, config.max_length
+                chosen = [
+                    turned_round(row, fim, end, longest, random) if random.random() < config.fim else row
+                    for row, random in zip(chosen, draws, strict=True)
+                ]
+            return _gradient(stage, flat_rows(chosen), config)
 
-        reporter.begin("training", steps)
-        reporter.advance(run.start_step)
-        for step in range(run.start_step, steps):
-            started = time.perf_counter()
-            batch = _step_batch(parts, step, config)
-            row = {"step": step + 1, "kind": "train", **_update(stage, policy.optimizer, batch, config, step, steps)}
-            give_back_freed_memory()
-            row["seconds"] = time.perf_counter() - started
-            run.log(row)
-            reporter.step(row)
-            after_step(stage, run, step + 1, last=step + 1 == steps, notes=notes, save=save)
-            reporter.advance()
-        reporter.end()
-        load_best(stage, run, notes, lambda folder: load_state(folder, {"policy": policy}))
-        stage.refresh_engine(steps + 1)
-        stage.finish(run, {"steps": steps, "demonstrations": len(parts), **notes})
-    return run.folder
+        name = "rows" if config.text else "demonstrations"
+        return train_epochs(stage, config, len(parts), gradient, resume=resume, facts={name: len(parts)})
+
+
+def _text_rows(stage: Stage, config: SFTConfig) -> list[Row]:
+    pieces = text_pieces(Path(config.text), stage.tokenizer, config.max_length)
+    if not pieces:
+        raise ConfigError(f"{config.text} holds no text of more than one token")
+    stage.reporter.message(f"{len(pieces)} rows of text, {sum(map(len, pieces)):,} tokens")
+    return [text_row(piece) for piece in pieces]
+
+
+def _answer_rows(stage: Stage, config: SFTConfig, tasks: TaskSet | None) -> list[Row]:
+    demonstrations = gold_demonstrations(tasks) if tasks else read_demonstrations(Path(config.data))
+    if config.word_dropout:
+        demonstrations = _thinned(demonstrations, config)
+    parts = demonstration_rows(stage.tokenizer, demonstrations, config.system or None, config.max_length)
+    stage.reporter.message(
+        f"{len(parts)} demonstrations; {len(demonstrations) - len(parts)} longer than max_length left out"
+    )
+    if not parts:
+        raise ConfigError(f"none of {len(demonstrations)} demonstrations fits max_length = {config.max_length}")
+    return parts
 
 
 def _thinned(demonstrations: Sequence[Demonstration], config: SFTConfig) -> list[Demonstration]:
@@ -168,18 +162,10 @@ def demonstration_rows(
     return built
 
 
-def _step_batch(parts: Sequence[Row], step: int, config: SFTConfig) -> Batch:
-    chosen = [parts[number] for number in step_numbers(len(parts), config.batch_size, config.seed, step)]
-    numbers = list(range(len(chosen)))
-    return rows_batch(chosen, numbers, numbers, [0.0] * len(chosen))
-
-
-def _update(
-    stage: Stage, optimizer: torch.optim.Optimizer, batch: Batch, config: SFTConfig, step: int, steps: int
-) -> dict[str, float]:
+def _gradient(stage: Stage, batch: Batch, config: SFTConfig) -> dict[str, float]:
+    """Leave a step's gradient in the model; its metrics."""
     weights = token_mean(batch.mask, batch.rollout_index, batch.group_ids)
     total, entropy = 0.0, 0.0
-    stage.model.train()
     for pack in pack_views(batch.views, token_budget=config.token_budget):
         rows = sorted(set(pack.rows))
         scores = score_pack(stage.model, pack, batch, dtype=stage.dtype)
@@ -188,16 +174,5 @@ def _update(
         total += float(loss.detach())
         assert scores.entropy is not None
         entropy += float(scores.entropy.sum())
-    stage.model.eval()
-    set_learning_rate(optimizer, learning_rate(config.optim, step, steps))
-    norm = clip_gradients((p for p in stage.model.parameters() if p.requires_grad), config.optim.max_grad_norm)
-    optimizer.step()
-    optimizer.zero_grad()
     tokens = int(batch.mask.sum())
-    return {
-        "loss": total,
-        "entropy": entropy / tokens,
-        "grad_norm": norm,
-        "learning_rate": optimizer.param_groups[0]["lr"],
-        "completion_tokens_total": tokens,
-    }
+    return {"loss": total, "entropy": entropy / tokens, "completion_tokens_total": tokens}
