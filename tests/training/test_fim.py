@@ -5,8 +5,8 @@ from random import Random
 
 import pytest
 import torch
-
 from tiny import END, VOCABULARY, tiny_model, tiny_tokenizer
+
 from verigrad.errors import ConfigError
 from verigrad.models.checkpoint import save_model
 from verigrad.models.fim import FimSpec, fim_prompt, fim_spec, mark_fim

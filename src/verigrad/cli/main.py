@@ -23,6 +23,7 @@ COMMANDS = {
     "preference": ("verigrad.cli.train:preference", "DPO and its kin: on a file, or round by round on mined pairs"),
     "reward-model": ("verigrad.cli.train:reward_model", "a reward model from preferences, verdicts or rewards"),
     "tiny": ("verigrad.cli.tiny:tiny", "a tiny model from nothing, its tokenizer and data: the tiny track's start"),
+    "compare": ("verigrad.cli.compare:compare", "diffusion models against their causal twins, part by part, one page"),
     "pipeline": ("verigrad.cli.pipeline:pipeline", "several stages one after another, resumable: RLHF, say"),
     "sweep": ("verigrad.cli.sweep:sweep", "settings and seeds compared: many runs, one table, resumable"),
     "eval": ("verigrad.cli.evaluate:evaluate", "pass@k of a model on a task source"),

@@ -1,10 +1,13 @@
 """The frame of the report: one HTML page with its style inside, readable on a phone, in light and in dark.
 
-A content security policy forbids the page to run scripts or to fetch anything, whatever text a model may have put in.
+A content security policy forbids the page to fetch anything and to run any script but a given one of ours, whatever
+text a model may have put in.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Sequence
 from html import escape
 
@@ -125,14 +128,22 @@ _COLOUR_STYLE = "\n".join(
 )
 
 
-def page(title: str, body: str) -> str:
-    """The whole document around `body`, which is HTML."""
+def page(title: str, body: str, *, style: str = "", script: str = "") -> str:
+    """The whole document around `body`, which is HTML.
+
+    Args:
+        style: more CSS.
+        script: of our own, the only one that the page may run: the policy names its digest.
+    """
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    allowed = f"; script-src 'sha256-{digest}'" if script else ""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-        f"<title>{escape(title)}</title>\n<style>{STYLE}{_STATUS_STYLE}\n{_COLOUR_STYLE}\n</style>\n</head>\n"
-        f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
+        '<meta http-equiv="Content-Security-Policy" '
+        f"content=\"default-src 'none'; style-src 'unsafe-inline'{allowed}\">\n"
+        f"<title>{escape(title)}</title>\n<style>{STYLE}{_STATUS_STYLE}\n{_COLOUR_STYLE}\n{style}</style>\n</head>\n"
+        f"<body>\n<main>\n{body}\n</main>\n" + (f"<script>{script}</script>\n" if script else "") + "</body>\n</html>\n"
     )
 
 

@@ -1,0 +1,112 @@
+"""A comparison's folder: what there is to measure, and what has been.
+
+config.toml      every setting, resolved
+rows/            PART-SEED-ROLE.jsonl, one row a sample; written whole when the part is finished, so a file that is
+                 there is never measured again
+summary.json     the figures
+compare.html     the page
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from verigrad.errors import ConfigError
+from verigrad.evaluation.twins.bench import Row
+from verigrad.evaluation.twins.config import CompareConfig, Kind
+from verigrad.jsonl import read_rows, write_rows
+from verigrad.settings import diff, load_config, to_toml
+
+__all__ = ["CompareFolder", "Role", "Work", "works"]
+
+Role = Literal["diffusion", "causal", "before"]
+_ROLES: dict[str, tuple[Role, ...]] = {"order": ("diffusion", "before"), "playback": ("diffusion",)}
+_MAY_CHANGE = {"run", "parts", "threads", "workers"}
+
+
+@dataclass(frozen=True)
+class Work:
+    """One part on one model.
+
+    Attributes:
+        pair: number of the pair, from 0.
+        role: which of its models; `before` is the diffusion model before reinforcement learning.
+        model: its folder.
+    """
+
+    part: str
+    pair: int
+    role: Role
+    model: str
+
+    @property
+    def kind(self) -> Kind:
+        return "causal" if self.role == "causal" else "diffusion"
+
+    @property
+    def name(self) -> str:
+        return f"{self.part}-{self.pair}-{self.role}"
+
+
+def works(config: CompareConfig) -> list[Work]:
+    """All there is to do, model by model."""
+    found = []
+    for pair in range(len(config.diffusion)):
+        for role in ("diffusion", "causal", "before"):
+            for part in config.chosen:
+                model = _model(config, part, pair, role)
+                if model and role in _ROLES.get(part, ("diffusion", "causal")):
+                    found.append(Work(part, pair, role, model))
+    return found
+
+
+def _model(config: CompareConfig, part: str, pair: int, role: Role) -> str:
+    if role == "before":
+        return config.diffusion_before[pair] if config.diffusion_before else ""
+    if role == "causal" and part == "infilling" and config.causal_fim:
+        return config.causal_fim[pair]
+    return getattr(config, role)[pair]  # type: ignore[no-any-return]
+
+
+class CompareFolder:
+    """The folder of these settings, begun or to be continued.
+
+    Raises:
+        ConfigError: it was begun with other settings.
+    """
+
+    def __init__(self, config: CompareConfig) -> None:
+        self.path = Path(config.run)
+        stored = self.path / "config.toml"
+        if stored.exists():
+            changed = diff(load_config(CompareConfig, stored), config)
+            if odd := [key for key in changed if key.partition(".")[0] not in _MAY_CHANGE]:
+                old, new = changed[odd[0]]
+                raise ConfigError(
+                    f"{self.path} was begun with {odd[0]} = {old!r}, and now it is {new!r}; rows of both would be "
+                    "mixed: undo the change, or choose another folder with --run"
+                )
+        self._text = to_toml(config)
+
+    def begin(self) -> None:
+        """Record the settings."""
+        (self.path / "rows").mkdir(parents=True, exist_ok=True)
+        (self.path / "config.toml").write_text(self._text, encoding="utf-8")
+
+    def file(self, work: Work) -> Path:
+        return self.path / "rows" / f"{work.name}.jsonl"
+
+    def finished(self, work: Work) -> bool:
+        return self.file(work).exists()
+
+    def write(self, work: Work, rows: list[Row]) -> None:
+        """Store a finished part, each row with its place."""
+        place = {"part": work.part, "pair": work.pair, "role": work.role}
+        write_rows(self.file(work), ({**place, **row} for row in rows))
+
+    def rows(self, config: CompareConfig) -> list[Row]:
+        """Rows of all parts that are finished."""
+        done = [work for work in works(config) if self.finished(work)]
+        return [row for work in done for _, row in read_rows(self.file(work))]

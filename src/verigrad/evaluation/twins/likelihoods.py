@@ -1,0 +1,131 @@
+"""Part: how likely the gold answers are, in bits per byte, and each masked token when little is masked.
+
+Estimators are named, since they are different quantities (`verigrad.evaluation.likelihood`): a causal model's chain
+rule, a diffusion model's chain rule from left to right, and its bound by sampling masks.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from verigrad.evaluation.likelihood import bits_per_byte, chain_rule, elbo
+from verigrad.evaluation.twins.bench import Bench, Row
+from verigrad.evaluation.twins.models import Twin, dtype_of
+from verigrad.models.base import Batch, View
+from verigrad.models.causal import token_logprobs
+from verigrad.models.chat import answer_ids, prompt_ids
+from verigrad.models.masked import masked_logprobs
+from verigrad.seeds import derive_seed
+from verigrad.types import Message
+
+__all__ = ["LOW_NOISE", "measure"]
+
+LOW_NOISE = 0.15
+_AT_ONCE = 32  # answers scored in one call
+
+
+def measure(bench: Bench, twin: Twin) -> list[Row]:
+    """A row a task: nats of the gold answer and its end by each estimator, its bytes, and the cross-entropy of tokens
+    with a share `LOW_NOISE` of them masked (a causal model's: of all tokens)."""
+    golds = [(task, f"```python\n{(bench.tasks.oracle(task).gold or '').strip()}\n```") for task in bench.tasks.tasks]
+    rows: list[Row] = []
+    for first in range(0, len(golds), _AT_ONCE):
+        part = golds[first : first + _AT_ONCE]
+        ids, scored = [], []
+        for task, answer in part:
+            given = prompt_ids(twin.tokenizer, [Message("user", task.prompt)])
+            own = answer_ids(twin.tokenizer, answer)
+            pads = _pads(bench, twin, len(own))
+            ids.append(torch.tensor([*given, *own, *pads]))
+            scored.append(torch.arange(len(ids[-1])) >= len(given))
+            scored[-1][len(given) + len(own) :] = False
+        nats = _nats(bench, twin, ids, scored, first)
+        for number, (task, answer) in enumerate(part):
+            found = {name: values[number] for name, values in nats.items()}
+            rows.append(
+                {
+                    "record": "likelihood",
+                    "arm": "gold",
+                    "setting": "",
+                    "task_id": task.id,
+                    "tokens": int(scored[number].sum()),
+                    "bytes": len(answer.encode()),
+                    **found,
+                    **{f"{name}_bits_per_byte": bits_per_byte(found[name], answer) for name in nats if name in _LOG},
+                }
+            )
+        bench.progress.advance(len(part))
+    return rows
+
+
+_LOG = ("chain_rule", "elbo")
+
+
+def _pads(bench: Bench, twin: Twin, answer: int) -> list[int]:
+    spec = twin.spec
+    if spec is None or spec.pad_policy == "none":
+        return []
+    return [spec.pad_id] * max(0, bench.config.max_tokens - answer)
+
+
+def _nats(bench: Bench, twin: Twin, ids: list[Tensor], scored: list[Tensor], first: int) -> dict[str, list[float]]:
+    """Log-likelihoods by estimator, and `masked_ce`."""
+    dtype = dtype_of(bench.config)
+    if twin.spec is None:
+        logprobs = _causal_logprobs(twin, ids, scored, dtype)
+        sums = [float(own.sum()) for own in logprobs]
+        means = [-float(own.mean()) for own in logprobs]
+        return {"chain_rule": sums, "masked_ce": means}
+    bound = elbo(twin.model, ids, scored, twin.spec, draws=bench.config.draws, seed=bench.config.seed, dtype=dtype)
+    exact = chain_rule(twin.model, ids, scored, twin.spec, dtype=dtype)
+    return {
+        "chain_rule": exact.values.tolist(),
+        "elbo": bound.values.tolist(),
+        "elbo_standard_error": bound.standard_errors.tolist(),
+        "masked_ce": _masked_ce(bench, twin, ids, scored, first),
+    }
+
+
+def _causal_logprobs(twin: Twin, ids: list[Tensor], scored: list[Tensor], dtype: torch.dtype) -> list[Tensor]:
+    """Log-probs of the scored tokens of each row."""
+    shape = (len(ids), max(map(len, ids)))
+    mask = torch.zeros(shape, dtype=torch.bool)
+    for row, own in enumerate(scored):
+        mask[row, : len(own)] = own
+    numbers = torch.arange(len(ids))
+    batch = Batch(
+        views=tuple(View(row, own, scored[row]) for row, own in enumerate(ids)),
+        mask=mask,
+        sampler_logprobs=torch.zeros(shape),
+        temperature=torch.ones(shape),
+        kept={},
+        prompt_lengths=torch.tensor([int(own.long().argmax()) for own in scored]),
+        rollout_index=numbers,
+        group_ids=numbers,
+        rewards=torch.zeros(len(ids)),
+    )
+    values = token_logprobs(twin.model, batch, dtype=dtype).values
+    return [values[row][mask[row]] for row in range(len(ids))]
+
+
+def _masked_ce(bench: Bench, twin: Twin, ids: list[Tensor], scored: list[Tensor], first: int) -> list[float]:
+    """Mean cross-entropy of masked tokens, `LOW_NOISE` of the answer masked, over `draws` masks that hide each token
+    about equally often."""
+    spec, draws = twin.diffusion, bench.config.draws
+    means = []
+    for row, (own, marked) in enumerate(zip(ids, scored, strict=True)):
+        places = marked.nonzero().flatten()
+        count = max(1, round(LOW_NOISE * len(places)))
+        generator = torch.Generator().manual_seed(derive_seed(bench.config.seed, "low noise", first + row))
+        views = []
+        order = torch.randperm(len(places), generator=generator)
+        for draw in range(draws):
+            chosen = order[torch.arange(draw * count, (draw + 1) * count) % len(places)]
+            hidden = torch.zeros_like(marked)
+            hidden[places[chosen]] = True
+            views.append(View(draw, own.masked_fill(hidden, spec.mask_id), hidden, 1.0, spec.attention, own))
+        shape = (draws, len(own))
+        values = masked_logprobs(twin.model, views, spec, shape, "surrogate", dtype=dtype_of(bench.config)).values
+        means.append(-float(values.sum()) / (count * draws))
+    return means

@@ -1,0 +1,292 @@
+"""A comparison in miniature: what it measures, that it goes on where it stopped, and what the page says."""
+
+import base64
+import hashlib
+import json
+import math
+import re
+from itertools import permutations
+
+import pytest
+import torch
+from tiny import MASK, VOCABULARY, tiny_model
+
+from verigrad.cli.main import main
+from verigrad.errors import ConfigError
+from verigrad.evaluation.pass_at_k import pass_at_k
+from verigrad.evaluation.twins.ar_ness import global_ar_ness, local_ar_ness, order_of
+from verigrad.evaluation.twins.config import PARTS, CompareConfig
+from verigrad.evaluation.twins.loop import compare
+from verigrad.evaluation.twins.page import verdict_lines
+from verigrad.evaluation.twins.versus import adjusted, versus_rates, versus_values
+from verigrad.models.checkpoint import save_model
+from verigrad.models.diffusion import DiffusionSpec, convert
+from verigrad.models.fim import mark_fim
+from verigrad.training.reporter import Silent
+
+TASKS = """
+from verigrad import CallTest, Oracle, Task
+from verigrad.tasks.base import TaskSet
+
+GOLDS = {"t@1/0": "def f(n):\\n    n = n + 3\\n    return n\\n", "t@1/1": "def f(n):\\n    return n - 1\\n"}
+
+
+def load():
+    tasks = tuple(Task(id=name, prompt=f"Do {name[-1]}.", entry_point="f") for name in GOLDS)
+    oracles = {}
+    for name, gold in GOLDS.items():
+        space = {}
+        exec(gold, space)
+        tests = tuple(CallTest(f"c{n}", (n,), space["f"](n)) for n in (0, 1, 5))
+        oracles[name] = Oracle(task_id=name, gold=gold, tests=tests)
+    return TaskSet("t@1", tasks, oracles, {})
+"""
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory):
+    """A pair of tiny models, the diffusion one with end tokens behind answers, and two tasks."""
+    folder = tmp_path_factory.mktemp("twins")
+    (folder / "my.py").write_text(TASKS)
+    model, tokenizer = tiny_model(vocab_size=VOCABULARY + 4)
+    mark_fim(model, tokenizer, (VOCABULARY + 1, VOCABULARY + 2, VOCABULARY + 3))
+    save_model(model, tokenizer, folder / "causal")
+    end = tokenizer.eos_token_id
+    spec = DiffusionSpec(mask_id=MASK, shift=True, attention="full", block_length=0, pad_policy="fill", pad_id=end)
+    convert(model, tokenizer, spec)
+    save_model(model, tokenizer, folder / "diffusion")
+    return folder
+
+
+def settings(folder, **changes):
+    pairs = {kind: (str(folder / kind),) for kind in ("diffusion", "causal")}
+    return CompareConfig(
+        **{
+            "run": str(folder / "run"),
+            **pairs,
+            "diffusion_before": pairs["diffusion"],
+            "tasks": f"{folder}/my.py:load",
+            "max_tokens": 48,
+            "samples": 2,
+            "ks": (1, 2),
+            "temperatures": (1.0,),
+            "order_temperatures": (1.0,),
+            "fractions": (1.0, 0.25),
+            "thresholds": (0.05,),
+            "gap": 6,
+            "rounds": 2,
+            "draws": 8,
+            "played": 1,
+            "threads": 1,
+            "device": "cpu",
+            **changes,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(workshop):
+    config = settings(workshop)
+    page = compare(config, Silent())
+    return config, page.parent
+
+
+def rows_of(folder, name):
+    return [json.loads(line) for line in (folder / "rows" / f"{name}.jsonl").read_text().splitlines()]
+
+
+def test_every_part_is_measured_on_the_models_it_is_about(finished):
+    _, folder = finished
+    found = {file.stem for file in (folder / "rows").iterdir()}
+    both = {f"{part}-0-{role}" for part in PARTS for role in ("diffusion", "causal")}
+    assert found == both - {"order-0-causal", "playback-0-causal"} | {"order-0-before"}
+    assert len(rows_of(folder, "temperature-0-causal")) == 2 * 2 + 1  # tasks, samples, and what it took
+
+
+def test_steps_bound_the_passes_and_a_causal_token_takes_one(finished):
+    _, folder = finished
+    samples = [row for row in rows_of(folder, "steps-0-diffusion") if row["record"] == "sample"]
+    assert {row["setting"] for row in samples} == {"48 steps", "12 steps", "threshold 0.05"}
+    for row in samples:
+        assert row["passes"] <= {"48 steps": 48, "12 steps": 12}.get(row["setting"], 48)
+        assert row["tokens"] <= 48
+    for row in rows_of(folder, "steps-0-causal"):
+        if row["record"] == "sample":
+            assert row["passes"] == row["tokens"]
+
+
+def test_gaps_have_the_length_their_policy_says(finished):
+    _, folder = finished
+    rows = rows_of(folder, "infilling-0-diffusion")
+    told = {(row["setting"], row["task_id"]): row["tokens"] for row in rows}
+    assert told["one line, oracle", "t@1/1"] == len("    return n - 1\n")
+    assert told["several lines, oracle", "t@1/0"] == len("    n = n + 3\n    return n\n")
+    assert {row["tokens"] for row in rows if row["setting"].endswith("fixed")} == {6}
+    assert not any(row["setting"].endswith("free") for row in rows)
+    for row in rows_of(folder, "infilling-0-causal"):
+        if not row["setting"].endswith("free"):
+            assert row["tokens"] <= told[row["setting"], row["task_id"]]
+    assert {row["arm"] for row in rows_of(folder, "infilling-0-causal")} == {"fim", "prefix"}
+
+
+def test_likelihoods_are_those_of_the_whole_softmax(finished, workshop):
+    """The causal chain rule against transformers' own logits, and the bound below it for an untrained twin."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    _, folder = finished
+    model = AutoModelForCausalLM.from_pretrained(workshop / "causal").eval()
+    tokenizer = AutoTokenizer.from_pretrained(workshop / "causal")
+    row = next(row for row in rows_of(folder, "likelihood-0-causal") if row["task_id"] == "t@1/1")
+    text = "```python\ndef f(n):\n    return n - 1\n```"
+    given = tokenizer.encode("<|im_start|>user\nDo 1.<|im_end|>\n<|im_start|>assistant\n")
+    ids = torch.tensor([*given, *tokenizer.encode(text), tokenizer.eos_token_id])
+    with torch.no_grad():
+        logprobs = model(ids[None]).logits[0].log_softmax(-1)
+    nats = sum(float(logprobs[t - 1, ids[t]]) for t in range(len(given), len(ids)))
+    assert row["chain_rule"] == pytest.approx(nats, rel=1e-4)
+    assert row["bytes"] == len(text) and row["tokens"] == len(text) + 1
+    assert row["chain_rule_bits_per_byte"] == pytest.approx(-nats / math.log(2) / len(text), rel=1e-4)
+    assert row["masked_ce"] == pytest.approx(-nats / (len(text) + 1), rel=1e-4)
+    for own in rows_of(folder, "likelihood-0-diffusion"):
+        assert own["elbo_standard_error"] > 0 and own["masked_ce"] > 0
+
+
+def test_it_goes_on_where_it_stopped_and_refuses_other_settings(finished):
+    config, folder = finished
+    summary = (folder / "summary.json").read_bytes()
+    times = {file: file.stat().st_mtime_ns for file in (folder / "rows").iterdir()}
+    lost = folder / "rows" / "output-0-diffusion.jsonl"
+    before = [row for row in rows_of(folder, "output-0-diffusion") if row["record"] == "sample"]
+    lost.unlink()
+    compare(config, Silent())
+    assert {file for file, time in times.items() if file.stat().st_mtime_ns != time} == {lost}
+    assert [row for row in rows_of(folder, "output-0-diffusion") if row["record"] == "sample"] == before
+    assert json.loads((folder / "summary.json").read_bytes())["parts"] == json.loads(summary)["parts"]
+    with pytest.raises(ConfigError, match="begun with gap = 6, and now it is 7"):
+        compare(settings(folder.parent, gap=7), Silent())
+
+
+def test_the_page_needs_nothing_and_runs_its_own_script_alone(finished):
+    _, folder = finished
+    html = (folder / "compare.html").read_text()
+    assert not re.search(r"https?://|src=|@import|url\(", html)
+    script = re.search(r"<script>(.*)</script>", html, re.DOTALL).group(1)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in html
+    assert html.count("<script") == 1
+    assert "The causal model wins" in html and 'data-step="1"' in html
+
+
+def test_a_dry_run_tells_what_is_left_and_measures_nothing(finished, capsys):
+    config, folder = finished
+    words = ["--run", str(folder), "--diffusion", ",".join(config.diffusion), "--causal", ",".join(config.causal)]
+    assert main(["compare", str(folder / "config.toml"), *words, "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    assert out.count(", done") == 8 + 6 + 1
+    assert re.search(r"temperature +causal .*causal: 4 answers, done", out)
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"causal": ()}, "1 diffusion and 0 causal models"),
+        ({"causal_fim": ("x", "y")}, "2 models under causal_fim"),
+        ({"parts": ("step",)}, "unknown part 'step'"),
+        ({"ks": (3,)}, "pass@3 of 2 samples"),
+        ({"temperatures": (0.0,)}, "temperature of 0"),
+        ({"fractions": (0.01,)}, "one step at least"),
+    ],
+)
+def test_settings_that_do_not_fit(tmp_path, changes, complaint):
+    with pytest.raises(ConfigError, match=complaint):
+        settings(tmp_path, **changes)
+
+
+def test_models_of_the_wrong_kind_or_without_a_middle_are_refused(workshop, tmp_path):
+    swapped = settings(workshop, run=str(tmp_path / "a"), diffusion=(str(workshop / "causal"),))
+    with pytest.raises(ConfigError, match="is no masked-diffusion model; wanted diffusion"):
+        compare(swapped, Silent())
+    model, tokenizer = tiny_model(vocab_size=VOCABULARY + 4)
+    save_model(model, tokenizer, tmp_path / "plain")
+    plain = settings(workshop, run=str(tmp_path / "b"), causal=(str(tmp_path / "plain"),), parts=("infilling",))
+    with pytest.raises(ConfigError, match=r"not trained to fill in.*--fim 0\.5"):
+        compare(plain, Silent())
+
+
+# ----------------------------------------------------------------------------------------- AR-ness, by hand
+
+
+def test_ar_ness_of_written_orders_by_hand():
+    """Four places from right to left: no step goes on a run; the k leftmost masked are met in the last k steps."""
+    ahead, back = [0, 1, 2, 3], [3, 2, 1, 0]
+    for k in (1, 2, 4, 9):
+        assert local_ar_ness(ahead, k) == global_ar_ness(ahead, k) == 1.0
+        assert local_ar_ness(back, k) == 0.0
+        assert global_ar_ness(back, k) == min(k, 4) / 4
+    # 0 and 1 go on the given text; 4 follows nothing, 5 follows 4; 2 and 3 come last, 3 after 2 alone.
+    order = [0, 1, 4, 5, 2, 3]
+    assert [local_ar_ness(order, k) for k in (1, 2)] == [pytest.approx(4 / 6), pytest.approx(2 / 6)]
+    assert [global_ar_ness(order, k) for k in (1, 3)] == [pytest.approx(4 / 6), 1.0]
+
+
+def test_ar_ness_of_a_random_order_on_average():
+    """Global@1 of three places: the leftmost of 3, of 2, of 1 is hit with chances 1/3, 1/2 and 1."""
+    orders = list(permutations(range(3)))
+    assert sum(global_ar_ness(order, 1) for order in orders) / 6 == pytest.approx((1 / 3 + 1 / 2 + 1) / 3)
+
+
+def test_places_of_one_step_count_from_left_to_right():
+    assert order_of([1, 0, 1, 0]) == [1, 3, 0, 2]
+    assert order_of([3, -1, 0]) == [2, 0]
+
+
+# -------------------------------------------------------------------------------------------- who wins
+
+
+def test_a_side_wins_only_where_both_intervals_leave_zero_out():
+    always = {f"t{n}": [True] for n in range(40)}
+    never = {f"t{n}": [False] for n in range(40)}
+    mixed = {f"t{n}": [n % 2 == 0] for n in range(40)}
+    won = versus_rates("won", [always, always], [never, never])
+    lost = versus_rates("lost", [never, never], [mixed, mixed])
+    same = versus_rates("same", [mixed, mixed], [mixed, mixed])
+    shaky = versus_rates("shaky", [always, never], [never, never])  # a half better, but not with every seed
+    short = versus_values("short", "bits", [{f"t{n}": 1.0 for n in range(9)}], [{f"t{n}": 2.0 for n in range(9)}],
+                          more_is_better=False)  # fmt: skip
+    found = {own.measure: own for own in adjusted([won, lost, same, shaky, short])}
+    assert {name: own.winner for name, own in found.items()} == {
+        "won": "diffusion",
+        "lost": "causal",
+        "same": "tie",
+        "shaky": "tie",
+        "short": "diffusion",
+    }
+    assert (won.diffusion, won.causal, won.difference) == (1.0, 0.0, 1.0)
+    assert shaky.difference == 0.5 and shaky.low > 0 > shaky.wide_low
+    assert found["won"].p_value >= won.p_value
+
+
+def test_the_page_tells_times_and_the_way_that_is_no_worse():
+    way = {"pass@1": 0.5, "not_worse": True, "tokens_per_pass": 1.0, "seconds_per_answer": 0.4}
+    steps = {
+        "diffusion/64 steps": way,
+        "diffusion/16 steps": {**way, "tokens_per_pass": 4.0, "seconds_per_answer": 0.1},
+        "diffusion/8 steps": {**way, "not_worse": False, "seconds_per_answer": 0.05},
+        "causal/KV cache": {**way, "seconds_per_answer": 0.2},
+    }
+    lines = verdict_lines({"measures": [], "parts": {"steps": steps}})
+    assert lines["causal"] == [
+        "time of an answer, 64 steps: 400.0 ms against 200.0 ms with a KV cache (2.00 times), 1.00 tokens per "
+        "forward pass"
+    ]
+    assert lines["diffusion"][0].startswith("time of an answer, 16 steps: 100.0 ms") and lines["tie"] == []
+
+
+def test_pass_at_k_on_the_page_is_that_of_the_rows(finished):
+    _, folder = finished
+    summary = json.loads((folder / "summary.json").read_text())
+    for role in ("diffusion", "causal"):
+        rows = [row for row in rows_of(folder, f"temperature-0-{role}") if row["record"] == "sample"]
+        right = [sum(r["status"] == "passed" for r in rows if r["task_id"] == t) for t in ("t@1/0", "t@1/1")]
+        value = summary["parts"]["temperature"][f"{role}/1.0"]["pass@2"]["value"]
+        assert value == pytest.approx(pass_at_k(2, right, 2).mean())
