@@ -66,7 +66,7 @@ def settings(folder, **changes):
             **pairs,
             "diffusion_before": pairs["diffusion"],
             "tasks": f"{folder}/my.py:load",
-            "max_tokens": 48,
+            "max_tokens": 24,
             "samples": 2,
             "ks": (1, 2),
             "temperatures": (1.0,),
@@ -106,10 +106,10 @@ def test_every_part_is_measured_on_the_models_it_is_about(finished):
 def test_steps_bound_the_passes_and_a_causal_token_takes_one(finished):
     _, folder = finished
     samples = [row for row in rows_of(folder, "steps-0-diffusion") if row["record"] == "sample"]
-    assert {row["setting"] for row in samples} == {"48 steps", "12 steps", "threshold 0.05"}
+    assert {row["setting"] for row in samples} == {"24 steps", "6 steps", "threshold 0.05"}
     for row in samples:
-        assert row["passes"] <= {"48 steps": 48, "12 steps": 12}.get(row["setting"], 48)
-        assert row["tokens"] <= 48
+        assert row["passes"] <= {"24 steps": 24, "6 steps": 6}.get(row["setting"], 24)
+        assert row["tokens"] <= 24
     for row in rows_of(folder, "steps-0-causal"):
         if row["record"] == "sample":
             assert row["passes"] == row["tokens"]
