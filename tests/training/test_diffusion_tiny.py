@@ -1,4 +1,4 @@
-"""The recipes of both tracks: every stage's words are understood, and the tiny one runs from end to end in miniature."""
+"""The recipes of both tracks: every stage's words are understood, and the tiny one runs to its end in miniature."""
 
 import json
 import os
@@ -15,11 +15,9 @@ from verigrad.training.loops import LOOPS
 from verigrad.training.pipeline import read_pipeline
 from verigrad.training.tiny import TinyConfig
 
-SMALL = {
-    **{"texts": 80, "annealed": 40, "demonstrations": 40, "hidden": 32, "layers": 2, "heads": 2, "feed_forward": 48},
-    **{"batch": 16, "anneal_steps": 3, "noise_steps": 2, "rl_steps": 2, "rl_tasks": 2, "group": 2, "rl_passes": 4},
-    **{"rl_steps_same_compute": 3, "held_out": 4, "samples": 2, "threads": 1, "canvas": 56},
-}
+SMALL = {"texts": 80, "annealed": 40, "demonstrations": 40, "hidden": 32, "layers": 2, "heads": 2, "feed_forward": 48}
+SMALL |= {"batch": 16, "anneal_steps": 3, "noise_steps": 2, "rl_steps": 2, "rl_tasks": 2, "group": 2, "rl_passes": 4}
+SMALL |= {"rl_steps_same_compute": 3, "held_out": 4, "samples": 2, "threads": 1, "canvas": 56}
 
 
 @pytest.mark.parametrize("name", ["diffusion-tiny", "diffusion-smollm2"])
@@ -34,7 +32,9 @@ def test_every_stage_has_settings_that_its_command_takes(name):
         model = getattr(config, "model", "")
         assert not model.startswith("runs/x") or str(Path(model).parent) in runs, "a model of a stage still to come"
         runs.add(config.run)
-    control, adapted = (load_config(configs[c], None, w) for c, *w in (_named(stages, n) for n in ("control", "adapted")))
+    control, adapted = (
+        load_config(configs[c], None, w) for c, *w in (_named(stages, n) for n in ("control", "adapted"))
+    )
     assert (control.model, control.text, control.epochs, control.batch_size) == (
         *(adapted.model, adapted.text, adapted.epochs, adapted.batch_size),
     )

@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from verigrad.evaluation.charts import Series, format_value, legend, line_chart, percent, points
-from verigrad.evaluation.page import page, section, table
+from verigrad.evaluation.page import details, page, section, table
 from verigrad.evaluation.twins.bench import Row
 from verigrad.evaluation.twins.order import KS
 from verigrad.evaluation.twins.player import SCRIPT, STYLE, player
@@ -152,16 +152,19 @@ def _speed(steps: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _verdicts(summary: Mapping[str, Any]) -> str:
     lines = verdict_lines(summary)
-    titles = {
-        "causal": "The causal model wins",
-        "diffusion": "The diffusion model wins",
-        "tie": "No difference shown",
-    }
-    cards = []
-    for side, title in titles.items():
-        items = "".join(f"<li>{escape(line)}</li>" for line in lines[side]) or "<li>nowhere</li>"
-        cards.append(_card(f"<h3>{title} <small>{len(lines[side])}</small></h3><ul class='notes'>{items}</ul>"))
-    return f'<div class="grid2">{"".join(cards)}</div>' if any(lines.values()) else ""
+    if not any(lines.values()):
+        return ""
+    cards = "".join(
+        _card(f"<h3>The {side} model wins <small>{len(lines[side])}</small></h3>{_list(lines[side])}")
+        for side in ("causal", "diffusion")
+    )
+    ties = details(f"No difference shown <small>{len(lines['tie'])}</small>", _list(lines["tie"]), css="card")
+    return f'<div class="grid2">{cards}</div>{ties}'
+
+
+def _list(lines: Sequence[str]) -> str:
+    items = "".join(f"<li>{escape(line)}</li>" for line in lines) or "<li>nowhere</li>"
+    return f'<ul class="notes">{items}</ul>'
 
 
 # -------------------------------------------------------------------------------------------- the parts
@@ -208,7 +211,7 @@ def _steps(figures: Mapping[str, Any] | None, summary: Mapping[str, Any]) -> str
                 f"{own['passes_per_answer']:.1f}",
                 f"{1000 * own['seconds_per_answer']:.1f} ms",
                 f"{1000 * own['cpu_seconds_per_answer']:.1f} ms",
-                "" if change is None else f"{points(change['value'])} (from {points(_least(change))})",
+                "" if change is None else f"{points(change['value'])} (from {points(change['low'])})",
                 verdict,
             ]
         )
@@ -239,11 +242,6 @@ def _steps(figures: Mapping[str, Any] | None, summary: Mapping[str, Any]) -> str
         )
     key = legend([(_COLOUR[role], _NAME[role]) for role in ("diffusion", "causal")])
     return f'{key}<div class="grid2">{charts}</div>{_card(table(head, rows))}{note}'
-
-
-def _least(change: Mapping[str, Any]) -> float:
-    low: float = min(end for end in (change["low"], change["wide_low"]) if end is not None)
-    return low
 
 
 def _tradeoff(figures: Mapping[str, Any], column: str, scale: float, unit: str) -> str:

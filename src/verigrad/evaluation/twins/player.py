@@ -9,7 +9,8 @@ from typing import Any
 __all__ = ["SCRIPT", "STYLE", "player"]
 
 STYLE = """
-.player { margin-bottom: 14px; } .player pre { white-space: pre-wrap; font-size: 13.5px; line-height: 1.7; }
+.player { margin-bottom: 14px; } section .grid2 + details { margin-top: 14px; }
+.player pre { white-space: pre-wrap; font-size: 13.5px; line-height: 1.7; }
 .player .canvas span { border-radius: 4px; padding: 1px 0; color: #16202e;
   background: hsl(calc(230 - 200 * var(--t)) 75% 78%); }
 .player .canvas span.hidden { color: transparent; background: var(--line); }

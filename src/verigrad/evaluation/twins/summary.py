@@ -11,7 +11,7 @@ from typing import Any
 
 from verigrad.evaluation.compare import results_by_task
 from verigrad.evaluation.pass_at_k import summarize
-from verigrad.evaluation.sweep_statistics import compare_settings
+from verigrad.evaluation.sweep_statistics import summarize_seeds
 from verigrad.evaluation.twins.bench import Row
 from verigrad.evaluation.twins.config import CompareConfig
 from verigrad.evaluation.twins.order import KS
@@ -133,10 +133,9 @@ def _steps(rows: Sequence[Row], config: CompareConfig) -> dict[str, Any]:
             **{f"{name}_per_answer": sum(row[name] for row in times) / answers for name in ("seconds", "cpu_seconds")},
         }
         if role == "diffusion":
-            (change,) = compare_settings({setting: _results(pairs), "most steps": full})
-            entry["change"] = {"value": change.difference.value, "low": change.difference.low}
-            entry["change"]["wide_low"] = change.low
-            lows = [end for end in (change.difference.low, change.low) if end is not None]
+            change = summarize_seeds(full, _results(pairs))
+            lows = [end for end in (change.gain.low, change.low) if end is not None]
+            entry["change"] = {"value": change.gain.value, "low": min(lows)}
             entry["not_worse"] = min(lows) > -MARGIN
         found[f"{role}/{setting}"] = entry
     return found

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from verigrad.evaluation.pass_at_k import bootstrap_means
-from verigrad.evaluation.sweep_statistics import compare_settings, holm, seed_noise
+from verigrad.evaluation.sweep_statistics import compare_settings, holm, seed_noise, summarize_seeds
 
 __all__ = ["Versus", "adjusted", "versus_rates", "versus_values"]
 
@@ -51,13 +51,18 @@ class Versus:
 def versus_rates(
     measure: str, diffusion: Sequence[Mapping[str, Sequence[bool]]], causal: Sequence[Mapping[str, Sequence[bool]]]
 ) -> Versus:
-    """A rate: for each pair, task -> whether each sample passed (`sweep_statistics.compare_settings`)."""
-    (found,) = compare_settings({"diffusion": diffusion, "causal": causal}, resamples=_RESAMPLES)
+    """A rate: for each pair, task -> whether each sample passed.
+
+    The models of a pair share their start and seed, so what other seeds would change is told by the pairs' own
+    differences (`sweep_statistics.summarize_seeds`).
+    """
+    (told,) = compare_settings({"diffusion": diffusion, "causal": causal}, resamples=_RESAMPLES)
+    found = summarize_seeds(causal, diffusion, resamples=_RESAMPLES)
     tasks = [task for task in diffusion[0] if all(task in own for own in (*diffusion, *causal))]
     one, other = (fmean(fmean(own[task]) for own in side for task in tasks) for side in (diffusion, causal))
-    change = found.difference
+    change = found.gain
     return Versus(
-        measure, "share", one, other, change.value, change.low, change.high, found.low, found.high, found.p_value
+        measure, "share", one, other, change.value, change.low, change.high, found.low, found.high, told.p_value
     )
 
 
@@ -82,10 +87,10 @@ def versus_values(
     changes = one.mean(0) - other.mean(0)
     means = bootstrap_means(changes, resamples=_RESAMPLES, seed=0)
     low, high = np.quantile(means, [0.025, 0.975])
-    noises = [seed_noise(side.mean(1).tolist(), resamples=_RESAMPLES, seed=n) for n, side in enumerate((one, other))]
+    noise = seed_noise((one - other).mean(1).tolist(), resamples=_RESAMPLES)
     wide: tuple[float | None, float | None] = (None, None)
-    if noises[0] is not None and noises[1] is not None:
-        ends = np.quantile(means + noises[0] + noises[1], [0.025, 0.975])
+    if noise is not None:
+        ends = np.quantile(means + noise, [0.025, 0.975])
         wide = (float(ends[0]), float(ends[1]))
     tail = min(int((means <= 0).sum()), int((means >= 0).sum()))
     p_value = min(1.0, 2 * (tail + 1) / (_RESAMPLES + 1))
