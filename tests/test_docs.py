@@ -13,15 +13,23 @@ from verigrad.algorithms.preference_presets import PREFERENCE_LOSSES
 from verigrad.algorithms.presets import PRESETS, call
 from verigrad.cli.main import COMMANDS
 from verigrad.cli.train import recipe_path
+from verigrad.evaluation.twins.config import CompareConfig
 from verigrad.settings import load_config
-from verigrad.training.config import DiffusionConfig, PreferenceConfig, RewardModelConfig, RLConfig, SFTConfig
+from verigrad.training.config import (
+    DiffusionConfig,
+    PreferenceConfig,
+    RewardModelConfig,
+    RLConfig,
+    SFTConfig,
+    TinyConfig,
+)
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 ALGORITHM_PAGES = sorted((DOCS / "algorithms").glob("*.md"))
 SHARED_PAGES = {"apo_zero": "apo", "apo_down": "apo"}
 CONFIGS = {"rl": RLConfig, "sft": SFTConfig, "preference": PreferenceConfig, "reward-model": RewardModelConfig}
-CONFIGS["diffusion"] = DiffusionConfig
+CONFIGS |= {"diffusion": DiffusionConfig, "tiny": TinyConfig, "compare": CompareConfig}
 
 
 def page_of(name):

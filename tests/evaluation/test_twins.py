@@ -213,6 +213,14 @@ def test_models_of_the_wrong_kind_or_without_a_middle_are_refused(workshop, tmp_
         compare(plain, Silent())
 
 
+def test_a_prompt_that_leaves_no_room_for_a_canvas_is_an_error(workshop, tmp_path):
+    long = settings(workshop, run=str(tmp_path / "long"), max_length=40, parts=("output",))
+    with pytest.raises(
+        ConfigError, match=r"prompt of t@1/output/0 has \d+ tokens, and .* has room for 16 beside a canvas"
+    ):
+        compare(long, Silent())
+
+
 # ----------------------------------------------------------------------------------------- AR-ness, by hand
 
 

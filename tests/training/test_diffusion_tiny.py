@@ -11,9 +11,9 @@ import pytest
 from verigrad.cli.train import recipe_path
 from verigrad.evaluation.twins.config import CompareConfig
 from verigrad.settings import load_config
+from verigrad.training.config import TinyConfig
 from verigrad.training.loops import LOOPS
 from verigrad.training.pipeline import read_pipeline
-from verigrad.training.tiny import TinyConfig
 
 SMALL = {"texts": 80, "annealed": 40, "demonstrations": 40, "hidden": 32, "layers": 2, "heads": 2, "feed_forward": 48}
 SMALL |= {"batch": 16, "anneal_steps": 3, "noise_steps": 2, "rl_steps": 2, "rl_tasks": 2, "group": 2, "rl_passes": 4}

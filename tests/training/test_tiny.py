@@ -10,7 +10,8 @@ from verigrad.errors import RunError
 from verigrad.models.chat import answer_ids, prompt_ids
 from verigrad.models.diffusion import unused_ids
 from verigrad.models.fresh import fresh_tokenizer
-from verigrad.training.tiny import TinyConfig, make_tiny
+from verigrad.training.config import TinyConfig
+from verigrad.training.tiny import make_tiny
 from verigrad.types import Message
 
 SMALL = {"texts": 60, "annealed": 20, "demonstrations": 20, "hidden": 32, "layers": 2, "heads": 2, "feed_forward": 48}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from verigrad.cli.train import recipe_path
+from verigrad.evaluation.twins.config import PARTS, CompareConfig
 from verigrad.settings import describe, load_config, to_toml
 
 __all__ = ["compare"]
@@ -9,9 +11,6 @@ __all__ = ["compare"]
 
 def compare(argv: list[str]) -> int:
     """Measure what is not measured yet, then write rows, summary and page."""
-    from verigrad.cli.train import recipe_path
-    from verigrad.evaluation.twins.config import PARTS, CompareConfig
-
     if "-h" in argv or "--help" in argv:
         lines = ["usage: verigrad compare [RECIPE] --diffusion A,B --causal C,D [--key value ...] [--dry-run]", ""]
         lines += [(CompareConfig.__doc__ or "").splitlines()[0], f"Parts: {', '.join(PARTS)}.", ""]

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from verigrad.cli.train import recipe_path
 from verigrad.settings import describe, load_config
+from verigrad.training.config import TinyConfig
 
 __all__ = ["tiny"]
 
 
 def tiny(argv: list[str]) -> int:
     """Make the start of the tiny track."""
-    from verigrad.cli.progress import TerminalReporter
-    from verigrad.cli.train import recipe_path
-    from verigrad.training.tiny import TinyConfig, make_tiny
-
     if "-h" in argv or "--help" in argv:
         lines = ["usage: verigrad tiny [RECIPE] [--key value ...]", "", (TinyConfig.__doc__ or "").splitlines()[0], ""]
         lines += [
@@ -22,9 +20,13 @@ def tiny(argv: list[str]) -> int:
         return 0
     words = list(argv)
     recipe = recipe_path(words.pop(0)) if words and not words[0].startswith("--") else None
+    config = load_config(TinyConfig, recipe, words)
+    from verigrad.cli.progress import TerminalReporter
+    from verigrad.training.tiny import make_tiny
+
     reporter = TerminalReporter()
     try:
-        folder = make_tiny(load_config(TinyConfig, recipe, words), reporter)
+        folder = make_tiny(config, reporter)
     finally:
         reporter.close()
     print(f"wrote {folder}: the model is in {folder / 'model'}, figures in {folder / 'summary.json'}")

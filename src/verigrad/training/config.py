@@ -28,6 +28,7 @@ __all__ = [
     "SamplingConfig",
     "ScoringConfig",
     "StageConfig",
+    "TinyConfig",
 ]
 
 Dtype = Literal["float32", "bfloat16"]
@@ -596,3 +597,43 @@ class RewardModelConfig(StageConfig):
             raise ConfigError("a reward model ends with the last step's weights; report.keep_best is for policies")
         if not 0 < self.held_out_share < 1:
             raise ConfigError(f"held_out_share is {self.held_out_share}, wanted between 0 and 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TinyConfig:
+    """A tiny Llama with random weights, its tokenizer, and procedural texts and demonstrations to train it on.
+
+    Attributes:
+        run: folder to write.
+        seed: decides weights and data.
+        texts: documents to pre-train on.
+        annealed: documents for the last part of pre-training: questions and answers in the tasks' form.
+        demonstrations: prompts and answers.
+        depth: operations of the longest chains, as in the task source `procedural`.
+        vocabulary: tokens at most.
+        hidden: width of the model.
+        layers: of the model.
+        heads: of its attention.
+        feed_forward: width of its inner layers.
+        max_length: positions at most.
+    """
+
+    run: str = "runs/tiny"
+    seed: int = 0
+    texts: int = 20_000
+    annealed: int = 6_000
+    demonstrations: int = 6_000
+    depth: int = 2
+    vocabulary: int = 512
+    hidden: int = 160
+    layers: int = 5
+    heads: int = 5
+    feed_forward: int = 432
+    max_length: int = 256
+
+    def __post_init__(self) -> None:
+        for name in ("texts", "annealed", "demonstrations", "depth", "hidden", "layers", "heads", "feed_forward"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; wanted 1 or more")
+        if self.hidden % (2 * self.heads):
+            raise ConfigError(f"hidden is {self.hidden}, heads {self.heads}; wanted a multiple of twice the heads")

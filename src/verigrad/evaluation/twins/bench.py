@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from verigrad.engines.base import Completion, Engine, Request, SamplingParams
 from verigrad.engines.denoise_params import DenoiseParams
+from verigrad.errors import ConfigError
 from verigrad.evaluation.twins.config import CompareConfig
 from verigrad.evaluation.twins.models import Twin, open_engine
 from verigrad.models.chat import prompt_ids
@@ -87,15 +88,22 @@ class Bench:
         """Every task's question `samples` times, task by task.
 
         The same task and number has the same seed whatever else is set, for both kinds of model.
+
+        Raises:
+            ConfigError: a prompt leaves no room for a whole canvas.
         """
         params = SamplingParams(max_tokens=self.config.max_tokens, temperature=temperature)
+        prompts = [prompt_ids(twin.tokenizer, [Message("user", task.prompt)]) for task in tasks]
+        room = min(self.config.max_length, twin.model.config.max_position_embeddings) - self.config.max_tokens
+        for task, ids in zip(tasks, prompts, strict=True):
+            if len(ids) > room:
+                raise ConfigError(
+                    f"the prompt of {task.id} has {len(ids)} tokens, and {twin.name} has room for {room} beside a "
+                    f"canvas of {self.config.max_tokens}; lower max_tokens, raise max_length, or take other tasks"
+                )
         return [
-            Request(
-                prompt_ids=prompt_ids(twin.tokenizer, [Message("user", task.prompt)]),
-                params=params,
-                seed=derive_seed(self.config.seed, "compare", task.id, number),
-            )
-            for task in tasks
+            Request(prompt_ids=ids, params=params, seed=derive_seed(self.config.seed, "compare", task.id, number))
+            for task, ids in zip(tasks, prompts, strict=True)
             for number in range(samples)
         ]
 
