@@ -85,7 +85,7 @@ def test_the_player_plays_in_a_browser(address, width):
         assert box.locator(".hidden").count() == 4 and box.locator(".now").count() == 2
         box.locator("input").fill("0")
         box.locator("button").click()
-        page.wait_for_function(f"document.querySelector('.player input').value === '{last}'")
+        sync_api.expect(box.locator("input")).to_have_value(str(last), timeout=30_000)
         assert box.locator(".hidden").count() == 0
         assert (said, asked) == ([], [address])
         browser.close()

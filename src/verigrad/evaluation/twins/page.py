@@ -21,7 +21,7 @@ _ARMS = {
     "canvas": "diffusion, canvas with a gap",
     "fim": "causal, fill in the middle",
     "prefix": "causal, prefix only",
-    "answer": "answer to the prompt that shows it",
+    "answer": "answer to the prompt",
     "refine": "refinement of the program",
 }
 
@@ -322,7 +322,7 @@ def _measures(measures: Sequence[Mapping[str, Any]]) -> str:
                 f"{change(own['difference'])} [{change(own['low'])}, {change(own['high'])}]",
                 wide,
                 f"{own['p_value']:.3g}",
-                "no difference shown" if own["winner"] == "tie" else own["winner"],
+                "" if own["winner"] == "tie" else own["winner"],
             ]
         )
     head = ["measure", "diffusion", "causal", "difference [tasks]", "[tasks and seeds]", "p (Holm)", "better"]

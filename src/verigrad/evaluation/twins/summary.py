@@ -200,7 +200,7 @@ def _measures(by_part: Mapping[str, Sequence[Row]], config: CompareConfig) -> li
                 wanted.append((f"{name}, against prefix only", "infilling", f"canvas/{both}", f"prefix/{both}"))
         wanted.append(
             (
-                f"gap of {size}, length told to diffusion alone, fill-in-the-middle ends itself",
+                f"gap of {size}, length told to diffusion alone",
                 "infilling",
                 f"canvas/{size}, oracle",
                 f"fim/{size}, free",
