@@ -11,6 +11,7 @@ from verigrad.engines.denoise_params import DenoiseParams
 from verigrad.errors import ConfigError
 from verigrad.evaluation.twins.bench import Bench
 from verigrad.evaluation.twins.models import Twin, dtype_of
+from verigrad.evaluation.twins.rows import CLOSE, OPEN, answered
 from verigrad.models.chat import prompt_ids
 from verigrad.models.fim import fim_prompt
 from verigrad.seeds import derive_seed
@@ -18,8 +19,6 @@ from verigrad.tasks.derived import Infill
 from verigrad.types import Message
 
 __all__ = ["Filled", "around", "fill_canvas", "middle_ids", "write_middle"]
-
-_OPEN, _CLOSE = "```python\n", "```"
 
 
 @dataclass(frozen=True)
@@ -42,33 +41,28 @@ def middle_ids(twin: Twin, infill: Infill) -> list[int]:
     return list(twin.tokenizer.encode(infill.middle, add_special_tokens=False))
 
 
-def around(twin: Twin, infill: Infill) -> tuple[list[int], list[int], list[int]]:
-    """Ids of the question, of the answer before the gap, and of the answer behind it, fences included."""
+def around(twin: Twin, infill: Infill) -> tuple[list[int], list[int]]:
+    """Ids of the answer before the gap and behind it, fences included."""
     encode = twin.tokenizer.encode
     return (
-        list(prompt_ids(twin.tokenizer, [Message("user", infill.task.prompt)])),
-        encode(_OPEN + infill.prefix, add_special_tokens=False),
-        encode(infill.suffix + _CLOSE, add_special_tokens=False),
+        encode(OPEN + infill.prefix, add_special_tokens=False),
+        encode(infill.suffix + CLOSE, add_special_tokens=False),
     )
 
 
 def fill_canvas(
     bench: Bench, twin: Twin, infills: Sequence[Infill], places: Sequence[int], params: DenoiseParams
 ) -> list[Filled]:
-    """Denoise gaps of `places` masks each, greedily; what is masked is the gap alone.
-
-    Where training filled canvases with end tokens they stand behind the answer here too.
-    """
+    """Denoise gaps of `places` masks each, greedily; what is masked is the gap alone."""
     spec, slots = twin.diffusion, bench.config.slots
     found = []
     for first in range(0, len(infills), slots):
         rows, starts = [], []
         for infill, count in zip(infills[first : first + slots], places[first : first + slots], strict=True):
-            given, before, behind = around(twin, infill)
-            answer = [*before, *[spec.mask_id] * count, *behind, twin.tokenizer.eos_token_id]
-            room = bench.config.max_tokens - len(answer) if spec.pad_policy == "fill" else 0
-            rows.append([*given, *answer, *[spec.pad_id] * room])
-            starts.append(len(given) + len(before))
+            before, behind = around(twin, infill)
+            line, start = answered(bench, twin, infill.task.prompt, [*before, *[spec.mask_id] * count, *behind])
+            rows.append(line)
+            starts.append(start + len(before))
         ids, real = canvases(rows, spec)
         done = denoise(
             twin.model,
@@ -108,7 +102,8 @@ def write_middle(
         )
     requests = []
     for infill, count in zip(infills, places, strict=True):
-        given, before, behind = around(twin, infill)
+        before, behind = around(twin, infill)
+        given = prompt_ids(twin.tokenizer, [Message("user", infill.task.prompt)])
         ids = (*given, *fim_prompt(before, behind, twin.fim)) if suffix and twin.fim else (*given, *before)
         one_line = infill.middle.count("\n") == 1 and infill.middle.endswith("\n")
         stop = ("\n",) if one_line and not suffix else ()

@@ -12,12 +12,11 @@ from torch import Tensor
 from verigrad.evaluation.likelihood import bits_per_byte, chain_rule, elbo
 from verigrad.evaluation.twins.bench import Bench, Row
 from verigrad.evaluation.twins.models import Twin, dtype_of
+from verigrad.evaluation.twins.rows import CLOSE, OPEN, answered
 from verigrad.models.base import Batch, View
 from verigrad.models.causal import token_logprobs
-from verigrad.models.chat import answer_ids, prompt_ids
 from verigrad.models.masked import masked_logprobs
 from verigrad.seeds import derive_seed
-from verigrad.types import Message
 
 __all__ = ["LOW_NOISE", "measure"]
 
@@ -28,18 +27,17 @@ _AT_ONCE = 32  # answers scored in one call
 def measure(bench: Bench, twin: Twin) -> list[Row]:
     """A row a task: nats of the gold answer and its end by each estimator, its bytes, and the cross-entropy of tokens
     with a share `LOW_NOISE` of them masked (a causal model's: of all tokens)."""
-    golds = [(task, f"```python\n{(bench.tasks.oracle(task).gold or '').strip()}\n```") for task in bench.tasks.tasks]
+    golds = [(task, f"{OPEN}{(bench.tasks.oracle(task).gold or '').strip()}\n{CLOSE}") for task in bench.tasks.tasks]
     rows: list[Row] = []
     for first in range(0, len(golds), _AT_ONCE):
         part = golds[first : first + _AT_ONCE]
         ids, scored = [], []
         for task, answer in part:
-            given = prompt_ids(twin.tokenizer, [Message("user", task.prompt)])
-            own = answer_ids(twin.tokenizer, answer)
-            pads = _pads(bench, twin, len(own))
-            ids.append(torch.tensor([*given, *own, *pads]))
-            scored.append(torch.arange(len(ids[-1])) >= len(given))
-            scored[-1][len(given) + len(own) :] = False
+            own = twin.tokenizer.encode(answer, add_special_tokens=False)
+            row, start = answered(bench, twin, task.prompt, own)
+            places = torch.arange(len(row))
+            ids.append(torch.tensor(row))
+            scored.append((places >= start) & (places <= start + len(own)))
         nats = _nats(bench, twin, ids, scored, first)
         for number, (task, answer) in enumerate(part):
             found = {name: values[number] for name, values in nats.items()}
@@ -60,13 +58,6 @@ def measure(bench: Bench, twin: Twin) -> list[Row]:
 
 
 _LOG = ("chain_rule", "elbo")
-
-
-def _pads(bench: Bench, twin: Twin, answer: int) -> list[int]:
-    spec = twin.spec
-    if spec is None or spec.pad_policy == "none":
-        return []
-    return [spec.pad_id] * max(0, bench.config.max_tokens - answer)
 
 
 def _nats(bench: Bench, twin: Twin, ids: list[Tensor], scored: list[Tensor], first: int) -> dict[str, list[float]]:

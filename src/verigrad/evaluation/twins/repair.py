@@ -12,15 +12,14 @@ from verigrad.engines.base import SamplingParams
 from verigrad.engines.denoise import canvases, refine
 from verigrad.evaluation.twins.bench import Bench, Row
 from verigrad.evaluation.twins.models import Twin, dtype_of
-from verigrad.models.chat import prompt_ids
+from verigrad.evaluation.twins.rows import CLOSE, OPEN, answered
 from verigrad.seeds import derive_seed
 from verigrad.tasks.base import TaskSet
 from verigrad.tasks.derived import repairs
-from verigrad.types import Message, Task
+from verigrad.types import Task
 
 __all__ = ["measure"]
 
-_OPEN, _CLOSE = "```python\n", "```"
 _DOUBTS = 4  # forward passes that finding the doubtful tokens takes: `refine`'s default
 
 
@@ -44,13 +43,10 @@ def _refine(bench: Bench, twin: Twin, broken: TaskSet, tasks: tuple[Task, ...]) 
     lines, spans = [], []
     for task in tasks:
         question, program = _parted(task)
-        given = prompt_ids(twin.tokenizer, [Message("user", question)])
-        parts = [encode(part, add_special_tokens=False) for part in (_OPEN, program, _CLOSE)]
-        answer = [*parts[0], *parts[1], *parts[2], twin.tokenizer.eos_token_id]
-        room = config.max_tokens - len(answer) if spec.pad_policy == "fill" else 0
-        lines.append([*given, *answer, *[spec.pad_id] * room])
-        start = len(given) + len(parts[0])
-        spans.append((start, start + len(parts[1])))
+        opened, own, closed = (encode(part, add_special_tokens=False) for part in (OPEN, program, CLOSE))
+        line, start = answered(bench, twin, question, [*opened, *own, *closed])
+        lines.append(line)
+        spans.append((start + len(opened), start + len(opened) + len(own)))
     ids, real = canvases(lines, spec)
     editable = real.new_zeros(ids.shape)
     left = real.long().argmax(1).tolist()
@@ -78,7 +74,7 @@ def _refine(bench: Bench, twin: Twin, broken: TaskSet, tasks: tuple[Task, ...]) 
             )
             for row, (start, stop) in enumerate(spans)
         ]
-        statuses = bench.judge_texts([f"{_OPEN}{text}{_CLOSE}" for text in texts], tasks, broken)
+        statuses = bench.judge_texts([f"{OPEN}{text}{CLOSE}" for text in texts], tasks, broken)
         passes = [old + new + _DOUBTS for old, new in zip(passes, done.passes.tolist(), strict=True)]
         for row, (task, status) in enumerate(zip(tasks, statuses, strict=True)):
             rows.append(
@@ -99,5 +95,5 @@ def _refine(bench: Bench, twin: Twin, broken: TaskSet, tasks: tuple[Task, ...]) 
 
 def _parted(task: Task) -> tuple[str, str]:
     """The plain question of a repair task, and the broken program."""
-    head, _, rest = task.prompt.rpartition(_OPEN)
-    return head.partition("\n")[2].rstrip("\n"), rest.removesuffix(_CLOSE)
+    head, _, rest = task.prompt.rpartition(OPEN)
+    return head.partition("\n")[2].rstrip("\n"), rest.removesuffix(CLOSE)

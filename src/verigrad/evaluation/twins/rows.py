@@ -1,0 +1,27 @@
+"""A question with its answer as ids, the way training had them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from verigrad.evaluation.twins.bench import Bench
+from verigrad.evaluation.twins.models import Twin
+from verigrad.models.chat import prompt_ids
+from verigrad.types import Message
+
+__all__ = ["CLOSE", "OPEN", "answered"]
+
+OPEN, CLOSE = "```python\n", "```"
+"""Around the program in an answer."""
+
+
+def answered(bench: Bench, twin: Twin, question: str, answer: Sequence[int]) -> tuple[list[int], int]:
+    """Ids of a question, an answer and its end, and where the answer begins.
+
+    Behind the end stand end tokens up to `max_tokens` places, where training a diffusion model filled its canvases.
+    """
+    given = prompt_ids(twin.tokenizer, [Message("user", question)])
+    own = [*answer, twin.tokenizer.eos_token_id]
+    spec = twin.spec
+    pads = [spec.pad_id] * (bench.config.max_tokens - len(own)) if spec and spec.pad_policy == "fill" else []
+    return [*given, *own, *pads], len(given)
