@@ -62,6 +62,12 @@ def test_it_learns(settings, algorithm):
     assert sum(seen[-3:]) / 3 > 0.95
 
 
+def test_a_reward_is_told_how_far_the_run_is(settings, tmp_path):
+    (tmp_path / "told.py").write_text("def told(task, answer, verdict, *, progress):\n    return progress\n")
+    config = RLConfig(**{**settings, "reward": f"{tmp_path}/told.py:told"}, steps=4, optim=FAST, sampling=SHORT)
+    assert rewards(train(config)) == [0.0, 0.25, 0.5, 0.75]
+
+
 def test_every_validation_keeps_its_samples(settings, workshop):
     report = ReportConfig(validation=f"{workshop}/my.py:held_out", validate_every=1, max_tokens=8)
     folder = train(RLConfig(**settings, steps=2, optim=FAST, sampling=SHORT, report=report))

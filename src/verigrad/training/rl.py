@@ -328,7 +328,8 @@ class Loop:
         if not pairs:
             return {}
         chosen, oracles = zip(*pairs, strict=True)
-        share = passed_share(self._sampled(chosen, oracles, "probe", step, group_size=self.config.audit.probe_samples))
+        size = self.config.audit.probe_samples
+        share = passed_share(self._sampled(chosen, oracles, "probe", step, step=step, group_size=size))
         return {} if share is None else {"impossible_passed": share}
 
     def _stop(self, flagged: Rollout, groups: Sequence[Group], step: int, run: Run) -> NoReturn:
@@ -372,13 +373,14 @@ class Loop:
         words: list[str | int] = ["step", step, *([attempt] if attempt else [])]
         oracles = self._oracles(chosen, step)
         size = 1 if greedy else self.config.group_size
-        return self.audit.treated(self._sampled(chosen, oracles, *words, group_size=size, greedy=greedy))
+        return self.audit.treated(self._sampled(chosen, oracles, *words, step=step, group_size=size, greedy=greedy))
 
     def _sampled(
         self,
         chosen: Sequence[Task],
         oracles: Sequence[Oracle],
         *words: str | int,
+        step: int,
         group_size: int,
         greedy: bool = False,
     ) -> list[Group]:
@@ -396,6 +398,7 @@ class Loop:
                 seed=derive_seed(self.config.seed, *words),
                 trace_lines=bool(self.config.executed_only),
                 judge_shown=True,
+                progress=step / self.config.steps,
             )
         )
 
