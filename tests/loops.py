@@ -1,5 +1,6 @@
 """Made-up preferences, a reporter that stops a run, and what a run logged: for the tests of training loops."""
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from verigrad.training.config import ReportConfig
 from verigrad.training.reporter import Silent
 from verigrad.types import Message
 
-__all__ = ["check_a_stopped_run_goes_on", "check_the_best_is_kept", "pairs", "train_metrics"]
+__all__ = ["check_a_stopped_run_goes_on", "check_the_best_is_kept", "pairs", "train_metrics", "train_until"]
 
 CLOCK = {"seconds", "seconds_sampling", "tokens_per_second"}
 
@@ -45,6 +46,30 @@ class Stopping(Silent):
         self.left -= 1
         if self.left < 0:
             raise KeyboardInterrupt
+
+
+class _Reached(Exception):
+    pass
+
+
+class _Until(Silent):
+    """Raises once the mean reward of the last three steps is above a bar."""
+
+    def __init__(self, bar):
+        self.bar, self.seen = bar, []
+
+    def step(self, row):
+        self.seen.append(row["reward"])
+        if sum(self.seen[-3:]) / 3 > self.bar and len(self.seen) > 3:
+            raise _Reached
+
+
+def train_until(train, config, bar):
+    """Mean rewards of the first three steps and of the last, which is that where the bar was passed, if it was."""
+    until = _Until(bar)
+    with contextlib.suppress(_Reached):
+        train(config, reporter=until)
+    return sum(until.seen[:3]) / 3, sum(until.seen[-3:]) / 3
 
 
 def check_a_stopped_run_goes_on(train, config_type, settings):

@@ -117,7 +117,7 @@ def test_doctor_names_the_sandbox_level(capsys):
 def test_inspect_knows_reward_models(tmp_path, capsys):
     folder = make_reward_model_run(tmp_path / "run")
     assert main(["inspect", str(folder)]) == 0
-    printed = capsys.readouterr().out
+    printed = " ".join(capsys.readouterr().out.split())  # lines are as wide as the folder's name lets them
     assert "25 steps" in printed and "held out: pair_accuracy 0.6" in printed
     assert "validation after step 10: pair_accuracy 0.5, auc 0.5" in printed
     assert main(["inspect", str(folder), "--report"]) == 0
