@@ -6,10 +6,11 @@ Defaults are the settings we would start with on a laptop CPU and the default mo
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from verigrad.engines.denoise_params import DenoiseParams
 from verigrad.errors import ConfigError
+from verigrad.settings import diff
 
 __all__ = [
     "AuditConfig",
@@ -28,9 +29,10 @@ __all__ = [
     "SamplingConfig",
     "ScoringConfig",
     "StageConfig",
+    "changed_settings",
 ]
 
-Dtype = Literal["float32", "bfloat16"]
+Dtype = Literal["auto", "float32", "bfloat16"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,7 +206,8 @@ class StageConfig:
         model: `smollm2-135m-instruct`, a folder or a hub id.
         seed: decides tasks, order, draws and everything else.
         system: system message; empty for the chat template's own.
-        dtype: of the forward and backward pass and of the sampler; weights and optimizer stay float32.
+        dtype: of the forward and backward pass and of the sampler; weights and optimizer stay float32. `auto` is
+            bfloat16 where the device computes in it, else float32; a run keeps what it began with.
         device: `auto`, `cpu`, `cuda`.
         max_length: prompt and completion tokens at most.
         token_budget: positions in one forward pass of training.
@@ -225,7 +228,7 @@ class StageConfig:
     model: str = "smollm2-135m-instruct"
     seed: int = 0
     system: str = ""
-    dtype: Dtype = "bfloat16"
+    dtype: Dtype = "auto"
     device: str = "auto"
     max_length: int = 1024
     token_budget: int = 1536
@@ -240,6 +243,17 @@ class StageConfig:
     optim: OptimConfig = OptimConfig()
     lora: LoraConfig = LoraConfig()
     report: ReportConfig = ReportConfig()
+
+
+def changed_settings(begun: Any, config: Any) -> dict[str, tuple[Any, Any]]:
+    """What a run, or a sweep, that was begun with some settings would have to change: key -> (old, new).
+
+    `dtype = "auto"` asks for no change: it is what was begun with.
+    """
+    changed = diff(begun, config)
+    if changed.get("dtype", ("", ""))[1] == "auto":
+        del changed["dtype"]
+    return changed
 
 
 @dataclass(frozen=True, kw_only=True)
