@@ -36,6 +36,7 @@ def test_help_needs_no_torch(command):
         (["rl", "quikstart"], "did you mean 'quickstart'"),
         (["rl", "--group-size", "1"], "at least 2 completions"),
         (["rl", "--sampling.temperature", "0"], "greedy"),
+        (["rl", "--engine", "vllm"], "engine is 'vllm', and rl samples with 'local' alone"),
         (["sft"], "exactly one of tasks"),
         (["judge", "--tasks", "humanevil", "--input", "x", "--output", "y"], "did you mean 'humaneval"),
         (["eval", "--tasks", "humaneval", "--k", "5"], "greedy samples"),

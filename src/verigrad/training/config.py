@@ -326,7 +326,7 @@ class RLConfig(StageConfig):
             log-probabilities, else `none`.
         importance_cap: see there.
         ewma_decay: of the averaged policy, where the algorithm has one.
-        engine: that samples.
+        engine: that samples: `local`, the model's own (`denoise` of a masked-diffusion model); there is no other yet.
         share_prompts: run the prompt of a group once.
         allow_scripts: train on tasks whose tests share the program's process.
         rollouts_kept: steps between saved rollouts; 0 for none.
@@ -377,11 +377,10 @@ class RLConfig(StageConfig):
     diffusion: ScoringConfig = field(default_factory=ScoringConfig)
 
     def __post_init__(self) -> None:
-        truncated = self.sampling.top_p < 1 or self.sampling.top_k > 0
-        if truncated and self.engine != "local":
+        if self.engine != "local":
             raise ConfigError(
-                f"top_p and top_k need an engine that reports the kept token sets to train on; engine "
-                f"{self.engine!r} does not. Use temperature alone, or engine = 'local'"
+                f"engine is {self.engine!r}, and rl samples with 'local' alone, which takes the new weights after "
+                "every step; leave engine out. vllm and openai sample for `verigrad eval --engine ...`"
             )
         if self.sampling.temperature <= 0:
             raise ConfigError("sampling.temperature is 0: greedy completions of a group are all alike; want > 0")
