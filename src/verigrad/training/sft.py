@@ -93,6 +93,7 @@ def train(config: SFTConfig, *, resume: bool = False, reporter: Reporter | None 
             row = {"step": step + 1, "kind": "train", **_update(stage, policy.optimizer, batch, config, step, steps)}
             give_back_freed_memory()
             row["seconds"] = time.perf_counter() - started
+            row["tokens_per_second"] = row["completion_tokens_total"] / row["seconds"]
             run.log(row)
             reporter.step(row)
             after_step(stage, run, step + 1, last=step + 1 == steps, notes=notes, save=save)
