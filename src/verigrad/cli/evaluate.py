@@ -166,8 +166,16 @@ def _open_own_engine(options: argparse.Namespace, make: Any = None) -> tuple[Any
 def _agent(options: argparse.Namespace, tokenizer: Any) -> Any:
     from verigrad.agents.single_turn import SingleTurn
     from verigrad.engines.base import SamplingParams
+    from verigrad.models.chat import end_id
 
-    params = SamplingParams(max_tokens=options.max_tokens, temperature=options.temperature, top_p=options.top_p)
+    # The engines of our own ask the tokenizer; vLLM knows the ends in the model's config alone.
+    end = end_id(tokenizer) if options.engine == "vllm" else None
+    params = SamplingParams(
+        max_tokens=options.max_tokens,
+        temperature=options.temperature,
+        top_p=options.top_p,
+        stop_ids=() if end is None else (end,),
+    )
     return SingleTurn(tokenizer, params, system=options.system)
 
 
