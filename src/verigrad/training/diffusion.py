@@ -81,7 +81,8 @@ def train(config: DiffusionConfig, *, resume: bool = False, reporter: Reporter |
             started = time.perf_counter()
             numbers = step_numbers(len(canvases), config.batch_size, config.seed, step)
             chosen = [canvases[number] for number in numbers]
-            row = {"step": step + 1, "kind": "train", **_update(stage, policy.optimizer, chosen, config, step, steps)}
+            row: dict[str, Any] = {"step": step + 1, "kind": "train"}
+            row.update(_update(stage, policy.optimizer, chosen, config, step, steps))
             give_back_freed_memory()
             row["seconds"] = time.perf_counter() - started
             row["tokens_per_second"] = row["completion_tokens_total"] / row["seconds"]

@@ -90,7 +90,8 @@ def train(config: SFTConfig, *, resume: bool = False, reporter: Reporter | None 
         for step in range(run.start_step, steps):
             started = time.perf_counter()
             batch = _step_batch(parts, step, config)
-            row = {"step": step + 1, "kind": "train", **_update(stage, policy.optimizer, batch, config, step, steps)}
+            row: dict[str, Any] = {"step": step + 1, "kind": "train"}
+            row.update(_update(stage, policy.optimizer, batch, config, step, steps))
             give_back_freed_memory()
             row["seconds"] = time.perf_counter() - started
             row["tokens_per_second"] = row["completion_tokens_total"] / row["seconds"]
