@@ -38,6 +38,14 @@ def test_it_memorises(few):
     assert seen[0] > 2 and seen[-1] < 0.1
 
 
+def test_a_step_says_how_many_tokens_it_learned_in_a_second(few):
+    """Both answers of a step are `It is N.` and an end token: 9 each."""
+    folder = train(SFTConfig(**few, epochs=1, sampling=SamplingConfig(max_tokens=16)))
+    for line in (folder / "metrics.jsonl").read_text().splitlines():
+        row = json.loads(line)
+        assert row["tokens_per_second"] * row["seconds"] == pytest.approx(18)
+
+
 def test_a_stopped_run_goes_on_to_the_same_weights(few):
     check_a_stopped_run_goes_on(train, SFTConfig, {**few, "epochs": 3})
 

@@ -69,7 +69,7 @@ from verigrad.training.reward_model import score_batch
 from verigrad.training.rollout_metrics import first_error, rollout_metrics, share_of_groups
 from verigrad.training.run import Learner, Run, TrainState, load_state, save_state
 from verigrad.training.sft import demonstration_rows, gold_demonstrations
-from verigrad.training.stage import Stage, open_run, open_stage, own_engine, sampling_params
+from verigrad.training.stage import Stage, open_run, open_stage, own_engine, sampling_params, settled
 from verigrad.types import Oracle, Rollout, Task
 
 __all__ = ["Loop", "advantages_of", "scheduled_tasks", "train", "with_loop_settings", "with_scoring"]
@@ -85,7 +85,7 @@ def train(config: RLConfig, *, resume: bool = False, reporter: Reporter | None =
     """
     reporter = reporter or Silent()
     algorithm: Algorithm = resolve(config.algorithm, {**PRESETS, **DIFFUSION_PRESETS}, what="algorithm")
-    config = with_loop_settings(config, algorithm)
+    config = settled(with_loop_settings(config, algorithm), resume=resume)
     assert config.reward is not None
     reward: Reward = resolve(config.reward, REWARDS, what="reward")
     tasks = augmented(load_source(config.tasks), config.rename, config.word_dropout, config.seed)
