@@ -8,9 +8,9 @@
 The work is the same on all sides: four coding prompts of 60 to 100 tokens, eight completions each, exactly 96
 tokens a completion (end ids are ignored), temperature 1, no truncation, log-probabilities of what was drawn only
 where a side gives them (the engine does). Each side is warmed up, sides take turns, and the best run counts. All sides
-compute on one device (`--device`; a GPU where there is one), whose work is waited for before a clock is read. Nobody has
-run this on a GPU yet.
-TRL comes with `pip install -c constraints.txt 'verigrad[bench]'`; what is called of it is private and was read in 1.16.
+compute on one device (`--device`; a GPU where there is one), whose work is waited for before a clock is read. Not yet
+run on a GPU.
+TRL 1.16.0, of which something private is called: `pip install -c constraints.txt -e '.[bench]'`.
 vLLM has an environment of its own, where this script measures it before the others start.
 """
 
@@ -272,10 +272,8 @@ def report(dtype: str, speeds: dict[str, float], args: argparse.Namespace) -> No
         print(json.dumps(line), flush=True)
         return
     others = "".join(f"   {name} {speed:.1f} ({ours / speed:.2f}x)" for name, speed in speeds.items())
-    print(
-        f"{dtype}, {line['device']}: {ours:.1f} tokens/s, {args.completions} completions of {args.tokens} tokens{others}",
-        flush=True,
-    )
+    work = f"{args.completions} completions of {args.tokens} tokens"
+    print(f"{dtype}, {line['device']}: {ours:.1f} tokens/s, {work}{others}", flush=True)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ completions each, exactly 96 tokens a completion, temperature 1, GRPO without KL
 that differs inside every group, so that no side may skip any. Every side runs in a process of its own, one
 after another; the first step warms up, the best of the rest counts. All sides compute on one device (`--device`; a GPU
 where there is one), whose work is waited for before a clock is read. Peak memory is that process's own resident memory
-on a CPU, and on a GPU the most that torch's allocator had given out at one time. Nobody has run this on a GPU yet.
-TRL comes with `pip install -c constraints.txt 'verigrad[bench]'`.
+on a CPU, and on a GPU the most that torch's allocator had given out at one time. Not yet run on a GPU.
+TRL 1.16.0: `pip install -c constraints.txt -e '.[bench]'`.
 """
 
 from __future__ import annotations

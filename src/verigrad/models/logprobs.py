@@ -16,9 +16,9 @@ from verigrad.models.linear import product, transposed_product
 
 __all__ = ["selected_logprobs"]
 
-# Rows of a matrix product, and how many of them at a time become probabilities. On a CPU these are few enough to stay in
-# the cache; on a GPU they are many, for every pass over them is a kernel of its own, and the two tables in float32 take
-# 0.2 GB for a vocabulary of 49k.
+# Rows of a matrix product, and how many of them at a time become probabilities. On a CPU these are few enough to stay
+# in the cache; on a GPU they are many, for every pass over them is a kernel of its own, and the two tables in float32
+# take 0.2 GB for a vocabulary of 49k.
 _TILES = {"cpu": (128, 16), "cuda": (512, 512)}
 
 
