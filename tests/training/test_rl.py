@@ -63,6 +63,28 @@ def test_it_learns(settings, algorithm):
     assert sum(seen[-3:]) / 3 > 0.95
 
 
+UPSIDE_DOWN = """
+from dataclasses import replace
+
+from verigrad.algorithms.presets import GRPO
+
+
+def worse(rewards, group_ids):
+    return -GRPO.advantage(rewards, group_ids)
+
+
+UPSIDE_DOWN = replace(GRPO, name="upside_down", advantage=worse)
+"""
+
+
+def test_an_algorithm_of_ones_own_is_trained_with(settings, workshop):
+    """One that rewards the worse of a group unlearns what `grpo` learns."""
+    (workshop / "own.py").write_text(UPSIDE_DOWN)
+    algorithm = f"{workshop}/own.py:UPSIDE_DOWN"
+    seen = rewards(train(RLConfig(**settings, steps=12, algorithm=algorithm, optim=FAST, sampling=SHORT)))
+    assert sum(seen[-3:]) / 3 < sum(seen[:3]) / 3 - 0.15
+
+
 def test_every_validation_keeps_its_samples(settings, workshop):
     report = ReportConfig(validation=f"{workshop}/my.py:held_out", validate_every=1, max_tokens=8)
     folder = train(RLConfig(**settings, steps=2, optim=FAST, sampling=SHORT, report=report))
