@@ -206,9 +206,10 @@ def work(config: StageConfig) -> Work:
         return _rl_work(config)
     if isinstance(config, PreferenceConfig) and config.tasks:
         return _mined_work(config)
-    count, tokens = _examples(config)
-    steps = config.epochs * -(-count // config.batch_size)
-    trained = config.epochs * tokens
+    settings: Any = config  # of the loops that read examples, each with its own epochs and batch_size
+    count, tokens = _examples(settings)
+    steps = settings.epochs * -(-count // settings.batch_size)
+    trained = settings.epochs * tokens
     if isinstance(config, DiffusionConfig):  # block attention runs every row twice, as does a complementary mask
         trained *= (2 if config.attention == "block" else 1) * (2 if config.noise.complementary else 1)
     scored = tokens if isinstance(config, PreferenceConfig) else 0  # under the reference
