@@ -3,7 +3,9 @@
 #
 #   make quickstart   the main job: RL on the default model, before and after, a report
 #   make test         the tests
-#   make test-all     the slow ones too (learning, kill and resume, the quickstart itself)
+#   make test-all     the slow ones too (learning, long fuzzing, the quickstart's command on the real model for two
+#                     steps) and, where there is a CUDA device, those marked gpu; elsewhere these are skipped
+#   make test-gpu     those marked gpu alone
 #   make test-vllm    the engine on vLLM's CPU build, in an environment of its own
 #   make check        lint and types
 
@@ -12,7 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN ?= runs/quickstart
 
-.PHONY: quickstart test test-all test-vllm check clean
+.PHONY: quickstart test test-all test-gpu test-vllm check clean
 .DELETE_ON_ERROR:
 
 # $(call environment,FOLDER). virtualenv is put below the folder too, so nothing is installed into the system.
@@ -32,7 +34,10 @@ test: $(VENV)/ready-dev
 	$(BIN)/python -m pytest
 
 test-all: $(VENV)/ready-dev
-	$(BIN)/python -m pytest -m "not gpu" --timeout 1800
+	$(BIN)/python -m pytest -m "" --timeout 1800
+
+test-gpu: $(VENV)/ready-dev
+	$(BIN)/python -m pytest -m gpu --timeout 1800 -rs
 
 # vLLM's CPU build brings its own pins, so it lives in an environment of its own.
 test-vllm: .venv-vllm/ready

