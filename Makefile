@@ -30,11 +30,14 @@ endef
 quickstart: $(VENV)/ready
 	$(BIN)/verigrad quickstart --run $(RUN)
 
+# A process a core, each with one thread.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
+
 test: $(VENV)/ready-dev
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-all: $(VENV)/ready-dev
-	$(BIN)/python -m pytest -m "" --timeout 1800
+	$(PYTEST) -m "" --timeout 1800
 
 test-gpu: $(VENV)/ready-dev
 	$(BIN)/python -m pytest -m gpu --timeout 1800 -rs

@@ -181,7 +181,7 @@ async def goals_reached(rows: Sequence[Mapping[str, Any]], tasks: TaskSet) -> di
 
 def credit_given(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """Share of programs that pass, share of tests passed, share of programs that are a constant."""
-    constant = sum("return False" == (row["program"] or "").splitlines()[-1].strip() for row in rows if row["program"])
+    constant = sum((row["program"] or "").splitlines()[-1].strip() == "return False" for row in rows if row["program"])
     return {
         "passed": sum(row["status"] == "passed" for row in rows) / len(rows),
         "tests passed": statistics.fmean(row["passed"] / row["total"] if row["total"] else 0.0 for row in rows),
