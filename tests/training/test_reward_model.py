@@ -19,7 +19,7 @@ from verigrad.models.chat import answer_ids, prompt_ids
 from verigrad.models.scalar import load_scalar
 from verigrad.preferences.records import Pair, Ranking, Rated, as_rankings, as_rated, write_records
 from verigrad.training.batching import make_batch
-from verigrad.training.config import LoraConfig, OptimConfig, RewardModelConfig, RLConfig, SamplingConfig
+from verigrad.training.config import CriticConfig, LoraConfig, OptimConfig, RewardModelConfig, RLConfig, SamplingConfig
 from verigrad.training.examples import examples_of
 from verigrad.training.held_out import held_out_rows as rows_to_write
 from verigrad.training.reward_model import by_prompt, score_batch, train
@@ -300,6 +300,40 @@ def test_a_policy_trained_against_it_raises_its_score(settings, workshop):
     start, end = (sum(row["proxy_reward"] for row in part) / 3 for part in (rows[:3], rows[-3:]))
     assert end > start + 0.7
     assert all(0 <= row["reward"] <= 1 for row in rows)
+
+
+@pytest.mark.slow
+def test_ppo_against_it_trains_a_critic_and_is_held_by_the_kl(settings, workshop):
+    """Both runs raise the score; a heavy KL penalty, taken off the reward, keeps the policy nearer to its start."""
+    folder = train(RewardModelConfig(**settings, epochs=10))
+    ends = {}
+    for kl_coef in (0.01, 5.0):
+        config = RLConfig(
+            run=str(workshop / f"run-{kl_coef}"),
+            model=settings["model"],
+            tasks=f"{workshop}/my.py:load",
+            reward=f"{workshop}/my.py:ascii_share",
+            reward_model=str(folder / "model"),
+            algorithm="ppo",
+            kl_coef=kl_coef,
+            steps=25,
+            tasks_per_step=3,
+            group_size=6,
+            dtype="float32",
+            device="cpu",
+            max_length=128,
+            optim=OptimConfig(learning_rate=5e-3, warmup_steps=1),
+            critic=CriticConfig(learning_rate=5e-3),
+            sampling=SamplingConfig(max_tokens=8),
+        )
+        rows = train_metrics(train_policy(config))
+        start, end = (
+            {k: sum(r[k] for r in part) / 3 for k in ("proxy_reward", "kl")} for part in (rows[:3], rows[-3:])
+        )
+        assert rows[-1]["critic_loss"] < rows[0]["critic_loss"] or kl_coef > 1
+        ends[kl_coef] = end["proxy_reward"] - start["proxy_reward"], end["kl"]
+    assert ends[0.01][0] > 0.7
+    assert ends[5.0][1] < ends[0.01][1] / 2 and ends[5.0][0] < ends[0.01][0]
 
 
 def test_clear_errors(settings, workshop):

@@ -23,6 +23,10 @@ COMMANDS = {
     "preference": ("verigrad.cli.train:preference", "DPO and its kin: on a file, or round by round on mined pairs"),
     "reward-model": ("verigrad.cli.train:reward_model", "a reward model from preferences, verdicts or rewards"),
     "pipeline": ("verigrad.cli.pipeline:pipeline", "several stages one after another, resumable: RLHF, say"),
+    "compare": (
+        "verigrad.cli.pipeline:compare",
+        "a stage of finished pipelines against the others, over tasks and seeds",
+    ),
     "sweep": ("verigrad.cli.sweep:sweep", "settings and seeds compared: many runs, one table, resumable"),
     "eval": ("verigrad.cli.evaluate:evaluate", "pass@k of a model on a task source"),
     "sample": ("verigrad.cli.evaluate:sample", "try a model on a prompt or a task"),
