@@ -10,6 +10,7 @@ import torch
 from verigrad.algorithms.advantages import (
     batch_whitened,
     group_centered,
+    group_centered_batch_whitened,
     group_normalized,
     leave_one_out,
     mean_normalized,
