@@ -12,6 +12,7 @@ from tiny import tiny_tokenizer
 from transformers import AutoModelForSequenceClassification
 from transformers.models.llama.modeling_llama import LlamaMLP
 
+from verigrad.cli.label import _margins
 from verigrad.errors import ConfigError
 from verigrad.evaluation.held_out import read_held_out
 from verigrad.evaluation.held_out_figures import calibration, order_accuracy, separation, side_accuracy
@@ -25,6 +26,8 @@ from verigrad.training.held_out import held_out_rows as rows_to_write
 from verigrad.training.reward_model import by_prompt, score_batch, train
 from verigrad.training.rl import train as train_policy
 from verigrad.types import Message, Rollout, Score, Turn
+from verigrad.ui.folder import open_store
+from verigrad.ui.items import read_items
 
 ASKED = (Message("user", "Say a."),)
 JUDGED = Pair(prompt=ASKED, chosen="a", rejected="b", meta={"chosen_fraction": 1.0, "rejected_fraction": 0.25})
@@ -334,6 +337,29 @@ def test_ppo_against_it_trains_a_critic_and_is_held_by_the_kl(settings, workshop
         ends[kl_coef] = end["proxy_reward"] - start["proxy_reward"], end["kl"]
     assert ends[0.01][0] > 0.7
     assert ends[5.0][1] < ends[0.01][1] / 2 and ends[5.0][0] < ends[0.01][0]
+
+
+def test_its_margins_choose_what_people_are_asked_first(settings, workshop):
+    """Trained to like a's and not b's: the surest comparison, a against b, comes last, the one of two a's before it."""
+    folder = train(RewardModelConfig(**settings, epochs=6)) / "model"
+    texts = {"a": "aaaa", "a too": "aaaaa", "b": "bbbb", "long": "a" * 3000}
+    rows = [
+        {"task_id": "t", "prompt": "Say a.", "completion": text, "passed": 0, "total": 1} for text in texts.values()
+    ]
+    (workshop / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    items = read_items(workshop / "samples.jsonl")
+    found = {frozenset((i.a.completion, i.b.completion)): m
+             for i, m in zip(items, _margins(str(folder))(items), strict=True)}  # fmt: skip
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    scores = {text: classifier_score(model, ASKED, text) for text in list(texts.values())[:3]}
+    for one, other in (("aaaa", "aaaaa"), ("aaaa", "bbbb")):
+        assert found[frozenset((one, other))] == pytest.approx(abs(scores[one] - scores[other]), abs=1e-3)
+    assert found[frozenset(("aaaa", "aaaaa"))] < found[frozenset(("aaaa", "bbbb"))]
+    assert all(margin is None for pair, margin in found.items() if texts["long"] in pair)
+    store = open_store(workshop / "labels", workshop / "samples.jsonl", margins=_margins(str(folder)))
+    asked = [frozenset((item.a.completion, item.b.completion)) for item in store.items.values()]
+    store.close()
+    assert asked[0] == {"aaaa", "aaaaa"} and texts["long"] in asked[-1]
 
 
 def test_clear_errors(settings, workshop):
