@@ -31,6 +31,7 @@ COMMANDS = {
     "eval": ("verigrad.cli.evaluate:evaluate", "pass@k of a model on a task source"),
     "sample": ("verigrad.cli.evaluate:sample", "try a model on a prompt or a task"),
     "judge": ("verigrad.cli.judge:judge", "judge a file of programs by the hidden tests"),
+    "retest": ("verigrad.cli.evaluate:retest", "judge samples by tests that a model writes, for mutual ranking"),
     "mine": ("verigrad.cli.mine:mine", "preference pairs and demonstrations from judged samples"),
     "convert": ("verigrad.cli.mine:convert", "preference files from and to the formats of other projects"),
     "label": ("verigrad.cli.label:label", "compare programs by hand, on a local page, or by a model: preferences"),
