@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from verigrad.errors import ConfigError, RunError
+from verigrad.files import write_whole
 from verigrad.registry import did_you_mean
 from verigrad.training.reporter import Reporter, Silent
 
@@ -162,9 +163,11 @@ def _summary(stage: PipelineStage) -> Any:
 
 
 def _write(record: Path, pipeline: Pipeline, stages: Mapping[str, Any]) -> None:
-    building = record.with_name(f".{record.name}")
-    building.write_text(json.dumps({"values": dict(pipeline.values), "stages": stages}, indent=2) + "\n")
-    building.replace(record)
+    content = {"values": dict(pipeline.values), "stages": stages}
+    try:
+        write_whole(record, json.dumps(content, indent=2) + "\n")
+    except OSError as error:
+        raise RunError(f"cannot write {record}: {error}; free space, then run the same command again") from error
 
 
 def overview(stages: Mapping[str, Any]) -> Sequence[str]:
