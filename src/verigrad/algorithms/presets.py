@@ -29,6 +29,7 @@ from verigrad.algorithms.combined import (
     outcome_and_process,
     parts_normalized,
     towards_teacher,
+    turn_returns,
     whitened_returns,
 )
 from verigrad.algorithms.gae import gae
@@ -62,6 +63,7 @@ __all__ = [
     "REINFORCE_PP",
     "REINFORCE_PP_BASELINE",
     "REMAX",
+    "RLEF",
     "RLOO",
     "RLTF",
     "RUNNING",
@@ -178,6 +180,8 @@ RLTF = Algorithm(name="rltf", paper="arXiv:2307.04349", needs=("greedy",),
 STEPCODER = Algorithm(name="stepcoder", paper="arXiv:2402.01391", needs=("critic",), kl_in_reward=True,
     advantage=partial(gae, whiten=True), objective=ppo_clip, reduction=token_mean,
     loop={"reward": "ladder", "executed_only": True, "curriculum": True})
+RLEF = Algorithm(name="rlef", paper="arXiv:2410.02089", advantage=turn_returns,
+    objective=ppo_clip, reduction=token_mean, kl_in_reward=True)
 PPOCODER = Algorithm(name="ppocoder", paper="arXiv:2301.13816", needs=("critic",), kl_in_reward=True,
     advantage=partial(gae, whiten=True), objective=ppo_clip, reduction=token_mean,
     loop={"reward": "ppocoder"})
@@ -189,7 +193,7 @@ PRESETS: dict[str, Algorithm] = {
         *(REINFORCE, RLOO, REMAX, OPO, RUNNING, REINFORCE_PP, REINFORCE_PP_BASELINE, PPO, VAPO),
         *(GRPO, DR_GRPO, DAPO, GSPO, CISPO, SAPO, DPPO, MAXRL, PASS_AT_K, GDPO, PODS, PF_PPO),
         *(PRIME, SAFE_RLHF, DECOUPLED, PPO_EWMA, DISTILL),
-        *(CODERL, RLTF, STEPCODER, PPOCODER),
+        *(CODERL, RLTF, STEPCODER, PPOCODER, RLEF),
     )
 }
 

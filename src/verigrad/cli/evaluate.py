@@ -17,7 +17,7 @@ from verigrad.jsonl import read_rows, require_writable, write_rows
 from verigrad.models.gguf import DEFAULT_MODEL
 from verigrad.tasks.base import TaskSet
 
-__all__ = ["evaluate", "sample"]
+__all__ = ["evaluate", "retest", "sample"]
 
 _GOLD = "gold"
 
@@ -83,6 +83,54 @@ def _earlier(file: Path, tasks: TaskSet) -> dict[str, list[bool]]:
             f"example, and {tasks.name} has {tasks.tasks[0].id!r}. Name samples of the same tasks"
         )
     return results
+
+
+def retest(argv: list[str]) -> int:
+    """Judge samples anew by tests that a model writes, every program on every test: what mutual_ranking ranks."""
+    parser = argparse.ArgumentParser(prog="verigrad retest", description=retest.__doc__)
+    parser.add_argument("samples", type=Path, help="file of eval --samples")
+    parser.add_argument("--tasks", required=True, help="the samples' task source; its own tests are not used")
+    parser.add_argument("--out", required=True, type=Path, help="JSONL of the samples with their new results")
+    _model_options(parser)
+    parser.set_defaults(temperature=0.8, max_tokens=256)
+    parser.add_argument("--num-samples", type=int, default=4, help="answers with tests sampled of each task")
+    parser.add_argument("--tests-per-sample", type=int, default=4, help="tests asked for in each answer")
+    parser.add_argument("--workers", type=int, default=2, help="sandboxed programs at once")
+    options = parser.parse_args(argv)
+    from verigrad.jsonl import read_rows, write_rows
+
+    rows = [row for _, row in read_rows(options.samples)]
+    found = asyncio.run(_retest(rows, load_source(options.tasks), options))
+    if not found:
+        raise ConfigError(f"{options.model} wrote no test that could be read for any task of {options.samples}")
+    write_rows(options.out, found)
+    tests = {row["task_id"]: row["total"] for row in found}
+    print(f"{len(found)} of {len(rows)} samples judged by {sum(tests.values())} tests of {len(tests)} tasks")
+    print(f"wrote {options.out}")
+    return 0
+
+
+async def _retest(rows: list[dict[str, Any]], tasks: TaskSet, options: argparse.Namespace) -> list[dict[str, Any]]:
+    from verigrad.evaluation.generated_tests import retest as run
+    from verigrad.sandbox.judge import Judge
+    from verigrad.sandbox.languages import PolyglotSandbox
+
+    engine, tokenizer = _open_engine(options)
+    sandbox = PolyglotSandbox(workers=options.workers)
+    try:
+        return await run(
+            rows,
+            tasks,
+            agent=_agent(options, tokenizer),
+            engine=engine,
+            judge=Judge(sandbox),
+            num_samples=options.num_samples,
+            per_sample=options.tests_per_sample,
+            seed=options.seed,
+        )
+    finally:
+        await engine.close()
+        await sandbox.close()
 
 
 def _model_options(parser: argparse.ArgumentParser) -> None:

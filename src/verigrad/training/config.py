@@ -526,6 +526,7 @@ class PreferenceConfig(StageConfig):
         tasks_per_round: tasks sampled in a round.
         group_size: completions sampled of each.
         miner: of pairs from verdicts, or `file.py:function`.
+        miner_options: its options by name, such as gap (docs/preferences.md); 1 and 0 for true and false.
         records_per_task: at most; 0 for all.
         records_per_round: at most; the schedule counts on as many.
         allow_scripts: sample tasks whose tests share the program's process.
@@ -546,6 +547,7 @@ class PreferenceConfig(StageConfig):
     tasks_per_round: int = 64
     group_size: int = 8
     miner: str = "pass_fail"
+    miner_options: dict[str, float] = field(default_factory=dict)
     records_per_task: int = 2
     records_per_round: int = 64
     allow_scripts: bool = False

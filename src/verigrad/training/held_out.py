@@ -26,7 +26,6 @@ from verigrad.algorithms.score_metrics import auc, expected_calibration_error, l
 from verigrad.evaluation.held_out import mistake
 from verigrad.models.scalar import last_values, pack_values
 from verigrad.preferences.records import Pair, Rated, Record
-from verigrad.training.config import RewardModelConfig
 from verigrad.training.examples import Example, answers_of, chunks, one_pack
 from verigrad.types import Message
 
@@ -35,11 +34,11 @@ __all__ = ["held_out_metrics", "held_out_rows", "score_examples"]
 _TEXTS = 20
 
 
-def score_examples(model: Any, examples: Sequence[Example], config: RewardModelConfig, dtype: torch.dtype) -> Tensor:
+def score_examples(model: Any, examples: Sequence[Example], token_budget: int, dtype: torch.dtype) -> Tensor:
     """Scores of all rows of all examples, in order, without gradient."""
     found = []
     with torch.no_grad():
-        for chunk in chunks(examples, config.token_budget):
+        for chunk in chunks(examples, token_budget):
             values = pack_values(model, one_pack(chunk.batch), chunk.batch, dtype=dtype).cpu()
             found.append(last_values(values, chunk.batch.mask))
     return torch.cat(found)

@@ -41,7 +41,7 @@ from verigrad.models.checkpoint import new_folder
 from verigrad.models.diffusion import DiffusionSpec, diffusion_spec, is_diffusion
 from verigrad.models.lora import base_weights, is_lora
 from verigrad.models.scoring import pack_batch, score_pack, token_logprobs
-from verigrad.preferences.mining import MINERS, from_groups, mine
+from verigrad.preferences.mining import MINERS, Miner, from_groups, mine, miner_options
 from verigrad.preferences.records import (
     Record,
     as_pairs,
@@ -120,7 +120,19 @@ def _check_options(row: PreferenceLoss, config: PreferenceConfig) -> None:
         raise ConfigError(f"loss {row.name!r} weighs tokens, and all alike it is dpo; set token_weights, or take dpo")
 
 
+def _miner(config: PreferenceConfig) -> Miner:
+    """The miner with its options, each of the type its default has."""
+    miner: Miner = resolve(config.miner, MINERS, what="miner")
+    known = miner_options(miner)
+    if unknown := sorted(set(config.miner_options) - set(known)):
+        raise ConfigError(
+            f"miner {config.miner!r} has no option {', '.join(unknown)}; it has {', '.join(known) or 'none'}"
+        )
+    return partial(miner, **{name: type(known[name])(value) for name, value in config.miner_options.items()})
+
+
 def _check_tasks(tasks: TaskSet, config: PreferenceConfig) -> None:
+    _miner(config)  # what it says of its options it should say before anything is sampled
     scripts = [task.id for task in tasks.tasks if tasks.oracle(task).trust == "script"]
     if scripts and not config.allow_scripts:
         raise ConfigError(
@@ -328,7 +340,7 @@ class _Loop:
             )
         )
         stage.reporter.end()
-        miner = resolve(config.miner, MINERS, what="miner")
+        miner = _miner(config)
         seed = derive_seed(config.seed, "mine", number)
         records: list[Record] = []
         for task in from_groups(groups):

@@ -79,7 +79,7 @@ def train(config: RewardModelConfig, *, resume: bool = False, reporter: Reporter
             _after_step(step + 1, steps, config, run, learner, measured, dtype)
             reporter.advance()
         reporter.end()
-        scores = score_examples(model, measured, config, dtype)
+        scores = score_examples(model, measured, config.token_budget, dtype)
         found = held_out_metrics(scores, measured, config.objective)
         run.write_rows("held_out.jsonl", held_out_rows(scores, measured))
         save_model(model, tokenizer, run.folder / "model")
@@ -243,7 +243,7 @@ def _after_step(
 ) -> None:
     every = config.report.validate_every
     if every and step % every == 0 and step != steps:
-        scores = score_examples(learner.model, measured, config, dtype)
+        scores = score_examples(learner.model, measured, config.token_budget, dtype)
         run.log({"step": step, "kind": "validation", **held_out_metrics(scores, measured, config.objective)})
     if step == steps or (config.checkpoint_every and step % config.checkpoint_every == 0):
         save_state(run.checkpoint_folder(step), {"policy": learner}, TrainState(step, {}))
