@@ -44,6 +44,28 @@ def sometimes_missing(task, answer, verdict):
     return Score(1.0 if len(answer.text) % 2 else None)
 
 
+def sometimes_nan(task, answer, verdict):
+    return ascii_share(task, answer, verdict) if len(answer.text) % 2 else float("nan")
+
+
+def never_a_number(task, answer, verdict):
+    return float("nan")
+
+
+def only_at_first():
+    """A reward whose first 18 scores, those of one step, have parts."""
+    count = iter(range(10**6))
+
+    def reward(task, answer, verdict):
+        score = in_parts(task, answer, verdict)
+        return score if next(count) < 18 else Score(score.value)
+
+    return reward
+
+
+fading = only_at_first()
+
+
 def broken(task, answer, verdict):
     raise RuntimeError("judge unreachable")
 '''

@@ -230,7 +230,7 @@ class CostMultiplier:
         return {"multiplier": torch.tensor(self._multiplier)}
 
     def learn(self, batch: Batch, known: _Signals, step: int) -> dict[str, float]:
-        mean = float(known["costs"].nanmean())
+        mean = float(known["costs"].mean())
         cost = self._config.cost
         self._multiplier = update_multiplier(self._multiplier, mean, limit=cost.limit, learning_rate=cost.learning_rate)
         return {"cost": mean, "multiplier": self._multiplier}

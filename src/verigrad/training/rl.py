@@ -51,7 +51,6 @@ from verigrad.training.batching import (
     rewarded_tokens,
     rows_batch,
     score_parts,
-    select_rollouts,
     terminal_rewards,
 )
 from verigrad.training.checkpoints import after_step, load_best
@@ -68,6 +67,7 @@ from verigrad.training.reporter import Reporter, Silent
 from verigrad.training.reward_model import score_batch
 from verigrad.training.rollout_metrics import first_error, rollout_metrics, share_of_groups
 from verigrad.training.run import Learner, Run, TrainState, load_state, save_state
+from verigrad.training.selecting import keep_rollouts, score_tensors, scored, select
 from verigrad.training.sft import demonstration_rows, gold_demonstrations
 from verigrad.training.stage import Stage, open_run, open_stage, own_engine, sampling_params
 from verigrad.types import Oracle, Rollout, Task
@@ -408,7 +408,10 @@ class Loop:
 
     def _known(self, groups: Sequence[Group], batch: Batch, greedy: Tensor | None) -> dict[str, Tensor]:
         """What advantages and companions may ask for by name, beside the batch."""
-        parts = score_parts(group.rollouts for group in groups)
+        found = score_parts(group.rollouts for group in groups)
+        seen = sorted({*found, *self.notes.get("parts", ())})
+        self.notes["parts"] = seen
+        parts = score_tensors(found, seen, batch.num_rollouts)
         credit = credit_tensors(
             groups,
             batch,
@@ -419,7 +422,7 @@ class Loop:
             if self.curriculum
             else {},
         )
-        known = {**parts, **_parts_as_columns(parts), **credit, "succeeded": credit["outcomes"] == PASSED}
+        known = {**parts, **credit, "succeeded": credit["outcomes"] == PASSED}
         if greedy is not None:
             known["greedy_rewards"] = greedy[batch.group_ids]
         return known
@@ -443,7 +446,10 @@ class Loop:
         batch, row = self._by_reward_model(batch)
         signal = has_signal(batch.rewards, batch.group_ids)
         row["signal_groups"] = share_of_groups(signal, batch.group_ids)
-        batch, known = self._select(batch, known, step)
+        batch, known = select(batch, known, scored(self.algorithm, batch, known))
+        if not batch.num_rollouts:
+            return row
+        batch, known = keep_rollouts(self.algorithm, batch, known, derive_seed(self.config.seed, "keep", step))
         batch, known, found = self._shape_rewards(batch, known)
         row.update(found)
         for companion in self.companions.values():
@@ -477,24 +483,12 @@ class Loop:
         if self.reward_model is None:
             return batch, {}
         scores = score_batch(self.reward_model, batch, token_budget=self.config.token_budget, dtype=self.stage.dtype)
+        if bad := int((~scores.isfinite()).sum()):
+            raise RunError(
+                f"reward_model {self.config.reward_model!r} scored {bad} of {len(scores)} rollouts NaN or infinite; "
+                "its weights are broken, or overflow in this dtype: look at its own report, or set dtype = 'float32'"
+            )
         return replace(batch, rewards=scores), {"proxy_reward": float(scores.mean())}
-
-    def _select(self, batch: Batch, known: dict[str, Tensor], step: int) -> tuple[Batch, dict[str, Tensor]]:
-        """Leave out the rollouts that the algorithm does not train on, before anything is averaged over them."""
-        if self.algorithm.keep is None:
-            return batch, known
-        seed = derive_seed(self.config.seed, "keep", step)
-        keep = call(
-            self.algorithm.keep, **{**known, "rewards": batch.rewards, "group_ids": batch.group_ids, "seed": seed}
-        )
-        if keep.dtype != torch.bool:
-            return batch, {**known, "counts": keep}
-        if not bool(keep.any()):
-            return batch, known
-        rows = keep[batch.rollout_index]
-        by_row = {name for name, values in known.items() if values.shape[:2] == batch.mask.shape}
-        chosen = {name: values[rows if name in by_row else keep] for name, values in known.items()}
-        return select_rollouts(batch, keep), chosen
 
     def _shape_rewards(
         self, batch: Batch, known: dict[str, Tensor]
@@ -543,7 +537,7 @@ def advantages_of(
         result = call(algorithm.advantage, **offered)
     except (TypeError, ValueError) as error:
         raise ConfigError(
-            f"algorithm {algorithm.name!r}: {error}; parts of a reward's Score are offered too"
+            f"algorithm {algorithm.name!r}: {error}; parts of a reward's Score are offered too, as part_NAME, and its cost as costs"
         ) from error
     advantages, returns = result if isinstance(result, tuple) else (result, None)
     counts = known.get("counts", torch.ones(batch.num_rollouts)).masked_fill(batch.rewards.isnan(), 0.0)
@@ -570,9 +564,3 @@ def _tells(group: Group) -> bool:
     """Whether the scores of a group differ, so that it has something to learn from."""
     values = {rollout.score.value for rollout in group.rollouts if rollout.score.value is not None}
     return len(values) > 1
-
-
-def _parts_as_columns(parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The parts of scores, costs apart, as one matrix (N, K) for algorithms that weigh them one by one."""
-    columns = [values for name, values in sorted(parts.items()) if name != "costs"]
-    return {"part_rewards": torch.stack(columns, dim=1)} if columns else {}
