@@ -11,6 +11,7 @@ import json
 import sys
 from collections import Counter
 from functools import lru_cache
+from typing import NamedTuple
 
 from verigrad.errors import MissingExtra, RewardError
 from verigrad.rewards.base import Answer, Check
@@ -18,7 +19,7 @@ from verigrad.rewards.source import real_program
 from verigrad.rewards.tools import run_tool
 from verigrad.types import Score, Task, Verdict
 
-__all__ = ["CHECKS", "COSTS", "bandit_findings", "security"]
+__all__ = ["CHECKS", "COSTS", "Finding", "bandit_findings", "security"]
 
 COSTS = {"LOW": 0.1, "MEDIUM": 0.5, "HIGH": 1.0}
 """What a finding of each severity takes off."""
@@ -49,16 +50,24 @@ async def security(task: Task, answer: Answer, verdict: Verdict | None) -> Score
     found = await asyncio.to_thread(bandit_findings, answer.program or "")
     if found is None:
         return Score(0.0, {"unreadable": 1.0}, evidence=verdict)
-    by_severity = Counter(severity for _, severity in found)
+    by_severity = Counter(finding.severity for finding in found)
     parts = {severity.lower(): float(by_severity[severity]) for severity in COSTS}
-    parts |= {test: float(count) for test, count in Counter(test for test, _ in found).items()}
+    parts |= {test: float(count) for test, count in Counter(finding.test for finding in found).items()}
     cost = sum(COSTS[severity] * count for severity, count in by_severity.items() if severity in COSTS)
     return Score(max(0.0, 1.0 - cost), parts, evidence=verdict)
 
 
+class Finding(NamedTuple):
+    """What bandit found: its test (`B602`), the severity (`HIGH`), and the lines, from 1, of the statement."""
+
+    test: str
+    severity: str
+    lines: tuple[int, ...]
+
+
 @lru_cache(maxsize=1024)  # a group often has the same program several times
-def bandit_findings(source: str) -> tuple[tuple[str, str], ...] | None:
-    """`(test, severity)` of every finding, such as `("B602", "HIGH")`; None where bandit gave up on the program.
+def bandit_findings(source: str) -> tuple[Finding, ...] | None:
+    """Every finding in a program, in bandit's order; None where bandit gave up on it.
 
     Raises:
         MissingExtra: bandit is not installed.
@@ -72,6 +81,8 @@ def bandit_findings(source: str) -> tuple[tuple[str, str], ...] | None:
         report = json.loads(printed)
         if report["errors"]:
             return None
-        return tuple((row["test_id"], row["issue_severity"]) for row in report["results"])
+        return tuple(
+            Finding(row["test_id"], row["issue_severity"], tuple(row["line_range"])) for row in report["results"]
+        )
     except (ValueError, KeyError, TypeError) as error:
         raise RewardError(f"bandit printed what is no report ({error!r}): {printed[:200]!r}") from error

@@ -505,7 +505,8 @@ class PreferenceConfig(StageConfig):
         tasks: task source to sample, judge and mine pairs from; one round is iterative DPO, many short ones online.
         loss: name of a preference loss, or `file.py:attr`.
         options: hyper-parameters of the loss by name, such as beta; its paper's where not set.
-        token_weights: of losses that weigh tokens: `diff` (what differs counts double), `length` (LD-DPO), `none`.
+        token_weights: of losses that weigh tokens: `diff` (what differs counts double), `edits` (Target-DPO), `length`
+            (LD-DPO), `security` (LPO), `none`, or `file.py:function`.
         epochs: passes over the records (of each round).
         batch_size: records per optimizer step.
         reference: frozen policy that losses compare with: of the `start`, or of the start of each `round`.
@@ -525,7 +526,7 @@ class PreferenceConfig(StageConfig):
     tasks: str = ""
     loss: str = "dpo"
     options: dict[str, float] = field(default_factory=dict)
-    token_weights: Literal["none", "diff", "length"] = "none"
+    token_weights: str = "none"
     epochs: int = 1
     batch_size: int = 16
     reference: Literal["start", "round"] = "start"
