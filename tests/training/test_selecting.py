@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,10 +11,12 @@ import torch
 from tiny import tiny_model
 
 from verigrad.algorithms.presets import DR_GRPO, GRPO, GSPO, SAFE_RLHF, Algorithm
-from verigrad.errors import RunError
+from verigrad.errors import ConfigError, RunError
+from verigrad.models.scalar import load_scalar
 from verigrad.training.batching import make_batch
 from verigrad.training.companions import CostMultiplier
 from verigrad.training.config import CostConfig, OptimConfig, RLConfig, SamplingConfig
+from verigrad.training.proxies import Proxies
 from verigrad.training.rl import Loop, advantages_of, train
 from verigrad.training.run import Learner
 from verigrad.training.selecting import score_tensors
@@ -133,13 +136,53 @@ def test_groups_without_any_score_are_counted(settings, workshop):
 
 
 def test_a_reward_model_that_gives_nan_stops_the_run(settings):
-    loop = loop_of(settings, GRPO)
-    loop.reward_model = tiny_model("llama")[0]
-    loop.config = RLConfig(**settings, reward_model="runs/broken")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("verigrad.training.rl.score_batch", lambda *_, **__: torch.tensor([1.0, torch.nan, 0.0]))
-        with pytest.raises(RunError, match=r"'runs/broken' scored 1 of 3 rollouts NaN"):
+    model = scalar_model(settings)
+    with torch.no_grad():
+        model.score.weight[0, 0] = torch.nan
+    for what, proxies in (("reward_model", Proxies(reward=model)), ("cost.model", Proxies(cost=model))):
+        loop = loop_of(settings, SAFE_RLHF)
+        loop.proxies = proxies
+        with pytest.raises(RunError, match=rf"{what} scored 3 of 3 rollouts NaN"):
             learned(loop, batch_of([(0, 1.0), (1, 0.0), (2, 1.0)]))
+
+
+def scalar_model(settings, seed=3):
+    model, _ = load_scalar(settings["model"], device="cpu")
+    with torch.no_grad():
+        model.score.weight.normal_(generator=torch.Generator().manual_seed(seed))
+    return model
+
+
+def slow_score(model, rollout):
+    (turn,) = rollout.turns
+    with torch.no_grad():
+        states = model.model(torch.tensor([turn.prompt_ids + turn.completion_ids])).last_hidden_state
+        return float(model.score(states[0, -1]))
+
+
+def test_a_reward_model_and_a_cost_model_are_apart(settings):
+    """Rewards are the one's scores, costs the other's, each of the whole answer; the price follows the costs."""
+    models = scalar_model(settings, 3), scalar_model(settings, 4)
+    members = [(0, 1.0), (1, 0.0), (2, 1.0)]
+    config = RLConfig(**settings, cost=CostConfig(limit=0.25))
+    loop = loop_of(settings, SAFE_RLHF, {"cost": CostMultiplier(config, CPU)})
+    loop.proxies = Proxies(*models)
+    # The reward function's cost is not read, not even where it is missing.
+    row, _ = learned(loop, batch_of(members), costs=torch.tensor([9.0, torch.nan, 9.0]))
+    rewards, costs = ([slow_score(model, rollout(0, *told)) for told in members] for model in models)
+    assert row["proxy_reward"] == pytest.approx(sum(rewards) / 3, rel=1e-4)
+    assert row["cost"] == pytest.approx(sum(costs) / 3, rel=1e-4)
+    assert row["multiplier"] == pytest.approx(math.exp(0.1 * (sum(costs) / 3 - 0.25)), rel=1e-4)
+
+
+def test_a_cost_model_is_for_algorithms_that_read_costs(settings):
+    with pytest.raises(ConfigError, match="reads no costs"):
+        train(RLConfig(**settings, cost=CostConfig(model=settings["model"])))
+    config = RLConfig(
+        **settings, algorithm="safe_rlhf", steps=1, sampling=SHORT, cost=CostConfig(model=settings["model"])
+    )
+    (row,) = train_rows(train(config))
+    assert row["cost"] == 0.0 and row["multiplier"] == 1.0  # a language model's new head scores 0
 
 
 def by_power(rewards, group_ids, part_power, *, power=1.0):

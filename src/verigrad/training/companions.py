@@ -217,7 +217,7 @@ class ProcessModel(_Stateless):
 class CostMultiplier:
     """Safe RLHF's price of cost: `multiplier`, a number that rises while the mean cost is above its limit.
 
-    Dai et al. 2023, arXiv:2310.12773, section 3.3. The costs themselves are `Score.parts["cost"]`.
+    Dai et al. 2023, arXiv:2310.12773, section 3.3. The costs are a cost model's, or `Score.parts["cost"]`.
     """
 
     learner: Learner | None = None

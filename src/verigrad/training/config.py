@@ -142,14 +142,17 @@ class CriticConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class CostConfig:
-    """A constraint on costs (Safe RLHF): the mean of `Score.parts["cost"]` is to stay below a limit.
+    """A constraint on costs (Safe RLHF): their mean is to stay below a limit.
 
     Attributes:
+        model: folder of a cost model (a reward model that scores what is bad) whose scores are the costs; empty for
+            the reward function's `Score.parts["cost"]`.
         limit: mean cost allowed.
         multiplier: price of a unit of cost at the start.
         learning_rate: of the logarithm of the price.
     """
 
+    model: str = ""
     limit: float = 0.0
     multiplier: float = 1.0
     learning_rate: float = 0.1

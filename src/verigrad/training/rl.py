@@ -11,7 +11,6 @@ The update itself is in `verigrad.training.policy`, what some algorithms learn b
 from __future__ import annotations
 
 import copy
-import inspect
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -26,7 +25,7 @@ from torch import Tensor
 
 from verigrad.algorithms.diffusion_presets import DIFFUSION_PRESETS
 from verigrad.algorithms.penalties import kl_k1, overlong
-from verigrad.algorithms.presets import PRESETS, Algorithm, call
+from verigrad.algorithms.presets import PRESETS, Algorithm, asks_for, call
 from verigrad.algorithms.selection import has_signal
 from verigrad.errors import ConfigError, RunError
 from verigrad.evaluation.benchmark import sample_rows
@@ -35,7 +34,6 @@ from verigrad.evaluation.sources import load_source
 from verigrad.models.base import Batch
 from verigrad.models.diffusion import diffusion_spec, is_diffusion
 from verigrad.models.lora import is_lora
-from verigrad.models.scalar import load_scalar
 from verigrad.models.scoring import token_logprobs
 from verigrad.registry import resolve
 from verigrad.rewards import REWARDS
@@ -62,9 +60,9 @@ from verigrad.training.estimators import chosen_estimator, drawn_batch, order_wa
 from verigrad.training.memory import give_back_freed_memory
 from verigrad.training.optim import make_optimizer
 from verigrad.training.policy import reference_logprobs, update_policy
+from verigrad.training.proxies import Proxies
 from verigrad.training.replay import Replay
 from verigrad.training.reporter import Reporter, Silent
-from verigrad.training.reward_model import score_batch
 from verigrad.training.rollout_metrics import first_error, rollout_metrics, share_of_groups
 from verigrad.training.run import Learner, Run, TrainState, load_state, save_state
 from verigrad.training.selecting import keep_rollouts, score_tensors, scored, select
@@ -170,7 +168,8 @@ def _check_masked(config: RLConfig, algorithm: Algorithm) -> None:
             "masked-diffusion model"
         )
     asked = ("gold_coef", "error_penalty", "executed_only", "reward_model")
-    if on := [name for name in asked if getattr(config, name)]:
+    on = [name for name in asked if getattr(config, name)] + (["cost.model"] if config.cost.model else [])
+    if on:
         raise ConfigError(f"{', '.join(on)}: works on causal rows; leave it unset for a masked-diffusion model")
 
 
@@ -180,6 +179,8 @@ def _check(config: RLConfig, algorithm: Algorithm, tasks: TaskSet) -> None:
             f"algorithm {algorithm.name!r} with a reward_model: a greedy baseline and resample go by the verified "
             "reward; take another algorithm, or set resample = 0"
         )
+    if config.cost.model and not asks_for(algorithm.advantage, "costs"):
+        raise ConfigError(f"algorithm {algorithm.name!r} reads no costs; leave cost.model unset, or take safe_rlhf")
     if config.replay and config.curriculum:
         raise ConfigError("replay and curriculum: what was given of a kept rollout's answer is not kept; set one to 0")
     if (config.gold_coef or config.curriculum) and all(tasks.oracle(task).gold is None for task in tasks.tasks):
@@ -193,7 +194,7 @@ def _check(config: RLConfig, algorithm: Algorithm, tasks: TaskSet) -> None:
             f"{len(scripts)} tasks (such as {scripts[0]}) are judged by scripts that share the program's process, "
             "where a policy can forge a pass; leave them out, or set allow_scripts"
         )
-    if config.audit.flagged == "penalise" and "part_rewards" in inspect.signature(algorithm.advantage).parameters:
+    if config.audit.flagged == "penalise" and asks_for(algorithm.advantage, "part_rewards"):
         raise ConfigError(
             f"algorithm {config.algorithm!r} trains on the parts of a score, which audit.flagged = 'penalise' leaves "
             "as they are; take 'screen' or 'stop'"
@@ -231,7 +232,7 @@ class Loop:
     reference: Any
     companions: Mapping[str, Companion]
     audit: Audit
-    reward_model: Any = None
+    proxies: Proxies = Proxies()
     curriculum: Curriculum | None = None
     replay: Replay | None = None
     fresh_tests: FreshTests | None = None
@@ -249,7 +250,7 @@ class Loop:
             reference=_reference(stage.model, config),
             companions=open_companions(algorithm.needs, config, stage),
             audit=Audit(config.audit, tasks, config.seed),
-            reward_model=load_scalar(config.reward_model, device=stage.device)[0] if config.reward_model else None,
+            proxies=Proxies.open(config, device=stage.device, dtype=stage.dtype),
             curriculum=Curriculum(tasks) if config.curriculum else None,
             replay=Replay(config.replay, tasks) if config.replay else None,
             fresh_tests=FreshTests(stage.judge.sandbox) if config.fresh_tests else None,
@@ -443,7 +444,7 @@ class Loop:
         self, batch: Batch, known: dict[str, Tensor], demonstrations: Batch | None, step: int
     ) -> dict[str, float]:
         """Advantages, the policy's update, then the companions'."""
-        batch, row = self._by_reward_model(batch)
+        batch, known, row = self.proxies.score(batch, known)
         signal = has_signal(batch.rewards, batch.group_ids)
         row["signal_groups"] = share_of_groups(signal, batch.group_ids)
         batch, known = select(batch, known, scored(self.algorithm, batch, known))
@@ -477,18 +478,6 @@ class Loop:
         for companion in self.companions.values():
             row.update(companion.learn(batch, known, step))
         return row
-
-    def _by_reward_model(self, batch: Batch) -> tuple[Batch, dict[str, float]]:
-        """The batch with the reward model's scores for rewards, where there is one; verdicts stay in the metrics."""
-        if self.reward_model is None:
-            return batch, {}
-        scores = score_batch(self.reward_model, batch, token_budget=self.config.token_budget, dtype=self.stage.dtype)
-        if bad := int((~scores.isfinite()).sum()):
-            raise RunError(
-                f"reward_model {self.config.reward_model!r} scored {bad} of {len(scores)} rollouts NaN or infinite; "
-                "its weights are broken, or overflow in this dtype: look at its own report, or set dtype = 'float32'"
-            )
-        return replace(batch, rewards=scores), {"proxy_reward": float(scores.mean())}
 
     def _shape_rewards(
         self, batch: Batch, known: dict[str, Tensor]
