@@ -37,7 +37,8 @@ def tokens_of(rollout, mask, rollout_index):
 @pytest.mark.parametrize("seed", range(5))
 def test_outcome_and_process(seed):
     rewards, groups, process, mask, index = ragged(seed)
-    found = outcome_and_process(rewards, groups, process, mask, index)
+    weight = 1.0 + seed
+    found = outcome_and_process(rewards, groups, process, mask, index, process_weight=weight)
     expected = torch.zeros(mask.shape, dtype=torch.float64)
     mean = {
         i: sum(float(process[place]) for place in tokens_of(i, mask, index)) / len(tokens_of(i, mask, index))
@@ -51,8 +52,16 @@ def test_outcome_and_process(seed):
         baseline = sum(mean[j] for j in others) / len(others)
         places = tokens_of(i, mask, index)
         for k, place in enumerate(places):
-            expected[place] = outcome + sum(float(process[later]) - baseline for later in places[k:])
+            expected[place] = outcome + weight * sum(float(process[later]) - baseline for later in places[k:])
     torch.testing.assert_close(found, expected)
+
+
+def test_process_rewards_of_one_rollout_are_compared_with_nothing():
+    """A group of one, or of which one is scored, has advantage 0 (process rewards are of the whole token mask)."""
+    process, mask = torch.ones(3, 2), torch.ones(3, 2).bool()
+    rewards, groups = torch.tensor([1.0, 0.0, NAN]), torch.tensor([0, 1, 1])
+    found = outcome_and_process(rewards, groups, process, mask, torch.tensor([0, 1, 2]))
+    assert torch.equal(found, torch.zeros(3, 2))
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -76,7 +76,7 @@ def test_what_no_mean_survives_is_a_failure_of_the_reward(given, words):
 
     with pytest.raises(RewardError, match=rf"^reward 'broken' gave the {words} \(task t\); wanted a finite"):
         score(broken)
-    with pytest.raises(RewardError, match="^reward 'broken' gave"):  # inside a combination it is found as well
+    with pytest.raises(RewardError, match=r"^reward 'broken' gave"):  # inside a combination it is found as well
         score(weighted_sum({broken: 1.0}))
 
 

@@ -191,9 +191,7 @@ def by_power(rewards, group_ids, part_power, *, power=1.0):
 
 
 def test_a_part_is_not_taken_for_an_option_of_its_name(settings):
-    own = Algorithm(
-        name="own", paper="", advantage=by_power, objective=GRPO.objective, reduction=GRPO.reduction
-    )
+    own = Algorithm(name="own", paper="", advantage=by_power, objective=GRPO.objective, reduction=GRPO.reduction)
     known = score_tensors({"power": torch.tensor([3.0, 5.0])}, (), 2)
     assert set(known) == {"part_power", "part_rewards"}
     batch = batch_of([(0, 1.0), (1, 0.0)])

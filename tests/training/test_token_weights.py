@@ -121,14 +121,14 @@ def slow_losses(weights, steps=2, beta=0.1):
             for answer, own in zip((record.chosen, record.rejected), sides, strict=True):
                 values = token_logprobs(model, tokenizer, record.prompt, answer)
                 sums.append(sum(weight * value for weight, value in zip(own, values, strict=True)))
-        reference = [float(value) for value in sums] if reference is None else reference
+        reference = [float(value.detach()) for value in sums] if reference is None else reference
         u = [value - start for value, start in zip(sums, reference, strict=True)]
         logits = [beta * (good - bad) for good, bad in zip(u[::2], u[1::2], strict=True)]
         loss = -sum(torch.nn.functional.logsigmoid(torch.as_tensor(logit)) for logit in logits) / len(logits)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-        losses.append(float(loss))
+        losses.append(float(loss.detach()))
     return losses
 
 
@@ -175,4 +175,5 @@ def test_clear_errors(settings, workshop):
     refused(ConfigError, "gives 3 of 3 pairs no token of any weight", token_weights=f"{own}:nothing")
     write_records(workshop / "pairs.jsonl", records([{}, {"rejected_spans": [[3, 9]]}, {}]))
     settings["run"] += "-again"
-    refused(DataError, r"record 2: meta.rejected_spans is \[\[3, 9\]\]; wanted .* 4 characters", token_weights="security")
+    words = r"record 2: meta.rejected_spans is \[\[3, 9\]\]; wanted .* 4 characters"
+    refused(DataError, words, token_weights="security")

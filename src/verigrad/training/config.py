@@ -21,6 +21,7 @@ __all__ = [
     "NoiseConfig",
     "OptimConfig",
     "PreferenceConfig",
+    "ProcessConfig",
     "RLConfig",
     "ReportConfig",
     "RewardModelConfig",
@@ -159,6 +160,23 @@ class CostConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ProcessConfig:
+    """The implicit process reward model of PRIME; it starts as `critic.model` and learns at `critic.learning_rate`.
+
+    Attributes:
+        beta: its reward is so many times the log-ratio of a token.
+        update: it learns from a step's rollouts `after` it has judged them, or `before`.
+    """
+
+    beta: float = 0.05
+    update: Literal["after", "before"] = "after"
+
+    def __post_init__(self) -> None:
+        if self.beta <= 0:
+            raise ConfigError(f"process.beta is {self.beta}; wanted above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
 class AuditConfig:
     """Watching for cheating while training (docs/rewards.md, "The audit").
 
@@ -289,6 +307,7 @@ class RLConfig(StageConfig):
         rename: share of the tasks whose function gets a name that says nothing, so that names are not relied on.
         fresh_tests: hidden tests are drawn anew each time a task comes up, where it has something to draw from.
         algorithm: preset name, or `file.py:attr`.
+        options: hyper-parameters of the algorithm by name, such as tau_neg or process_weight; its own where not set.
         reward: reward name, or `file.py:function`; not set: the algorithm's own, else `tests`.
         reward_model: folder of a reward model to train against; `reward` is then only measured, as the gold standard.
         teacher: model to distil from, where the algorithm has one; of the same vocabulary.
@@ -321,6 +340,7 @@ class RLConfig(StageConfig):
         rollouts_kept: steps between saved rollouts; 0 for none.
         critic: see the section.
         cost: see the section.
+        process: see the section.
         audit: see the section.
         denoise: how a masked-diffusion model samples, see the section.
         diffusion: how it scores what it sampled, see the section.
@@ -332,6 +352,7 @@ class RLConfig(StageConfig):
     rename: float = 0.0
     fresh_tests: bool = False
     algorithm: str = "grpo"
+    options: dict[str, float] = field(default_factory=dict)
     reward: str | None = None
     reward_model: str = ""
     teacher: str = ""
@@ -361,6 +382,7 @@ class RLConfig(StageConfig):
     rollouts_kept: int = 1
     critic: CriticConfig = CriticConfig()
     cost: CostConfig = CostConfig()
+    process: ProcessConfig = ProcessConfig()
     audit: AuditConfig = AuditConfig()
     denoise: DenoiseParams = field(default_factory=DenoiseParams)
     diffusion: ScoringConfig = field(default_factory=ScoringConfig)

@@ -59,7 +59,7 @@ class Proxies:
         scores = score_batch(model, batch, token_budget=self.token_budget, dtype=self.dtype)
         if bad := int((~scores.isfinite()).sum()):
             raise RunError(
-                f"{what} scored {bad} of {len(scores)} rollouts NaN or infinite: its weights are broken, or overflow in "
-                "this dtype; look at its own report, or set dtype = 'float32'"
+                f"{what} scored {bad} of {len(scores)} rollouts NaN or infinite: its weights are broken, or overflow "
+                "in this dtype; look at its own report, or set dtype = 'float32'"
             )
         return scores

@@ -59,6 +59,7 @@ from verigrad.training.curriculum import Curriculum
 from verigrad.training.estimators import chosen_estimator, drawn_batch, order_warnings, score_kind
 from verigrad.training.memory import give_back_freed_memory
 from verigrad.training.optim import make_optimizer
+from verigrad.training.options import with_options
 from verigrad.training.policy import reference_logprobs, update_policy
 from verigrad.training.proxies import Proxies
 from verigrad.training.replay import Replay
@@ -83,6 +84,7 @@ def train(config: RLConfig, *, resume: bool = False, reporter: Reporter | None =
     """
     reporter = reporter or Silent()
     algorithm: Algorithm = resolve(config.algorithm, {**PRESETS, **DIFFUSION_PRESETS}, what="algorithm")
+    algorithm = with_options(algorithm, config.options)
     config = with_loop_settings(config, algorithm)
     assert config.reward is not None
     reward: Reward = resolve(config.reward, REWARDS, what="reward")
@@ -232,7 +234,7 @@ class Loop:
     reference: Any
     companions: Mapping[str, Companion]
     audit: Audit
-    proxies: Proxies = Proxies()
+    proxies: Proxies = field(default_factory=Proxies)
     curriculum: Curriculum | None = None
     replay: Replay | None = None
     fresh_tests: FreshTests | None = None
@@ -454,7 +456,7 @@ class Loop:
         batch, known, found = self._shape_rewards(batch, known)
         row.update(found)
         for companion in self.companions.values():
-            known.update(companion.signals(batch, known))
+            known.update(companion.signals(batch, known, step))
         advantages, returns = advantages_of(self.algorithm, batch, known, self.config)
         if returns is not None:
             known["returns"] = returns
@@ -526,7 +528,8 @@ def advantages_of(
         result = call(algorithm.advantage, **offered)
     except (TypeError, ValueError) as error:
         raise ConfigError(
-            f"algorithm {algorithm.name!r}: {error}; parts of a reward's Score are offered too, as part_NAME, and its cost as costs"
+            f"algorithm {algorithm.name!r}: {error}; parts of a reward's Score are offered too, as part_NAME, and its "
+            "cost as costs"
         ) from error
     advantages, returns = result if isinstance(result, tuple) else (result, None)
     counts = known.get("counts", torch.ones(batch.num_rollouts)).masked_fill(batch.rewards.isnan(), 0.0)

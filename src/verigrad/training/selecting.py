@@ -54,8 +54,6 @@ def keep_rollouts(algorithm: Algorithm, batch: Batch, known: _Known, seed: int) 
     keep = call(algorithm.keep, **{**known, "rewards": batch.rewards, "group_ids": batch.group_ids, "seed": seed})
     if keep.dtype != torch.bool:
         return batch, {**known, "counts": keep}
-    if not bool(keep.any()):
-        return batch, dict(known)
     return select(batch, known, keep)
 
 

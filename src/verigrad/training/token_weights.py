@@ -1,7 +1,8 @@
 """How much each token of a pair's answers counts, for losses that weigh tokens: computed once a round, pair by pair.
 
-A weighting is a function `(chosen, rejected) -> two lists of floats`, one float a token; your own lives in a file and is
-named `--token-weights my.py:fn`. Weights of an answer are of its tokens alone, end token included, not of the prompt's.
+A weighting is a function `(chosen, rejected) -> two lists of floats`, one float a token; your own lives in a file and
+is named `--token-weights my.py:fn`. Weights of an answer are of its tokens alone, end token included, not of the
+prompt's.
 """
 
 from __future__ import annotations
