@@ -175,5 +175,5 @@ def test_clear_errors(settings, workshop):
     refused(ConfigError, "gives 3 of 3 pairs no token of any weight", token_weights=f"{own}:nothing")
     write_records(workshop / "pairs.jsonl", records([{}, {"rejected_spans": [[3, 9]]}, {}]))
     settings["run"] += "-again"
-    words = r"record 2: meta.rejected_spans is \[\[3, 9\]\]; wanted .* 4 characters"
+    words = r"pairs.jsonl:2: meta.rejected_spans is \[\[3, 9\]\]; wanted .* 4 characters"
     refused(DataError, words, token_weights="security")

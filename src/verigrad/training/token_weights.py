@@ -88,10 +88,11 @@ def pair_weights(weighting: Weighting, example: Example, tokenizer: Any, *, name
     """Weights of one pair's tokens, checked; arguments and errors as of `weights_of`."""
     record = example.record
     assert isinstance(record, Pair)
+    place = record.place or f"record {example.number + 1}"
     answers = []
     for side, text, row in zip(("chosen", "rejected"), (record.chosen, record.rejected), example.rows, strict=True):
         ids = row.ids[row.prompt_length :]
-        spans = _spans(record.meta.get(f"{side}_spans"), f"record {example.number + 1}: meta.{side}_spans", len(text))
+        spans = _spans(record.meta.get(f"{side}_spans"), f"{place}: meta.{side}_spans", len(text))
         answers.append(PairAnswer(ids, text, tuple(token_bytes(tokenizer, ids)), spans, record.meta))
     chosen, rejected = (torch.as_tensor(weights, dtype=torch.float32) for weights in weighting(*answers))
     for side, weights, answer in (("chosen", chosen, answers[0]), ("rejected", rejected, answers[1])):
