@@ -317,8 +317,10 @@ class RLConfig(StageConfig):
         resample: rounds of further tasks in place of groups whose scores are all alike; not set: the algorithm's own.
         minibatches: optimizer steps made of one step's rollouts.
         passes: times each of them is taken.
-        kl_coef: weight of the KL penalty against the starting model: k3 in the loss, or k1 in the reward where the
+        kl_coef: weight of the KL penalty against the starting model: in the loss, or k1 in the reward where the
             algorithm has it there.
+        kl: form of the penalty in the loss: `k1`, `k2`, `k3`, `k3+` (the value of k3, the gradient of k2), or
+            `k1_weighted` and `k3_weighted` (times the ratio); not set: `k3`.
         nll_coef: weight of the likelihood of rollouts that pass every test; not set: the algorithm's own.
         gold_coef: weight of the cross-entropy of the tasks' gold programs; not set: the algorithm's own.
         overlong: last share of the token budget over which the reward falls by 1; not set: the algorithm's own.
@@ -330,9 +332,14 @@ class RLConfig(StageConfig):
         clip_low: lower bound of the ratio is 1 - clip_low; the algorithm's own where not set.
         clip_high: upper bound of the ratio is 1 + clip_high; the algorithm's own where not set.
         importance: correction of tokens that sampler and trainer disagree on: `truncate` their weight at
-            importance_cap, `mask` those above it, or `none`; not set: `truncate` where the scores are exact
-            log-probabilities, else `none`.
+            importance_cap, `mask` those above it or below importance_low, or `none`; not set: `truncate` where the
+            scores are exact log-probabilities, else `none`.
         importance_cap: see there.
+        importance_low: see there.
+        importance_level: the weight is the ratio of the `token`, of the whole rollout (`sequence`), or the rollout's
+            geometric mean (`geometric`).
+        opsm_delta: rollouts with a negative advantage are dropped where the policy has moved off them by more than so
+            many nats per token; not set: none are.
         ewma_decay: of the averaged policy, where the algorithm has one.
         engine: that samples.
         share_prompts: run the prompt of a group once.
@@ -363,6 +370,7 @@ class RLConfig(StageConfig):
     minibatches: int = 1
     passes: int = 1
     kl_coef: float = 0.0
+    kl: Literal["k1", "k2", "k3", "k3+", "k1_weighted", "k3_weighted"] | None = None
     nll_coef: float | None = None
     overlong: float | None = None
     gold_coef: float | None = None
@@ -374,6 +382,9 @@ class RLConfig(StageConfig):
     clip_high: float | None = None
     importance: Literal["truncate", "mask", "none"] | None = None
     importance_cap: float = 2.0
+    importance_low: float = 0.5
+    importance_level: Literal["token", "sequence", "geometric"] = "token"
+    opsm_delta: float | None = None
     ewma_decay: float = 0.9
     engine: str = "local"
     share_prompts: bool = True
@@ -400,6 +411,11 @@ class RLConfig(StageConfig):
             raise ConfigError(
                 f"audit.flagged is {self.audit.flagged!r}, which changes the verified reward, and the run trains on "
                 "the scores of reward_model instead; take audit.flagged = 'keep' or 'stop'"
+            )
+        if self.importance == "mask" and not 0 <= self.importance_low <= self.importance_cap:
+            raise ConfigError(
+                f"importance_low is {self.importance_low} and importance_cap {self.importance_cap}; wanted "
+                "0 <= importance_low <= importance_cap"
             )
         if self.group_size < 2:
             raise ConfigError(f"group_size is {self.group_size}; group estimators compare at least 2 completions")

@@ -181,6 +181,11 @@ def _check(config: RLConfig, algorithm: Algorithm, tasks: TaskSet) -> None:
             f"algorithm {algorithm.name!r} with a reward_model: a greedy baseline and resample go by the verified "
             "reward; take another algorithm, or set resample = 0"
         )
+    if config.kl and algorithm.kl_in_reward:
+        raise ConfigError(
+            f"kl = {config.kl!r} is a form of the KL in the loss, and algorithm {algorithm.name!r} takes k1 off the "
+            "reward; leave kl unset"
+        )
     if config.cost.model and not asks_for(algorithm.advantage, "costs"):
         raise ConfigError(f"algorithm {algorithm.name!r} reads no costs; leave cost.model unset, or take safe_rlhf")
     if config.replay and config.curriculum:
