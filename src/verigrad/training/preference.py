@@ -386,7 +386,8 @@ class _Loop:
     def _step(self, current: _Round, number: int, index: int, step: int) -> dict[str, Any]:
         chosen = _chosen(len(current.examples), self.config, number, index)
         examples = [current.examples[i] for i in chosen]
-        known = {**self.config.options, **self._scalars(current, chosen)}
+        scalars = self._scalars(current, chosen)
+        known = {**self.config.options, **scalars}
         references = iter([current.reference[i] for i in chosen])
         weights = iter([current.weights[i] for i in chosen] if current.weights else [])
         model, total = self.policy.model, 0.0
@@ -414,12 +415,14 @@ class _Loop:
         if "delta" in self.row.extra:
             self._move_delta(good, bad)
         summary = _unpaired_summary(good, bad) if self.row.data == "unpaired" else preference_summary(good, bad)
+        told = {"kl": "kto_z", "delta": "bco_delta"}
         return {
             "step": step + 1,
             "kind": "train",
             "round": number + 1,
             "loss": total,
             **summary,
+            **{told[name]: max(0.0, float(known[name])) if name == "kl" else known[name] for name in scalars},
             "grad_norm": norm,
             "learning_rate": rate,
             "records": len(examples),
