@@ -10,6 +10,7 @@ from verigrad.algorithms.combined import (
     constrained,
     outcome_and_process,
     parts_normalized,
+    towards_teacher,
     whitened_returns,
 )
 
@@ -78,6 +79,34 @@ def test_whitened_returns(seed):
     for place, value in returns.items():
         assert float(found[place]) == pytest.approx((value - mean) / std, rel=1e-6)
     assert bool((found[~mask] == 0).all())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_constrained_against_loops(seed):
+    rewards, groups, _, _, _ = ragged(seed)
+    costs = torch.randn(6, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    costs[seed % 4] = NAN
+    found = constrained(rewards, groups, costs, torch.tensor(0.5 + seed))
+    for i in range(6):
+        own = [j for j in range(6) if groups[j] == groups[i] and not math.isnan(rewards[j] + costs[j])]
+        if i not in own:
+            assert float(found[i]) == 0.0
+            continue
+        reward, cost = (float(x[i]) - sum(float(x[j]) for j in own) / len(own) for x in (rewards, costs))
+        wanted = (reward - (0.5 + seed) * cost) / (1.5 + seed)
+        assert float(found[i]) == pytest.approx(0.0 if len(own) == 1 else wanted, abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_towards_teacher_against_loops(seed):
+    _, _, teacher, mask, _ = ragged(seed)
+    _, _, sampler, _, _ = ragged(seed + 10)
+    sampler = torch.where(mask, sampler.nan_to_num(), NAN)
+    found = towards_teacher(teacher, sampler, mask)
+    for row in range(len(mask)):
+        for t in range(mask.shape[1]):
+            gap = float(teacher[row, t]) - float(sampler[row, t]) if mask[row, t] else 0.0
+            assert float(found[row, t]) == pytest.approx(gap)
 
 
 def test_constrained_by_hand():

@@ -39,6 +39,12 @@ def in_parts(task, answer, verdict):
     return Score(share, parts={"ascii": share, "constant": 1.0, "cost": float(answer.text.count("e"))})
 
 
+def dear(task, answer, verdict):
+    """ASCII is worth ever less the more of it there is, and costs the same each time."""
+    share = ascii_share(task, answer, verdict)
+    return Score(1 - (1 - share) ** 2, parts={"cost": share})
+
+
 def sometimes_missing(task, answer, verdict):
     """1 for every answer that has a score; about half of them have none."""
     return Score(1.0 if len(answer.text) % 2 else None)

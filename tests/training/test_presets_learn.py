@@ -1,15 +1,17 @@
 """Every row of the table, through the whole loop, reaches a known optimum: completions of ASCII characters alone."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from loops import check_the_page_explains
 from tiny import tiny_model
 
 from verigrad.algorithms.presets import DAPO, GSPO, PRESETS
 from verigrad.errors import ConfigError
 from verigrad.models.checkpoint import save_model
-from verigrad.training.config import CriticConfig, OptimConfig, RLConfig, SamplingConfig
+from verigrad.training.config import CostConfig, CriticConfig, OptimConfig, RLConfig, SamplingConfig
 from verigrad.training.policy import _bounds
 from verigrad.training.rl import train
 
@@ -25,6 +27,7 @@ WANTED = {"pass_at_k": 0.7}
 
 def train_rows(folder):
     rows = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()]
+    check_the_page_explains(rows)
     return [row for row in rows if row["kind"] == "train"]
 
 
@@ -65,6 +68,26 @@ def test_it_learns_whatever_the_seed(settings, workshop, name, seed):
     assert end > WANTED.get(name, 0.93)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_mean_cost_settles_at_its_limit(settings, workshop, seed):
+    """The reward alone would make the cost 1, as it does without a limit; the price holds it at 0.7."""
+    config = RLConfig(
+        **{**settings, "reward": f"{workshop}/my.py:dear"},
+        algorithm="safe_rlhf",
+        seed=seed,
+        steps=90,
+        optim=FAST,
+        cost=CostConfig(limit=0.7, learning_rate=1.0),
+        sampling=SamplingConfig(max_tokens=8),
+    )
+    rows = train_rows(train(config))
+    settled = [row["cost"] for row in rows[-40:]]
+    assert sum(settled) / 40 == pytest.approx(0.7, abs=0.05)
+    free = replace(config, run=config.run + "-free", steps=45, cost=CostConfig(limit=2.0))
+    assert sum(row["cost"] for row in train_rows(train(free))[-5:]) / 5 > 0.9
+
+
 def test_rollouts_without_a_score_teach_the_critic_nothing(settings, workshop):
     """Every score there is says 1, so the critic comes to say 1; taking missing ones for 0 would leave it at a half."""
     config = RLConfig(
@@ -103,13 +126,17 @@ def test_what_does_not_go_together_is_refused(settings, workshop):
         )
 
 
-def test_distillation_closes_the_gap_to_the_teacher(settings, workshop):
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2, 3))], ids=lambda seed: str(seed)
+)
+def test_distillation_closes_the_gap_to_the_teacher(settings, workshop, seed):
     """The teacher is another tiny model; the estimated reverse KL per token falls by more than half."""
     teacher, tokenizer = tiny_model("llama", seed=1)
     save_model(teacher, tokenizer, workshop / "teacher")
     config = RLConfig(
         **{**settings, "reward": f"{workshop}/my.py:ascii_share"},
         algorithm="distill",
+        seed=seed,
         teacher=str(workshop / "teacher"),
         steps=40,
         optim=FAST,
