@@ -249,7 +249,8 @@ def selected(step: Step, algorithm: Algorithm) -> Step:
     """The rollouts that train, or how often each counts."""
     if algorithm.keep is None:
         return step
-    keep = call(algorithm.keep, rewards=step.batch.rewards, group_ids=step.batch.group_ids, seed=0)
+    known = {"rewards": step.batch.rewards, "group_ids": step.batch.group_ids, "succeeded": step.rollouts["succeeded"]}
+    keep = call(algorithm.keep, **known, seed=0)
     if keep.dtype != torch.bool:
         return replace(step, rollouts={**step.rollouts, "counts": keep})
     return step.of_rollouts(keep)

@@ -10,12 +10,13 @@ import pytest
 import torch
 from tiny import tiny_model
 
-from verigrad.algorithms.presets import DR_GRPO, GRPO, GSPO, SAFE_RLHF, Algorithm
+from verigrad.algorithms.presets import DR_GRPO, GRPO, GSPO, PRIME, SAFE_RLHF, Algorithm
 from verigrad.errors import ConfigError, RunError
 from verigrad.models.scalar import load_scalar
 from verigrad.training.batching import make_batch
 from verigrad.training.companions import CostMultiplier
 from verigrad.training.config import CostConfig, OptimConfig, RLConfig, SamplingConfig
+from verigrad.training.options import with_options
 from verigrad.training.proxies import Proxies
 from verigrad.training.rl import Loop, advantages_of, train
 from verigrad.training.run import Learner
@@ -86,6 +87,13 @@ def test_a_step_without_any_score_changes_nothing(settings):
     row, after = learned(loop, batch_of([(0, None), (1, None)]))
     assert row == {"signal_groups": 0.0}
     assert all(torch.equal(before[name], weight) for name, weight in after.items())
+
+
+def test_a_step_of_which_nothing_is_kept_changes_nothing(settings):
+    """Every group passes as a whole, where the choice of groups wants some to fail: not even the KL trains on them."""
+    loop = loop_of(settings, with_options(PRIME, {"accuracy_high": 0.8}), kl_coef=0.1)
+    row, _ = learned(loop, batch_of([(0, 1.0), (1, 1.0)], [(0, 1.0), (1, 1.0)]))
+    assert row == {"signal_groups": 0.0}
 
 
 def test_a_step_without_any_cost_leaves_the_price_as_it_is(settings):

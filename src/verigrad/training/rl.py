@@ -455,9 +455,10 @@ class Loop:
         signal = has_signal(batch.rewards, batch.group_ids)
         row["signal_groups"] = share_of_groups(signal, batch.group_ids)
         batch, known = select(batch, known, scored(self.algorithm, batch, known))
+        if batch.num_rollouts:
+            batch, known = keep_rollouts(self.algorithm, batch, known, derive_seed(self.config.seed, "keep", step))
         if not batch.num_rollouts:
             return row
-        batch, known = keep_rollouts(self.algorithm, batch, known, derive_seed(self.config.seed, "keep", step))
         batch, known, found = self._shape_rewards(batch, known)
         row.update(found)
         for companion in self.companions.values():
