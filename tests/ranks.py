@@ -29,6 +29,7 @@ from verigrad.algorithms.presets import GRPO, PPO, PRESETS, Algorithm, call
 from verigrad.algorithms.reductions import prompt_mean, token_mean
 from verigrad.algorithms.reward_model import implicit_prm_loss
 from verigrad.algorithms.shapes import masked
+from verigrad.algorithms.shaping import diff_span
 from verigrad.algorithms.supervised import cross_entropy
 from verigrad.models.base import Batch
 from verigrad.preferences.records import Pair, Ranking, Rated, Record
@@ -462,8 +463,11 @@ def _inputs(model: Small, row: PreferenceLoss, records: Records, mine: list[int]
         return None
     (chunk,) = chunks([records.examples[i] for i in mine], 1 << 60)
     reference = [records.reference[i] for i in mine]
-    weights = "diff" if row.form == "tokens" else "none"
-    return _offered(chunk, model.logprobs(chunk.batch), reference, row, weights)
+    offered = _offered(chunk, model.logprobs(chunk.batch), reference, row)
+    if row.form == "tokens":
+        pairs = (offered[f"{side}_{what}"] for what in ("ids", "mask") for side in ("chosen", "rejected"))
+        offered["chosen_weights"], offered["rejected_weights"] = diff_span(*pairs)
+    return offered
 
 
 def _numbers(
