@@ -4,7 +4,7 @@ import pytest
 from tiny import tiny_model
 
 MY = '''
-from verigrad import AnswerTest, Oracle, Score, Task
+from verigrad import AnswerTest, Oracle, Score, Task, Verdict
 from verigrad.tasks.base import TaskSet
 
 
@@ -31,6 +31,12 @@ def ascii_share(task, answer, verdict):
 def mostly_ascii(task, answer, verdict):
     """1 where more than six in ten characters are ASCII: a success or a failure."""
     return float(ascii_share(task, answer, verdict) > 0.6)
+
+
+def judged(task, answer, verdict):
+    """The share of ASCII, of an answer that counts as one that passes every test where it is above six in ten."""
+    share = ascii_share(task, answer, verdict)
+    return Score(share, evidence=Verdict(status="passed" if share > 0.6 else "failed", results=()))
 
 
 def in_parts(task, answer, verdict):

@@ -17,7 +17,7 @@ from verigrad.training.rl import train
 
 FAST = OptimConfig(learning_rate=5e-3, warmup_steps=1)
 # Algorithms that ask for a special form of reward; the others take the share of ASCII characters.
-REWARD = {"pass_at_k": "mostly_ascii", "gdpo": "in_parts", "safe_rlhf": "in_parts"}
+REWARD = {"pass_at_k": "mostly_ascii", "gdpo": "in_parts", "safe_rlhf": "in_parts", "prime": "judged"}
 # Slower by design: no baseline, one that follows slowly, and an anchor that lags behind.
 RATE = {"reinforce": 1e-2, "ppo_ewma": 1e-2}
 STEPS = {"reinforce": 60, "running_baseline": 60, "ppo_ewma": 60}
