@@ -1,68 +1,88 @@
-"""Conversations that a model's template does not take are refused, with the model's name and the record's place."""
+"""Where an answer ends, as the chat template has it, whatever the tokenizer's own end token is."""
 
 import copy
+from types import SimpleNamespace
 
 import pytest
-from tiny import tiny_tokenizer
+from tiny import END, tiny_model, tiny_tokenizer
 
-from verigrad.errors import ConfigError, DataError
-from verigrad.models.chat import prompt_ids
-from verigrad.models.diffusion import unused_ids
-from verigrad.preferences.records import as_pairs, as_rankings, as_rated, read_records
-from verigrad.training.examples import examples_of
-from verigrad.training.sft import demonstration_rows, read_demonstrations
+from verigrad.cli.evaluate import _agent
+from verigrad.engines.stopping import end_ids_of
+from verigrad.errors import ConfigError
+from verigrad.models.chat import answer_ids, end_id, prompt_ids
 from verigrad.types import Message
 
-USER, SYSTEM, ASSISTANT = (Message(role, f"the {role}") for role in ("user", "system", "assistant"))
-# As Mistral's and Gemma's: no system message, and turns that alternate.
-STRICT = (
-    "{% for message in messages %}{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}"
-    "{{ raise_exception('roles must alternate user/assistant') }}{% endif %}"
-    "{{ '<|im_start|>' + message['content'] }}{% endfor %}"
+CHATML = (
+    "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>' + '\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
+LLAMA = (  # trims contents, and has no newline behind the end
+    "{% for m in messages %}{{ '<|start|>' + m.role + '<|stop|>\n\n' + m.content | trim + '<|eot|>' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|start|>assistant<|stop|>\n\n' }}{% endif %}"
+)
+LLAMA_2 = (
+    "{% for m in messages %}{% if m.role == 'user' %}[INST] {{ m.content }} [/INST]{% else %} {{ m.content }} </s>"
+    "{% endif %}{% endfor %}"
+)
+PLAIN = "{% for m in messages %}{{ '### ' + m.role + '\n' + m.content + '\n' }}{% endfor %}"
+NO_ANSWERS = "{% for m in messages %}{% if m.role == 'assistant' %}{{ raise_exception('no') }}{% endif %}{% endfor %}"
+FORGETS = "{% for m in messages %}{{ m.role }}{% endfor %}"
 
 
-def tokenizer_with(template):
+def tokenizer_of(template, *tokens, eos="<|endoftext|>"):
     tokenizer = copy.deepcopy(tiny_tokenizer())
-    tokenizer.chat_template, tokenizer.name_or_path = template, "models/base"
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<|endoftext|>", *tokens]})
+    tokenizer.eos_token, tokenizer.chat_template = eos, template
     return tokenizer
 
 
-def test_without_a_template_one_user_message_is_a_paragraph_and_nothing_else_is_guessed():
-    bare = tokenizer_with(None)
-    assert bare.decode(prompt_ids(bare, [USER])) == "the user\n\n"
-    for messages in ([SYSTEM, USER], [USER, ASSISTANT, USER], [SYSTEM], []):
-        with pytest.raises(ConfigError, match="'models/base' has no chat template"):
-            prompt_ids(bare, messages)
+@pytest.mark.parametrize(
+    ("template", "tokens", "end"),
+    [
+        (CHATML, [], "<|im_end|>"),
+        (LLAMA, ["<|start|>", "<|stop|>", "<|eot|>"], "<|eot|>"),
+        (LLAMA_2, ["</s>"], "</s>"),
+        (PLAIN, [], "<|endoftext|>"),
+        (NO_ANSWERS, [], "<|endoftext|>"),
+        (FORGETS, [], "<|endoftext|>"),
+        (None, [], "<|endoftext|>"),
+    ],
+    ids=["chatml", "llama 3", "llama 2", "no end token", "refuses answers", "leaves the answer out", "no template"],
+)
+def test_an_answer_ends_as_the_template_ends_a_turn(template, tokens, end):
+    tokenizer = tokenizer_of(template, *tokens)
+    wanted = tokenizer.convert_tokens_to_ids(end)
+    assert answer_ids(tokenizer, "Yo") == (*b"Yo", wanted)
+    model, _ = tiny_model()
+    assert end_ids_of(model, tokenizer) == {tokenizer.eos_token_id, END, wanted}  # END is of the generation config
 
 
-def test_a_template_that_raises_is_a_setting_that_is_wrong():
-    strict = tokenizer_with(STRICT)
-    assert strict.decode(prompt_ids(strict, [USER])) == "<|im_start|>the user"
-    for messages in ([SYSTEM, USER], [USER, USER]):
-        with pytest.raises(ConfigError, match=r"template of 'models/base' refuses messages of .*roles must alternate"):
-            prompt_ids(strict, messages)
+@pytest.mark.parametrize("template", [CHATML, LLAMA])
+def test_prompt_and_answer_are_the_beginning_of_the_conversation_as_it_is_written(template):
+    """With a system message, and with text behind the end that belongs to the next turn."""
+    tokenizer = tokenizer_of(template, "<|start|>", "<|stop|>", "<|eot|>")
+    messages = [Message("system", "Be brief."), Message("user", "Say hi.")]
+    written = [{"role": m.role, "content": m.content} for m in (*messages, Message("assistant", "Hi."))]
+    whole = tokenizer.encode(tokenizer.apply_chat_template(written, tokenize=False), add_special_tokens=False)
+    ids = [*prompt_ids(tokenizer, messages), *answer_ids(tokenizer, "Hi.")]
+    assert whole[: len(ids)] == ids and tokenizer.decode(whole[len(ids) :]).strip() == ""
 
 
-def test_the_record_is_named_by_file_and_line(tmp_path):
-    file = tmp_path / "pairs.jsonl"
-    good = '{"prompt": "p", "chosen": "a", "rejected": "b"}\n'
-    two = '{"prompt": [{"role": "user", "content": "p"}, {"role": "user", "content": "q"}], '
-    file.write_text(good + two + '"chosen": "a", "rejected": "b"}\n')
-    records = read_records(file)
-    for template in (None, STRICT):
-        tokenizer = tokenizer_with(template)
-        for turned in (as_pairs, as_rated, as_rankings):
-            with pytest.raises(DataError, match=r"pairs\.jsonl:2: .*'models/base'"):
-                examples_of(tokenizer, turned(records), system=None, max_length=99)
-        with pytest.raises(DataError, match=r"pairs\.jsonl:1: .*'models/base'"):
-            examples_of(tokenizer, records, system="Be brief.", max_length=99)
-    demonstrations = tmp_path / "answers.jsonl"
-    demonstrations.write_text(two + '"completion": "a"}\n')
-    with pytest.raises(DataError, match=r"answers\.jsonl:1: the chat template of 'models/base' refuses"):
-        demonstration_rows(tokenizer_with(STRICT), read_demonstrations(demonstrations), None, 99)
+def test_nothing_changes_where_the_two_are_the_same():
+    tokenizer = tiny_tokenizer()
+    assert end_id(tokenizer) == tokenizer.eos_token_id == END
 
 
-def test_a_mask_id_is_found_whatever_the_template_takes():
-    for template in (None, STRICT, tiny_tokenizer().chat_template):
-        assert unused_ids(tokenizer_with(template), 260) == [259]
+def test_without_template_and_end_token_the_error_says_what_to_set():
+    tokenizer = tokenizer_of(None)
+    tokenizer.eos_token = None
+    with pytest.raises(ConfigError, match=r"no eos_token, .* set tokenizer.eos_token"):
+        answer_ids(tokenizer, "Yo")
+
+
+def test_vllm_is_told_where_a_turn_ends():
+    tokenizer = tokenizer_of(CHATML)
+    options = SimpleNamespace(max_tokens=8, temperature=0.0, top_p=1.0, system=None, engine="vllm")
+    assert _agent(options, tokenizer).params.stop_ids == (END,)
+    options.engine = "auto"
+    assert _agent(options, tokenizer).params.stop_ids == ()

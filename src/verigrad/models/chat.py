@@ -8,7 +8,9 @@ from typing import Any
 from verigrad.errors import ConfigError
 from verigrad.types import Message
 
-__all__ = ["answer_ids", "has_template", "prompt_ids"]
+__all__ = ["answer_ids", "end_id", "has_template", "prompt_ids"]
+
+_ANSWER = "answer"
 
 
 def prompt_ids(tokenizer: Any, messages: Sequence[Message]) -> tuple[int, ...]:
@@ -61,6 +63,37 @@ def answer_ids(tokenizer: Any, text: str) -> tuple[int, ...]:
     Raises:
         ConfigError: the tokenizer has no end token, so a model trained on it would never learn to stop.
     """
-    if tokenizer.eos_token_id is None:
+    end = end_id(tokenizer)
+    if end is None:
         raise ConfigError("the tokenizer has no eos_token, so an answer has no end; set tokenizer.eos_token")
-    return (*tokenizer.encode(text, add_special_tokens=False), tokenizer.eos_token_id)
+    return (*tokenizer.encode(text, add_special_tokens=False), end)
+
+
+def end_id(tokenizer: Any) -> int | None:
+    """The token that ends an assistant's turn: the chat template's where it writes one, else the tokenizer's.
+
+    They differ where a text and a turn end differently: Qwen's `<|endoftext|>` and `<|im_end|>`, Llama 3's
+    `<|end_of_text|>` and `<|eot_id|>`.
+    """
+    closing = _closing(tokenizer)
+    ids = tokenizer.encode(closing, add_special_tokens=False) if closing else []
+    special = {id_ for id_, token in tokenizer.added_tokens_decoder.items() if token.special} if ids else set()
+    for place, id_ in enumerate(ids):
+        if id_ in special and not tokenizer.decode(ids[:place]).strip():
+            return int(id_)
+    end: int | None = tokenizer.eos_token_id
+    return end
+
+
+def _closing(tokenizer: Any) -> str:
+    """What the chat template writes behind an assistant's answer; empty where there is no telling."""
+    from jinja2 import TemplateError
+
+    if not getattr(tokenizer, "chat_template", None):
+        return ""
+    chat = [{"role": "user", "content": "question"}, {"role": "assistant", "content": _ANSWER}]
+    try:
+        text: str = tokenizer.apply_chat_template(chat, tokenize=False)
+    except TemplateError:  # one that wants other roles
+        return ""
+    return text.rpartition(_ANSWER)[2] if _ANSWER in text else ""

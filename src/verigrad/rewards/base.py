@@ -8,7 +8,8 @@ Your own lives in a file and is named `--reward my.py:fn`. Beside it, `CHECKS` l
 A reward with a parameter `reference` is also given the task's gold program, or None where the source has none; one
 with a parameter `oracle` the hidden tests themselves (a reward is trusted: the policy never sees what it reads); one
 with a parameter `sandbox` the judge's sandbox, to run programs on inputs of its own. Where one has a parameter `costs`,
-what passes is measured (`sandbox/costs.py`), and it is given that.
+what passes is measured (`sandbox/costs.py`), and it is given that. One with a parameter `progress` is told the share of
+the run's steps that are done: 0 in the first step, below 1 in the last, and 1 where nothing is trained.
 
     CHECKS = [Check("gold", at_least=1.0), Check("empty", at_most=0.0)]
 """
@@ -49,8 +50,8 @@ class Answer:
 
 RewardResult = float | None | Score
 Reward = Callable[..., RewardResult | Awaitable[RewardResult]]
-"""`(task, answer, verdict)`, and `reference`, `oracle`, `sandbox` by name if it asks; `verdict` is None where nothing
-ran."""
+"""`(task, answer, verdict)`, and `reference`, `oracle`, `sandbox`, `progress` by name if it asks; `verdict` is None
+where nothing ran."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ async def score_answer(
     reference: str | None = None,
     oracle: Oracle | None = None,
     sandbox: Sandbox | None = None,
+    progress: float = 1.0,
 ) -> Score:
     """Call a reward and return a `Score`, whatever form its result has.
 
@@ -95,7 +97,9 @@ async def score_answer(
     """
     name = _name(reward)
     try:
-        result = await call_reward(reward, task, answer, verdict, reference=reference, oracle=oracle, sandbox=sandbox)
+        result = await call_reward(
+            reward, task, answer, verdict, reference=reference, oracle=oracle, sandbox=sandbox, progress=progress
+        )
     except (MissingExtra, _NoNumber):  # no rollout of this run can be scored; it says itself what is wrong
         raise
     except Exception as error:  # a user's function: any failure is the reward's, not the policy's
@@ -117,6 +121,7 @@ async def call_reward(
     reference: str | None = None,
     oracle: Oracle | None = None,
     sandbox: Sandbox | None = None,
+    progress: float = 1.0,
 ) -> Score:
     """The reward's result as a `Score`, given what it asks for and awaited where it must be.
 
@@ -128,6 +133,7 @@ async def call_reward(
         "reference": reference,
         "oracle": oracle,
         "sandbox": sandbox,
+        "progress": progress,
         "costs": verdict.costs if verdict is not None else None,
     }
     wanted = inspect.signature(reward).parameters

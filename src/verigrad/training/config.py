@@ -6,10 +6,11 @@ Defaults are the settings we would start with on a laptop CPU and the default mo
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from verigrad.engines.denoise_params import DenoiseParams
 from verigrad.errors import ConfigError
+from verigrad.settings import diff
 
 __all__ = [
     "AuditConfig",
@@ -29,9 +30,10 @@ __all__ = [
     "SamplingConfig",
     "ScoringConfig",
     "StageConfig",
+    "changed_settings",
 ]
 
-Dtype = Literal["float32", "bfloat16"]
+Dtype = Literal["auto", "float32", "bfloat16"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,7 +227,8 @@ class StageConfig:
         model: `smollm2-135m-instruct`, a folder or a hub id.
         seed: decides tasks, order, draws and everything else.
         system: system message; empty for the chat template's own.
-        dtype: of the forward and backward pass and of the sampler; weights and optimizer stay float32.
+        dtype: of the forward and backward pass and of the sampler; weights and optimizer stay float32. `auto` is
+            bfloat16 where the device computes in it, else float32; a run keeps what it began with.
         device: `auto`, `cpu`, `cuda`.
         max_length: prompt and completion tokens at most.
         token_budget: positions in one forward pass of training.
@@ -246,7 +249,7 @@ class StageConfig:
     model: str = "smollm2-135m-instruct"
     seed: int = 0
     system: str = ""
-    dtype: Dtype = "bfloat16"
+    dtype: Dtype = "auto"
     device: str = "auto"
     max_length: int = 1024
     token_budget: int = 1536
@@ -261,6 +264,17 @@ class StageConfig:
     optim: OptimConfig = OptimConfig()
     lora: LoraConfig = LoraConfig()
     report: ReportConfig = ReportConfig()
+
+
+def changed_settings(begun: Any, config: Any) -> dict[str, tuple[Any, Any]]:
+    """What a run, or a sweep, that was begun with some settings would have to change: key -> (old, new).
+
+    `dtype = "auto"` asks for no change: it is what was begun with.
+    """
+    changed = diff(begun, config)
+    if changed.get("dtype", ("", ""))[1] == "auto":
+        del changed["dtype"]
+    return changed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -341,7 +355,7 @@ class RLConfig(StageConfig):
         opsm_delta: rollouts with a negative advantage are dropped where the policy has moved off them by more than so
             many nats per token; not set: none are.
         ewma_decay: of the averaged policy, where the algorithm has one.
-        engine: that samples.
+        engine: that samples: `local`, the model's own (`denoise` of a masked-diffusion model); there is no other yet.
         share_prompts: run the prompt of a group once.
         allow_scripts: train on tasks whose tests share the program's process.
         rollouts_kept: steps between saved rollouts; 0 for none.
@@ -399,11 +413,10 @@ class RLConfig(StageConfig):
     diffusion: ScoringConfig = field(default_factory=ScoringConfig)
 
     def __post_init__(self) -> None:
-        truncated = self.sampling.top_p < 1 or self.sampling.top_k > 0
-        if truncated and self.engine != "local":
+        if self.engine != "local":
             raise ConfigError(
-                f"top_p and top_k need an engine that reports the kept token sets to train on; engine "
-                f"{self.engine!r} does not. Use temperature alone, or engine = 'local'"
+                f"engine is {self.engine!r}, and rl samples with 'local' alone, which takes the new weights after "
+                "every step; leave engine out. vllm and openai sample for `verigrad eval --engine ...`"
             )
         if self.sampling.temperature <= 0:
             raise ConfigError("sampling.temperature is 0: greedy completions of a group are all alike; want > 0")

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from verigrad.errors import ConfigError, RunError
+from verigrad.files import write_whole
 from verigrad.registry import did_you_mean
 from verigrad.training.reporter import Reporter, Silent
 
@@ -136,9 +137,10 @@ def _summary(stage: PipelineStage) -> Any:
 
 
 def _write(record: Path, stages: Mapping[str, Any]) -> None:
-    building = record.with_name(f".{record.name}")
-    building.write_text(json.dumps({"stages": stages}, indent=2) + "\n")
-    building.replace(record)
+    try:
+        write_whole(record, json.dumps({"stages": stages}, indent=2) + "\n")
+    except OSError as error:
+        raise RunError(f"cannot write {record}: {error}; free space, then run the same command again") from error
 
 
 def overview(stages: Mapping[str, Any]) -> Sequence[str]:

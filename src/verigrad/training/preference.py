@@ -62,7 +62,7 @@ from verigrad.training.optim import clip_gradients, learning_rate, make_optimize
 from verigrad.training.reporter import Reporter, Silent
 from verigrad.training.rl import scheduled_tasks
 from verigrad.training.run import Learner, Run, TrainState, load_state, save_state
-from verigrad.training.stage import Stage, open_run, open_stage, own_engine, sampling_params
+from verigrad.training.stage import Stage, open_run, open_stage, own_engine, sampling_params, settled
 from verigrad.training.token_weights import WEIGHTINGS, weights_of
 from verigrad.types import Row
 
@@ -78,6 +78,7 @@ def train(config: PreferenceConfig, *, resume: bool = False, reporter: Reporter 
         RunError: the run folder cannot be used.
     """
     reporter = reporter or Silent()
+    config = settled(config, resume=resume)
     row: PreferenceLoss = resolve(config.loss, PREFERENCE_LOSSES, what="preference loss")
     _check_options(row, config)
     tasks = load_source(config.tasks) if config.tasks else None

@@ -68,7 +68,7 @@ from verigrad.training.rollout_metrics import first_error, rollout_metrics, shar
 from verigrad.training.run import Learner, Run, TrainState, load_state, save_state
 from verigrad.training.selecting import keep_rollouts, score_tensors, scored, select
 from verigrad.training.sft import demonstration_rows, gold_demonstrations
-from verigrad.training.stage import Stage, open_run, open_stage, own_engine, sampling_params
+from verigrad.training.stage import Stage, open_run, open_stage, own_engine, sampling_params, settled
 from verigrad.types import Oracle, Rollout, Task
 
 __all__ = ["Loop", "advantages_of", "scheduled_tasks", "train", "with_loop_settings", "with_scoring"]
@@ -85,7 +85,7 @@ def train(config: RLConfig, *, resume: bool = False, reporter: Reporter | None =
     reporter = reporter or Silent()
     algorithm: Algorithm = resolve(config.algorithm, {**PRESETS, **DIFFUSION_PRESETS}, what="algorithm")
     algorithm = with_options(algorithm, config.options)
-    config = with_loop_settings(config, algorithm)
+    config = settled(with_loop_settings(config, algorithm), resume=resume)
     assert config.reward is not None
     reward: Reward = resolve(config.reward, REWARDS, what="reward")
     tasks = augmented(load_source(config.tasks), config.rename, config.word_dropout, config.seed)
@@ -336,7 +336,8 @@ class Loop:
         if not pairs:
             return {}
         chosen, oracles = zip(*pairs, strict=True)
-        share = passed_share(self._sampled(chosen, oracles, "probe", step, group_size=self.config.audit.probe_samples))
+        size = self.config.audit.probe_samples
+        share = passed_share(self._sampled(chosen, oracles, "probe", step, step=step, group_size=size))
         return {} if share is None else {"impossible_passed": share}
 
     def _stop(self, flagged: Rollout, groups: Sequence[Group], step: int, run: Run) -> NoReturn:
@@ -380,13 +381,14 @@ class Loop:
         words: list[str | int] = ["step", step, *([attempt] if attempt else [])]
         oracles = self._oracles(chosen, step)
         size = 1 if greedy else self.config.group_size
-        return self.audit.treated(self._sampled(chosen, oracles, *words, group_size=size, greedy=greedy))
+        return self.audit.treated(self._sampled(chosen, oracles, *words, step=step, group_size=size, greedy=greedy))
 
     def _sampled(
         self,
         chosen: Sequence[Task],
         oracles: Sequence[Oracle],
         *words: str | int,
+        step: int,
         group_size: int,
         greedy: bool = False,
     ) -> list[Group]:
@@ -404,6 +406,7 @@ class Loop:
                 seed=derive_seed(self.config.seed, *words),
                 trace_lines=bool(self.config.executed_only),
                 judge_shown=True,
+                progress=step / self.config.steps,
             )
         )
 

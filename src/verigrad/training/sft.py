@@ -32,7 +32,7 @@ from verigrad.training.memory import give_back_freed_memory
 from verigrad.training.optim import clip_gradients, learning_rate, make_optimizer, set_learning_rate
 from verigrad.training.reporter import Reporter, Silent
 from verigrad.training.run import Learner, TrainState, load_state, save_state
-from verigrad.training.stage import Stage, open_run, open_stage
+from verigrad.training.stage import Stage, open_run, open_stage, settled
 from verigrad.types import Message, Row
 
 __all__ = ["Demonstration", "demonstration_rows", "gold_demonstrations", "read_demonstrations", "train"]
@@ -56,6 +56,7 @@ def train(config: SFTConfig, *, resume: bool = False, reporter: Reporter | None 
         DataError: a demonstration file is malformed.
     """
     reporter = reporter or Silent()
+    config = settled(config, resume=resume)
     tasks = load_source(config.tasks) if config.tasks else None
     if tasks and config.rename:
         tasks = rename_functions(tasks, config.rename, config.seed)
@@ -90,9 +91,11 @@ def train(config: SFTConfig, *, resume: bool = False, reporter: Reporter | None 
         for step in range(run.start_step, steps):
             started = time.perf_counter()
             batch = _step_batch(parts, step, config)
-            row = {"step": step + 1, "kind": "train", **_update(stage, policy.optimizer, batch, config, step, steps)}
+            row: dict[str, Any] = {"step": step + 1, "kind": "train"}
+            row.update(_update(stage, policy.optimizer, batch, config, step, steps))
             give_back_freed_memory()
             row["seconds"] = time.perf_counter() - started
+            row["tokens_per_second"] = row["completion_tokens_total"] / row["seconds"]
             run.log(row)
             reporter.step(row)
             after_step(stage, run, step + 1, last=step + 1 == steps, notes=notes, save=save)
