@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,14 @@ from verigrad.training.config import ReportConfig
 from verigrad.training.reporter import Silent
 from verigrad.types import Message
 
-__all__ = ["check_a_stopped_run_goes_on", "check_the_best_is_kept", "pairs", "train_metrics", "train_until"]
+__all__ = [
+    "check_a_stopped_run_goes_on",
+    "check_the_best_is_kept",
+    "check_the_page_explains",
+    "pairs",
+    "train_metrics",
+    "train_until",
+]
 
 CLOCK = {"seconds", "seconds_sampling", "tokens_per_second"}
 
@@ -32,8 +40,18 @@ def pairs(count=12):
 
 def train_metrics(folder):
     rows = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()]
+    check_the_page_explains(rows)
     rows = [row for row in rows if row["kind"] == "train"]
     return [{key: value for key, value in row.items() if key not in CLOCK} for row in rows]
+
+
+def check_the_page_explains(rows):
+    """Every key of a run's metrics stands in docs/metrics.md."""
+    page = (Path(__file__).parents[1] / "docs" / "metrics.md").read_text()
+    known = {"step", "kind", *re.findall(r"`(\w[\w.@]*)`", page)}
+    families = ("part_", "corr_", "masked_ce_")  # `part_NAME`, `corr_NAME`, and shares that were masked
+    unknown = {key for row in rows for key in row if key not in known and not key.startswith(families)}
+    assert not unknown, f"docs/metrics.md does not explain {sorted(unknown)}"
 
 
 class Stopping(Silent):

@@ -22,6 +22,7 @@ from verigrad.preferences.records import Pair, Ranking, Rated, as_rankings, as_r
 from verigrad.training.batching import make_batch
 from verigrad.training.config import CriticConfig, LoraConfig, OptimConfig, RewardModelConfig, RLConfig, SamplingConfig
 from verigrad.training.examples import examples_of
+from verigrad.training.held_out import held_out_metrics
 from verigrad.training.held_out import held_out_rows as rows_to_write
 from verigrad.training.reward_model import by_prompt, score_batch, train
 from verigrad.training.rl import train as train_policy
@@ -158,6 +159,33 @@ def test_held_out_rows_say_what_the_report_needs(settings, workshop):
     assert len({row["prompt_id"] for row in rows}) == len(rows) == 5
     assert len({text for row in rows for text in row["answer_ids"]}) == 10
     assert "Scores of passing and failing answers" in (folder / "report.html").read_text()
+    found, read = held_out(folder), read_held_out(rows)
+    assert found["auc_verdicts"] == pytest.approx(separation(read).value)
+    assert found["auc_verdicts_within_prompt"] == pytest.approx(separation(read, within_prompts=True).value)
+
+
+def test_auc_is_against_the_verdicts_not_the_labels():
+    """Labels that contradict the tests: the first prompt's wanted answer fails, the second's is as good as the other.
+
+    Passing answers score 1 (first), 3 and 0 (second), the failing one 2: one win of three;
+    within the first prompt none.
+    """
+    told = [("a", "b", 0.5, 1, "p"), ("c", "d", 1, 1, "q"), ("c", "d", 1, 1, "q")]
+    records = [
+        Pair(
+            prompt=(Message("user", prompt),),
+            chosen=chosen,
+            rejected=rejected,
+            meta={"chosen_fraction": first, "rejected_fraction": second},
+        )
+        for chosen, rejected, first, second, prompt in told
+    ]
+    examples = examples_of(tiny_tokenizer(), records, system=None, max_length=99, closing=True)
+    found = held_out_metrics(torch.tensor([2.0, 1.0, 3.0, 0.0, 3.0, 0.0]), examples, "bradley_terry")
+    assert found["auc_verdicts"] == pytest.approx(1 / 3) and found["auc_verdicts_within_prompt"] == 0.0
+    assert found["auc"] > 0.7 and found["pair_accuracy"] == 1.0
+    bare = [replace(example, record=replace(example.record, meta={})) for example in examples]
+    assert "auc_verdicts" not in held_out_metrics(torch.zeros(6), bare, "bradley_terry")
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,15 @@ from verigrad.tasks.builtin import fresh_oracle
 from verigrad.training import policy, rl
 from verigrad.training.batching import make_batch
 from verigrad.training.companions import ProcessModel
-from verigrad.training.config import CriticConfig, LoraConfig, OptimConfig, ReportConfig, RLConfig, SamplingConfig
+from verigrad.training.config import (
+    CriticConfig,
+    LoraConfig,
+    OptimConfig,
+    ProcessConfig,
+    ReportConfig,
+    RLConfig,
+    SamplingConfig,
+)
 from verigrad.training.optim import make_optimizer
 from verigrad.training.policy import update_policy
 from verigrad.training.rl import scheduled_tasks, train
@@ -382,8 +390,9 @@ def test_a_process_model_learns_from_whole_rollouts(settings):
     for budget in (4096, 4):
         config = RLConfig(**settings, token_budget=budget, critic=CriticConfig(learning_rate=1e-2))
         model = ProcessModel(config, SimpleNamespace(device="cpu", dtype=torch.float32))
-        model.learn(batch, model.signals(batch, {}), step=10)
-        known = model.signals(batch, {})
+        told = {"succeeded": batch.rewards > 0}
+        model.learn(batch, {**told, **model.signals(batch, told, step=10)}, step=10)
+        known = {**told, **model.signals(batch, told, step=11)}
         sums = known["process_rewards"].sum(dim=1).view(3, 2).sum(dim=1)
         expected = (math.log1p(math.exp(-sums[0])) + math.log1p(math.exp(sums[1])) + math.log1p(math.exp(-sums[2]))) / 3
         found = model.learn(batch, known, step=11)
@@ -394,6 +403,30 @@ def test_a_process_model_learns_from_whole_rollouts(settings):
     assert cut["process_grad_norm"] == pytest.approx(whole["process_grad_norm"], rel=1e-3)
     for name, weight in weights.items():
         torch.testing.assert_close(weight, others[name], rtol=1e-3, atol=1e-4)
+
+
+def test_a_process_model_may_learn_before_it_judges(settings):
+    """Of two failures and a success it then says so at once: the outcomes are of the tests, whatever the rewards."""
+    batch = make_batch(in_two_turns([-3.0, 7.5, -3.0]))  # as after an over-long penalty, or of a ladder
+    known = {"succeeded": torch.tensor([False, True, False])}
+    found = {}
+    for update in ("after", "before"):
+        critic = CriticConfig(learning_rate=1e-2)
+        config = RLConfig(**settings, critic=critic, process=ProcessConfig(beta=1.0, update=update))
+        model = ProcessModel(config, SimpleNamespace(device="cpu", dtype=torch.float32))
+        signals = model.signals(batch, known, step=10)
+        rewards = signals["process_rewards"].sum(dim=1).view(3, 2).sum(dim=1)
+        found[update] = rewards.tolist(), model.learn(batch, {**known, **signals}, step=10)["process_loss"]
+    (judged_first, one_loss), (learned_first, other_loss) = found["after"], found["before"]
+    assert judged_first == [0.0, 0.0, 0.0] and one_loss == other_loss == pytest.approx(math.log(2), rel=1e-5)
+    assert learned_first[1] > 0 > max(learned_first[0], learned_first[2])
+
+
+@pytest.mark.parametrize("change", [{"overlong": 0.9}, {"reward": "ladder"}, {"reward": "adaptive"}], ids=str)
+def test_a_process_model_takes_any_reward(settings, change):
+    """Rewards outside [0, 1] are the policy's business: over-long answers at -1, the ladder's -0.3 and less."""
+    run = metrics(train(RLConfig(**{**settings, **change}, algorithm="prime", steps=2, sampling=SHORT)))
+    assert all(row["process_loss"] < 0.8 for row in run)
 
 
 def slow_logprobs(model, groups):

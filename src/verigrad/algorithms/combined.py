@@ -22,12 +22,19 @@ __all__ = [
 
 
 def outcome_and_process(
-    rewards: Tensor, group_ids: Tensor, process_rewards: Tensor, mask: Tensor, rollout_index: Tensor
+    rewards: Tensor,
+    group_ids: Tensor,
+    process_rewards: Tensor,
+    mask: Tensor,
+    rollout_index: Tensor,
+    *,
+    process_weight: float = 1.0,
 ) -> Tensor:
-    """A_t = RLOO(outcome) + sum_{s >= t} (p_s - baseline), baseline the mean process reward of the group's others.
+    """A_t = RLOO(outcome) + c sum_{s >= t} (p_s - baseline), baseline the mean process reward of the group's others.
 
-    Cui et al. 2025, PRIME, arXiv:2502.01456, eq. 5, with gamma = 1. A rollout's own process reward is the mean over its
-    tokens, so that long rollouts do not set the baseline.
+    Cui et al. 2025, PRIME, arXiv:2502.01456, eq. 5, with gamma = 1 and c = 1. A rollout's own process reward is the
+    mean over its tokens, so that long rollouts do not set the baseline. The released code has c = 5, divides the
+    process rewards by their largest return, and whitens the sum.
 
     Args:
         rewards: (N,) float outcomes, NaN where left out.
@@ -35,9 +42,10 @@ def outcome_and_process(
         process_rewards: (B, T) of every token, see `reward_model.implicit_prm`; no gradient flows.
         mask: (B, T) bool.
         rollout_index: (B,) int in 0..N-1.
+        process_weight: c.
 
     Returns:
-        (B, T), zero outside the mask and for rollouts left out.
+        (B, T), zero outside the mask, for rollouts left out, and for one that nothing is compared with.
 
     >>> outcomes, groups, both = torch.tensor([1.0, 0.0]), torch.tensor([0, 0]), torch.ones(2, 2).bool()
     >>> process = torch.tensor([[0.5, 0.25], [0.0, 0.0]])
@@ -48,16 +56,17 @@ def outcome_and_process(
     check_shapes("B T", mask=mask, process_rewards=process_rewards)
     process = masked(process_rewards.detach(), mask)
     sums, tokens = (
-        torch.zeros(len(rewards), dtype=process.dtype).index_add(0, rollout_index, x.sum(1).to(process.dtype))
-        for x in (process, mask)
+        process.new_zeros(len(rewards)).index_add(0, rollout_index, x.sum(1).to(process.dtype)) for x in (process, mask)
     )
     own = torch.where(rewards.isnan(), torch.nan, sums / tokens.clamp(min=1))
     baseline = own - leave_one_out(own, group_ids)
     relative = masked(process - baseline.nan_to_num()[rollout_index][:, None], mask)
     ahead, _ = gae(relative, torch.zeros_like(relative), mask, rollout_index=rollout_index)
     outcome = leave_one_out(rewards, group_ids).to(process.dtype)[rollout_index][:, None]
-    left_out = rewards.isnan()[rollout_index][:, None]
-    return masked(outcome + ahead, mask).masked_fill(left_out, 0.0)
+    index = torch.unique(group_ids, return_inverse=True)[1]
+    compared = torch.zeros_like(rewards).index_add(0, index, (~rewards.isnan()).to(rewards.dtype))[index] > 1
+    left_out = (rewards.isnan() | ~compared)[rollout_index][:, None]
+    return masked(outcome + process_weight * ahead, mask).masked_fill(left_out, 0.0)
 
 
 def constrained(rewards: Tensor, group_ids: Tensor, costs: Tensor, multiplier: Tensor) -> Tensor:

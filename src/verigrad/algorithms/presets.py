@@ -35,7 +35,7 @@ from verigrad.algorithms.combined import (
 from verigrad.algorithms.gae import gae
 from verigrad.algorithms.objectives import cispo, decoupled_ppo, dppo, ppo_clip, reinforce, sapo
 from verigrad.algorithms.reductions import fixed_length, sequence_mean, sequence_sum, token_mean
-from verigrad.algorithms.selection import filtration_weights, has_signal, max_variance
+from verigrad.algorithms.selection import accuracy_between, filtration_weights, has_signal, max_variance
 from verigrad.algorithms.sequence_objectives import gspo
 
 __all__ = [
@@ -162,7 +162,7 @@ PF_PPO = Algorithm(name="pf_ppo", paper="arXiv:2409.06957", advantage=partial(ga
     objective=ppo_clip, reduction=token_mean, needs=("critic",), kl_in_reward=True,
     keep=partial(filtration_weights, rule="max_min"))
 PRIME = Algorithm(name="prime", paper="arXiv:2502.01456", advantage=outcome_and_process,
-    objective=ppo_clip, reduction=token_mean, needs=("prm",))
+    objective=ppo_clip, reduction=token_mean, needs=("prm",), keep=accuracy_between)
 SAFE_RLHF = Algorithm(name="safe_rlhf", paper="arXiv:2310.12773", advantage=constrained,
     objective=ppo_clip, reduction=sequence_mean, needs=("cost",))
 DECOUPLED = Algorithm(name="decoupled_ppo", paper="arXiv:2505.24298", advantage=adv.group_normalized,

@@ -141,12 +141,17 @@ def _serve(store: Store, options: argparse.Namespace) -> int:
 
 
 def _judge(store: Store, options: argparse.Namespace) -> int:
+    from verigrad.ui.judge import orders_disagree
+
     try:
         counts = asyncio.run(_annotate(store, options))
     except KeyboardInterrupt:
         print(f"\ninterrupted; the same command continues {store.folder}", file=sys.stderr)
         return 130
     print("  ".join(f"{what} {count}" for what, count in sorted(counts.items())) or "nothing was left to judge")
+    if options.judge == "openai":
+        disagreed, asked = orders_disagree(store, options.model)
+        print(f"the two orders disagree on {disagreed} of {asked} items" + f" ({disagreed / asked:.0%})" * bool(asked))
     print(f"wrote {store.folder}")
     if counts.get("failed"):
         print(f"{counts['failed']} items failed and are still open; the same command tries them again")

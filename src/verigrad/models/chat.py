@@ -8,7 +8,7 @@ from typing import Any
 from verigrad.errors import ConfigError
 from verigrad.types import Message
 
-__all__ = ["answer_ids", "end_id", "prompt_ids"]
+__all__ = ["answer_ids", "end_id", "has_template", "prompt_ids"]
 
 _ANSWER = "answer"
 
@@ -16,15 +16,45 @@ _ANSWER = "answer"
 def prompt_ids(tokenizer: Any, messages: Sequence[Message]) -> tuple[int, ...]:
     """Ids of a conversation, ready for the assistant's answer.
 
-    Uses the tokenizer's chat template; a base model without one gets the messages as plain paragraphs.
+    Uses the tokenizer's chat template; a base model without one is given a single user message as a plain paragraph.
+
+    Raises:
+        ConfigError: there are other messages and no template, or the template refuses them; names the model.
     """
-    if not getattr(tokenizer, "chat_template", None):
-        text = "\n\n".join(message.content for message in messages) + "\n\n"
-        return tuple(tokenizer.encode(text))
+    if not has_template(tokenizer):
+        return tuple(tokenizer.encode(_paragraph(tokenizer, messages)))
     chat = [{"role": message.role, "content": message.content} for message in messages]
-    text = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+    try:
+        text = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+    except Exception as error:  # a template is the model's own program, and refuses by raising
+        raise ConfigError(
+            f"the chat template of {_model(tokenizer)} refuses messages of {_roles(messages)}: {error}; leave the "
+            "system message out, or take roles that it knows in its order"
+        ) from error
     # The template writes every special token itself; adding them again would double the first.
     return tuple(tokenizer.encode(text, add_special_tokens=False))
+
+
+def has_template(tokenizer: Any) -> bool:
+    """Whether the tokenizer says how a conversation is written."""
+    return bool(getattr(tokenizer, "chat_template", None))
+
+
+def _paragraph(tokenizer: Any, messages: Sequence[Message]) -> str:
+    if [message.role for message in messages] != ["user"]:
+        raise ConfigError(
+            f"{_model(tokenizer)} has no chat template, so nothing says how messages of {_roles(messages)} are told "
+            "apart; write them into one user message, leave the system message out, or take a model with a template"
+        )
+    return messages[0].content + "\n\n"
+
+
+def _model(tokenizer: Any) -> str:
+    return repr(getattr(tokenizer, "name_or_path", "") or "the tokenizer")
+
+
+def _roles(messages: Sequence[Message]) -> str:
+    return ", ".join(message.role for message in messages)
 
 
 def answer_ids(tokenizer: Any, text: str) -> tuple[int, ...]:

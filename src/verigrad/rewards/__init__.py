@@ -31,6 +31,7 @@ REWARDS = {
     "efficient": "verigrad.rewards.gated:efficient",
     "general": "verigrad.rewards.special_casing:general",
     "honest": "verigrad.rewards.gated:honest",
+    "secure_cost": "verigrad.rewards.security:secure_cost",
     "secure": "verigrad.rewards.gated:secure",
     "symbolic": "verigrad.rewards.symbolic:symbolic",
     "equivalent": "verigrad.rewards.equivalence:equivalent",

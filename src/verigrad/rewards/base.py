@@ -17,6 +17,7 @@ the run's steps that are done: 0 in the first step, below 1 in the last, and 1 w
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -91,15 +92,15 @@ async def score_answer(
 
     Raises:
         MissingExtra: the reward needs a package that is not installed.
-        RewardError: the reward raised, or returned something that is no reward; the rollout is then an
-            infrastructure error, never a zero.
+        RewardError: the reward raised, or returned something that is no reward, NaN and infinity among it; the
+            rollout is then an infrastructure error, never a zero.
     """
-    name = getattr(reward, "__name__", repr(reward))
+    name = _name(reward)
     try:
         result = await call_reward(
             reward, task, answer, verdict, reference=reference, oracle=oracle, sandbox=sandbox, progress=progress
         )
-    except MissingExtra:  # no rollout of this run can be scored
+    except (MissingExtra, _NoNumber):  # no rollout of this run can be scored; it says itself what is wrong
         raise
     except Exception as error:  # a user's function: any failure is the reward's, not the policy's
         raise RewardError(f"reward {name!r} raised {type(error).__name__}: {error} (task {task.id})") from error
@@ -126,6 +127,7 @@ async def call_reward(
 
     Raises:
         TypeError: the result is no number, None or `Score`; and whatever the reward raises.
+        RewardError: its value, or one of its parts, is not a finite number.
     """
     offered = {
         "reference": reference,
@@ -139,7 +141,34 @@ async def call_reward(
     if inspect.isawaitable(result):
         result = await result
     if isinstance(result, Score):
-        return result
+        return _checked(result, reward, task)
     if result is None or isinstance(result, int | float):
-        return Score(None if result is None else float(result))
+        return _checked(Score(None if result is None else float(result)), reward, task)
     raise TypeError(f"returned {type(result).__name__}; wanted a number, None or a Score")
+
+
+class _NoNumber(RewardError):
+    """A reward gave something that no statistic survives."""
+
+
+def _checked(score: Score, reward: Reward, task: Task) -> Score:
+    """The score, whose numbers are all finite: one NaN would make every advantage of its group NaN."""
+    named = {} if score.value is None else {"value": score.value}
+    for what, number in (named | {f"part {name!r}": part for name, part in score.parts.items()}).items():
+        if not _finite(number):
+            raise _NoNumber(
+                f"reward {_name(reward)!r} gave the {what} {number!r} (task {task.id}); wanted a finite number, or "
+                "the value None to leave the rollout out"
+            )
+    return score
+
+
+def _finite(number: object) -> bool:
+    try:
+        return math.isfinite(number)  # type: ignore[arg-type]  # a user's function gave it
+    except TypeError:
+        return False
+
+
+def _name(reward: Reward) -> str:
+    return str(getattr(reward, "__name__", repr(reward)))

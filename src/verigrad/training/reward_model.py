@@ -34,7 +34,7 @@ from verigrad.training.memory import give_back_freed_memory, peak_memory
 from verigrad.training.optim import clip_gradients, learning_rate, make_optimizer, set_learning_rate
 from verigrad.training.reporter import Reporter, Silent
 from verigrad.training.run import Learner, Run, TrainState, load_state, save_state
-from verigrad.training.stage import open_run, prepare_model, prepare_torch, settled
+from verigrad.training.stage import open_run, prepare_model, prepare_torch, settled, tell_of_template
 
 __all__ = ["by_prompt", "score_batch", "train"]
 
@@ -53,6 +53,7 @@ def train(config: RewardModelConfig, *, resume: bool = False, reporter: Reporter
     device, dtype = prepare_torch(config)
     reporter.message(f"loading {config.model} with a scalar head")
     model, tokenizer = load_scalar(config.model, device=device)
+    tell_of_template(tokenizer, config.model, reporter)
     model = prepare_model(model, config, whole=(HEAD,))
     examples, measured = (_examples(tokenizer, part, config, reporter) for part in (records, held_out))
     if config.objective == "bradley_terry":

@@ -26,6 +26,7 @@ from verigrad.evaluation.pass_at_k import Estimate, summarize
 from verigrad.evaluation.report import write_report
 from verigrad.evaluation.sources import load_source
 from verigrad.models.causal import load_causal, pick_device, resolved_dtype
+from verigrad.models.chat import has_template
 from verigrad.models.checkpoint import save_model
 from verigrad.models.diffusion import is_diffusion
 from verigrad.models.lora import add_lora, full_tensors
@@ -52,6 +53,7 @@ __all__ = [
     "prepare_torch",
     "sampling_params",
     "settled",
+    "tell_of_template",
 ]
 
 _Result = TypeVar("_Result")
@@ -276,6 +278,7 @@ def open_stage(
     device, dtype = prepare_torch(config)
     reporter.message(f"loading {config.model} (the first time, its weights are converted: half a minute)")
     model, tokenizer = load_causal(config.model, device=device)
+    tell_of_template(tokenizer, config.model, reporter)
     # The sampler copies the weights, so it is made before adapters change the model's names.
     engine = make_engine(
         model, tokenizer, dtype=dtype, device=device, max_slots=config.slots, max_length=config.max_length
@@ -295,6 +298,12 @@ def open_stage(
         device=device,
         runner=asyncio.Runner(),
     )
+
+
+def tell_of_template(tokenizer: Any, model: str, reporter: Reporter) -> None:
+    """Say it where prompts are written without a chat template."""
+    if not has_template(tokenizer):
+        reporter.message(f"{model} has no chat template: a prompt is a plain paragraph")
 
 
 def prepare_torch(config: StageConfig) -> tuple[torch.device, torch.dtype]:
