@@ -7,7 +7,8 @@
     tidy = gated(all_pass, {quality: 0.2})       # in my.py; then --reward my.py:tidy
 
 A component is any reward: a function, an async one, `functools.partial` of one, or another combination. Its value is
-logged under its name, its own parts as `name.part`. Where a component says None the rollout is left out.
+logged under its name, its own parts as `name.part`; `spans` are not kept. Where a component says None the rollout is
+left out.
 
 Weights are constants of the run but for `annealed`, which goes by the share of the steps that are done, so that a
 resumed run gives the same value. Other state (running scales) has no place in here. To have each component normalised
