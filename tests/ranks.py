@@ -33,12 +33,13 @@ from verigrad.algorithms.shaping import diff_span
 from verigrad.algorithms.supervised import cross_entropy
 from verigrad.models.base import Batch
 from verigrad.preferences.records import Pair, Ranking, Rated, Record
+from verigrad.training.advantages import advantages_of
 from verigrad.training.batching import rewarded_tokens, rows_batch, select_rollouts, terminal_rewards
 from verigrad.training.config import RLConfig, SamplingConfig
 from verigrad.training.examples import Example, chunks, examples_of, flat_rows, token_sums
 from verigrad.training.policy import _Part, _policy_loss
 from verigrad.training.preference import _mismatched, _offered, _preferred
-from verigrad.training.rl import advantages_of, with_loop_settings
+from verigrad.training.rl_settings import with_loop_settings
 from verigrad.types import Message, Row
 
 __all__ = [

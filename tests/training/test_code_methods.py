@@ -12,10 +12,11 @@ from loops import check_a_stopped_run_goes_on, train_metrics
 from verigrad.algorithms.presets import GRPO, PRESETS, RLTF
 from verigrad.errors import ConfigError
 from verigrad.models.base import Batch
+from verigrad.training.advantages import advantages_of
 from verigrad.training.batching import rows_batch
 from verigrad.training.companions import OutcomeCritic
 from verigrad.training.config import OptimConfig, RLConfig, SamplingConfig, SFTConfig
-from verigrad.training.rl import advantages_of, train
+from verigrad.training.rl import train
 from verigrad.training.sft import train as fine_tune
 from verigrad.types import Row
 

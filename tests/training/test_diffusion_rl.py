@@ -17,12 +17,13 @@ from verigrad.errors import ConfigError
 from verigrad.models.checkpoint import save_model
 from verigrad.models.scoring import token_logprobs
 from verigrad.training import estimators
+from verigrad.training.advantages import advantages_of
 from verigrad.training.config import CriticConfig, OptimConfig, RLConfig, SamplingConfig, ScoringConfig
 from verigrad.training.estimators import chosen_estimator, drawn_batch, score_kind
 from verigrad.training.optim import make_optimizer
 from verigrad.training.policy import update_policy
 from verigrad.training.reporter import Silent
-from verigrad.training.rl import advantages_of, train
+from verigrad.training.rl import train
 from verigrad.training.run import Learner
 from verigrad.types import Row
 

@@ -27,7 +27,7 @@ from verigrad.models.lora import add_lora
 from verigrad.sandbox.base import LEVELS
 from verigrad.seeds import derive_seed
 from verigrad.tasks.builtin import fresh_oracle
-from verigrad.training import policy, rl
+from verigrad.training import policy, rl, sampling
 from verigrad.training.batching import make_batch
 from verigrad.training.companions import ProcessModel
 from verigrad.training.config import (
@@ -41,7 +41,7 @@ from verigrad.training.config import (
 )
 from verigrad.training.optim import make_optimizer
 from verigrad.training.policy import update_policy
-from verigrad.training.rl import scheduled_tasks, train
+from verigrad.training.rl import train
 from verigrad.training.run import Learner
 from verigrad.types import Rollout, Score, Task, Turn
 
@@ -221,8 +221,8 @@ def test_fresh_tests_are_of_one_step_and_come_again_after_a_restart(settings, wo
         seen.append(list(zip(chosen, oracles, strict=True)))
         return collect(chosen, oracles, **options)
 
-    collect = rl.collect
-    monkeypatch.setattr(rl, "collect", spy)
+    collect = sampling.collect
+    monkeypatch.setattr(sampling, "collect", spy)
     source = "builtin?families=count_vowels&instances=2"
     config = RLConfig(
         **{
@@ -281,9 +281,9 @@ def test_a_judge_that_drifts_stops_the_run_and_a_sound_one_goes_on(settings, wor
             attempt = await self.inner.attempt(task, engine, seed=seed)
             return replace(attempt, text=f"```python\ndef {task.entry_point}(text):\n    return {seed}\n```")
 
-    collect = rl.collect
+    collect = sampling.collect
     with monkeypatch.context() as patch:
-        patch.setattr(rl, "collect", breaking)
+        patch.setattr(sampling, "collect", breaking)
         with pytest.raises(CanaryError, match="no verdict can be trusted"):
             train(config)
     assert len(metrics(config.run)) == 1  # the step before; nothing of the one that could not be trusted
@@ -306,7 +306,7 @@ def test_reports_before_and_after(settings, workshop):
 
 def test_every_epoch_visits_every_task_once():
     tasks = [Task(id=str(n), prompt="") for n in range(10)]
-    seen = [task.id for step in range(5) for task in scheduled_tasks(tasks, 4 * step, 4, seed=3)]
+    seen = [task.id for step in range(5) for task in sampling.scheduled_tasks(tasks, 4 * step, 4, seed=3)]
     assert sorted(seen[:10]) == sorted(seen[10:]) == sorted(task.id for task in tasks)
     assert seen[:10] != seen[10:]
 

@@ -13,12 +13,13 @@ from tiny import tiny_model
 from verigrad.algorithms.presets import DR_GRPO, GRPO, GSPO, PRIME, SAFE_RLHF, Algorithm
 from verigrad.errors import ConfigError, RunError
 from verigrad.models.scalar import load_scalar
+from verigrad.training.advantages import advantages_of
 from verigrad.training.batching import make_batch
 from verigrad.training.companions import CostMultiplier
 from verigrad.training.config import CostConfig, OptimConfig, RLConfig, SamplingConfig
 from verigrad.training.options import with_options
 from verigrad.training.proxies import Proxies
-from verigrad.training.rl import Loop, advantages_of, train
+from verigrad.training.rl import Loop, train
 from verigrad.training.run import Learner
 from verigrad.training.selecting import score_tensors
 from verigrad.types import Rollout, Score, Turn
@@ -51,8 +52,8 @@ def loop_of(settings, algorithm, companions=None, **options):
         config=config,
         stage=CPU,
         algorithm=algorithm,
-        reward=None,
         tasks=None,
+        sampler=None,
         policy=Learner(model, torch.optim.SGD(model.parameters(), lr=1.0)),
         reference=reference,
         companions=companions or {},

@@ -60,8 +60,8 @@ from verigrad.training.examples import Chunk, Example, chunks, examples_of, flat
 from verigrad.training.memory import give_back_freed_memory
 from verigrad.training.optim import clip_gradients, learning_rate, make_optimizer, set_learning_rate
 from verigrad.training.reporter import Reporter, Silent
-from verigrad.training.rl import scheduled_tasks
 from verigrad.training.run import Learner, Run, TrainState, load_state, save_state
+from verigrad.training.sampling import scheduled_tasks
 from verigrad.training.stage import Stage, open_run, open_stage, own_engine, sampling_params, settled
 from verigrad.training.token_weights import WEIGHTINGS, weights_of
 from verigrad.types import Row
