@@ -410,6 +410,8 @@ class Oracle:
         repository: as the task has it.
         suite: how tests of a repository run.
         checker: a program with the functions that property tests name.
+        packages: modules that the programs, the checker and the generator may import besides the standard library;
+            they must be installed beside verigrad. Python only.
         generator: draws tests anew from a seed, see `verigrad.evaluation.fresh`.
     """
 
@@ -426,6 +428,7 @@ class Oracle:
     suite: Suite = Suite()
     checker: str | None = None
     generator: Generator | None = None
+    packages: tuple[str, ...] = ()
 
 
 # ------------------------------------------------------------------------------------------- verdicts
