@@ -1,6 +1,8 @@
 """What programs cost: counts by hand, orders of growth, and attempts to look cheap."""
 
 import asyncio
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from verigrad.rewards.efficiency import cost_gain, efficiency, growth_exponent
+from verigrad.sandbox import meter
 from verigrad.sandbox.costs import BUDGET, CostMeter, _by_clock, scaled, sweep
 from verigrad.sandbox.process import ProcessSandbox
 from verigrad.types import CallTest, CostPoint, Oracle
@@ -352,3 +355,29 @@ def test_inputs_grow_by_kind():
 
 def list_of(turns):
     return [n + 3 * turn for turn in range(turns) for n in (1, 2)]
+
+
+COUNTED = """
+import json, runpy, sys
+meter = runpy.run_path(sys.argv[1])
+program, size = sys.argv[2], int(sys.argv[3])
+print(json.dumps(meter["measure"](program, "f", [list(range(size))], {}, 100_000)[:2]))
+"""
+INTERPRETERS = {path for name in ("python3.12", "python3.13", "python3.14") if (path := shutil.which(name))}
+
+
+@pytest.mark.parametrize("python", [sys.executable, *sorted(INTERPRETERS)])
+def test_instructions_are_counted_under_every_version_of_python(python):
+    """From 3.12 on by `sys.monitoring`: under 3.13.0 `sys.settrace` counts 1 where there are 30 000."""
+
+    def counted(program, size):
+        command = [python, "-c", COUNTED, meter.__file__, program, str(size)]
+        done = subprocess.run(command, env={"PYTHONHASHSEED": "0"}, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    status, cost = counted(LINEAR, 1000)
+    assert status == "rated" and 10_000 < cost < 20_000  # five short statements a round, `in` and `add` through us
+    assert counted(LINEAR, 2000)[1] / cost == pytest.approx(2, abs=0.02)
+    assert counted("def f(xs):\n    while True:\n        pass\n", 1) == ["over", 100_000]
+    assert counted("import os\ndef f(xs):\n    return 0\n", 1)[0] == "not_rated"

@@ -3,10 +3,11 @@
 This file is run in the sandbox as a program of its own (`sandbox/costs.py` sends it); it is given the program to be
 measured as text, rewrites it, runs it, and returns the count. Standard library only.
 
-The cost is the number of bytecode instructions executed outside this file (`sys.settrace` with `f_trace_opcodes`),
-plus one unit for every element that built-in code works through, which instructions do not show: `sum(xs)` is one
-instruction and len(xs) units. To see the arguments, calls, operators, slices, `in` and starred values are rewritten
-to go through the meter; iterators given to built-in code are counted as they are drawn from. What is charged:
+The cost is the number of bytecode instructions executed outside this file (by `sys.monitoring` from Python 3.12 on,
+before that by `sys.settrace` with `f_trace_opcodes`), plus one unit for every element that built-in code works through,
+which instructions do not show: `sum(xs)` is one instruction and len(xs) units. To see the arguments, calls, operators,
+slices, `in` and starred values are rewritten to go through the meter; iterators given to built-in code are counted as
+they are drawn from. What is charged:
 
     sort                           n log2 n
     most functions and methods     the sizes of arguments, of the object and of the result
@@ -155,6 +156,64 @@ def measure(
 # ------------------------------------------------------------------------------------------------ counting
 
 
+class _Tracer:
+    """Calls `count` before each instruction outside this file. For Python up to 3.11."""
+
+    def __init__(self, count: Callable[[], None]) -> None:
+        self._count = count
+        self._settrace = sys.settrace
+
+    def begin(self) -> None:
+        self._settrace(self._on_call)
+
+    def end(self) -> bool:
+        """Stop; returns whether it was still on."""
+        counting = sys.gettrace() == self._on_call
+        self._settrace(None)
+        return counting
+
+    def _on_call(self, frame: types.FrameType, event: str, argument: Any) -> Any:
+        if frame.f_code.co_filename == _OURS:
+            return None
+        frame.f_trace_opcodes = True
+        frame.f_trace_lines = False
+        return self._on_event
+
+    def _on_event(self, frame: types.FrameType, event: str, argument: Any) -> Any:
+        if event == "opcode":
+            self._count()
+        return self._on_event
+
+
+class _Monitor:
+    """The same for Python from 3.12 on, where tracing is slow: PEP 669."""
+
+    _TOOL = 3
+
+    def __init__(self, count: Callable[[], None]) -> None:
+        self._count = count
+        self._monitoring: Any = vars(sys)["monitoring"]
+        self._instruction = self._monitoring.events.INSTRUCTION
+
+    def begin(self) -> None:
+        self._monitoring.use_tool_id(self._TOOL, "meter")
+        self._monitoring.register_callback(self._TOOL, self._instruction, self._on_instruction)
+        self._monitoring.set_events(self._TOOL, self._instruction)
+
+    def end(self) -> bool:
+        """Stop; returns whether it was still on."""
+        counting = self._monitoring.get_events(self._TOOL) == self._instruction
+        self._monitoring.set_events(self._TOOL, 0)
+        self._monitoring.free_tool_id(self._TOOL)
+        return bool(counting)
+
+    def _on_instruction(self, code: types.CodeType, offset: int) -> Any:
+        if code.co_filename == _OURS:
+            return self._monitoring.DISABLE
+        self._count()
+        return None
+
+
 class _Meter:
     """The count, and what the rewritten program calls in place of calls and operators; one a process."""
 
@@ -163,9 +222,10 @@ class _Meter:
         self._budget = budget
         self._importing = False
         self._reason = ""
-        self._settrace = sys.settrace
-        for name in ("settrace", "setprofile", "_getframe"):
-            delattr(sys, name)
+        self._watch = (_Monitor if hasattr(sys, "monitoring") else _Tracer)(self._on_instruction)
+        for name in ("settrace", "setprofile", "monitoring", "_getframe"):
+            if hasattr(sys, name):
+                delattr(sys, name)
         sys.setrecursionlimit(10_000)  # a rewritten call takes two frames
 
     def run(self, action: Callable[[], Any]) -> Any:
@@ -174,12 +234,11 @@ class _Meter:
         Raises:
             NotRated, OverBudget: also where the program has caught the exception that said so.
         """
-        self._settrace(self._on_call)
+        self._watch.begin()
         try:
             return action()
         finally:
-            counting = sys.gettrace() == self._on_call
-            self._settrace(None)
+            counting = self._watch.end()
             if self._reason:
                 raise NotRated(self._reason)
             if self.units > self._budget:
@@ -187,17 +246,9 @@ class _Meter:
             if not counting:
                 raise NotRated("the program switched the count off")
 
-    def _on_call(self, frame: types.FrameType, event: str, argument: Any) -> Any:
-        if self._importing or frame.f_code.co_filename == _OURS:
-            return None
-        frame.f_trace_opcodes = True
-        frame.f_trace_lines = False
-        return self._on_instruction
-
-    def _on_instruction(self, frame: types.FrameType, event: str, argument: Any) -> Any:
-        if event == "opcode":
+    def _on_instruction(self) -> None:
+        if not self._importing:
             self.charge(1)
-        return self._on_instruction
 
     def charge(self, units: int) -> None:
         self.units += units
