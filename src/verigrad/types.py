@@ -33,6 +33,7 @@ __all__ = [
     "Row",
     "Score",
     "ScriptTest",
+    "SmtTest",
     "StdioTest",
     "StopReason",
     "Suite",
@@ -262,7 +263,23 @@ class TheoremTest:
     preamble: str = ""
 
 
-TextTest = AnswerTest | InputTest | InvariantTest | TheoremTest
+@dataclass(frozen=True)
+class SmtTest:
+    """The answer is terms of SMT-LIB for `holes`, from which the goals follow (`sandbox/proofs/smt.py`).
+
+    Attributes:
+        holes: functions to find, each with its parameters and sort: `(inv ((i Int) (n Int)) Bool)`.
+        goals: propositions about them that must hold for all values of the preamble's constants.
+        preamble: declarations, definitions and asserts, the premises; trusted.
+    """
+
+    name: str
+    holes: tuple[str, ...]
+    goals: tuple[str, ...]
+    preamble: str = ""
+
+
+TextTest = AnswerTest | InputTest | InvariantTest | SmtTest | TheoremTest
 """Tests whose answer is a text that is not run as a program."""
 
 
