@@ -314,6 +314,9 @@ class CommandTest:
         directory: to run in, below the repository's root.
         environment: besides the suite's.
         stage: such as `lint`, `type`, `build`, `test`; the reward `ci` weighs stages and lets `test` decide.
+        job: commands of one job run in order, each with the files that those before it made and what they told the
+            runner (`sandbox/steps.py`); "" for a command of its own.
+        step: by which later steps of the job name its outputs.
     """
 
     __test__: ClassVar[bool] = False
@@ -326,6 +329,8 @@ class CommandTest:
     directory: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     stage: str = "test"
+    job: str = ""
+    step: str = ""
 
 
 RepositoryTest = SuiteTest | CommandTest
