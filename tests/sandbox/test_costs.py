@@ -363,7 +363,10 @@ meter = runpy.run_path(sys.argv[1])
 program, size = sys.argv[2], int(sys.argv[3])
 print(json.dumps(meter["measure"](program, "f", [list(range(size))], {}, 100_000)[:2]))
 """
-INTERPRETERS = {path for name in ("python3.12", "python3.13", "python3.14") if (path := shutil.which(name))}
+NEWER = ("python3.12", "python3.13", "python3.14")
+BESIDE = (path for name in NEWER for path in Path(sys.base_prefix).parent.glob(f"*/bin/{name}"))  # as pyenv has them
+FOUND = {*map(str, BESIDE), *(path for name in NEWER if (path := shutil.which(name)))}
+INTERPRETERS = {path for path in FOUND if not subprocess.call([path, "-c", ""], stderr=subprocess.DEVNULL)}
 
 
 @pytest.mark.parametrize("python", [sys.executable, *sorted(INTERPRETERS)])
