@@ -154,9 +154,9 @@ def _simplified(value: Any, depth: int) -> Any:
     """With the library's dicts and named tuples as the plain ones they are equal to, and numpy's arrays as lists, its
     numbers as Python's; all else as it is.
     """
-    if depth > MAX_DEPTH:
-        return value
     kind = type(value)
+    if depth > MAX_DEPTH or kind in (int, float, str, bool):
+        return value
     if kind in (list, tuple, set, frozenset):
         return kind([_simplified(item, depth + 1) for item in value])
     if kind in (dict, Counter, OrderedDict, defaultdict):
