@@ -164,4 +164,4 @@ def test_the_critics_weights_leave_out_what_was_left_out_already(coding):
     batch = rows_batch([Row((1, 2, 3), (False, True, True), (0.0,) * 3, (1.0,) * 3, {}, 1)], [0], [0], [1.0])
     critic = OutcomeCritic(RLConfig(**coding), SimpleNamespace(device="cpu", dtype=torch.float32))
     known = {"outcomes": torch.tensor([3]), "token_weights": torch.tensor([[0.0, 1.0, 0.0]])}
-    torch.testing.assert_close(critic.signals(batch, known)["token_weights"], torch.tensor([[0.0, 0.25, 0.0]]))
+    torch.testing.assert_close(critic.signals(batch, known, 0)["token_weights"], torch.tensor([[0.0, 0.25, 0.0]]))

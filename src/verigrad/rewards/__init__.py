@@ -33,6 +33,7 @@ REWARDS = {
     "fast": "verigrad.rewards.gated:fast",
     "general": "verigrad.rewards.special_casing:general",
     "honest": "verigrad.rewards.gated:honest",
+    "secure_cost": "verigrad.rewards.security:secure_cost",
     "secure": "verigrad.rewards.gated:secure",
     "symbolic": "verigrad.rewards.symbolic:symbolic",
     "equivalent": "verigrad.rewards.equivalence:equivalent",

@@ -31,7 +31,7 @@ from verigrad.training.optim import clip_gradients, learning_rate, make_optimize
 from verigrad.training.reporter import Reporter, Silent
 from verigrad.training.run import Learner, TrainState, load_state, save_state
 from verigrad.training.sft import demonstration_rows, gold_demonstrations, read_demonstrations
-from verigrad.training.stage import Stage, open_run, open_stage
+from verigrad.training.stage import Stage, open_run, open_stage, settled
 
 __all__ = ["chosen_spec", "step_attention", "train"]
 
@@ -47,6 +47,7 @@ def train(config: DiffusionConfig, *, resume: bool = False, reporter: Reporter |
         DataError: a file of texts or demonstrations is malformed.
     """
     reporter = reporter or Silent()
+    config = settled(config, resume=resume)
     tasks = load_source(config.tasks) if config.tasks else None
 
     def make_engine(model: Any, tokenizer: Any, **options: Any) -> Engine:
@@ -80,9 +81,11 @@ def train(config: DiffusionConfig, *, resume: bool = False, reporter: Reporter |
             started = time.perf_counter()
             numbers = step_numbers(len(canvases), config.batch_size, config.seed, step)
             chosen = [canvases[number] for number in numbers]
-            row = {"step": step + 1, "kind": "train", **_update(stage, policy.optimizer, chosen, config, step, steps)}
+            row: dict[str, Any] = {"step": step + 1, "kind": "train"}
+            row.update(_update(stage, policy.optimizer, chosen, config, step, steps))
             give_back_freed_memory()
             row["seconds"] = time.perf_counter() - started
+            row["tokens_per_second"] = row["completion_tokens_total"] / row["seconds"]
             run.log(row)
             reporter.step(row)
             after_step(stage, run, step + 1, last=step + 1 == steps, notes=notes, save=save)

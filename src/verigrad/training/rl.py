@@ -11,7 +11,6 @@ The update itself is in `verigrad.training.policy`, what some algorithms learn b
 from __future__ import annotations
 
 import copy
-import inspect
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -26,7 +25,7 @@ from torch import Tensor
 
 from verigrad.algorithms.diffusion_presets import DIFFUSION_PRESETS
 from verigrad.algorithms.penalties import kl_k1, overlong
-from verigrad.algorithms.presets import PRESETS, Algorithm, call
+from verigrad.algorithms.presets import PRESETS, Algorithm, asks_for, call
 from verigrad.algorithms.selection import has_signal
 from verigrad.errors import ConfigError, RunError
 from verigrad.evaluation.benchmark import sample_rows
@@ -35,7 +34,6 @@ from verigrad.evaluation.sources import load_source
 from verigrad.models.base import Batch
 from verigrad.models.diffusion import diffusion_spec, is_diffusion
 from verigrad.models.lora import is_lora
-from verigrad.models.scalar import load_scalar
 from verigrad.models.scoring import token_logprobs
 from verigrad.registry import resolve
 from verigrad.rewards import REWARDS
@@ -51,7 +49,6 @@ from verigrad.training.batching import (
     rewarded_tokens,
     rows_batch,
     score_parts,
-    select_rollouts,
     terminal_rewards,
 )
 from verigrad.training.checkpoints import after_step, load_best
@@ -62,14 +59,16 @@ from verigrad.training.curriculum import Curriculum
 from verigrad.training.estimators import chosen_estimator, drawn_batch, order_warnings, score_kind
 from verigrad.training.memory import give_back_freed_memory
 from verigrad.training.optim import make_optimizer
+from verigrad.training.options import with_options
 from verigrad.training.policy import reference_logprobs, update_policy
+from verigrad.training.proxies import Proxies
 from verigrad.training.replay import Replay
 from verigrad.training.reporter import Reporter, Silent
-from verigrad.training.reward_model import score_batch
 from verigrad.training.rollout_metrics import first_error, rollout_metrics, share_of_groups
 from verigrad.training.run import Learner, Run, TrainState, load_state, save_state
+from verigrad.training.selecting import keep_rollouts, score_tensors, scored, select
 from verigrad.training.sft import demonstration_rows, gold_demonstrations
-from verigrad.training.stage import Stage, open_run, open_stage, own_engine, sampling_params
+from verigrad.training.stage import Stage, open_run, open_stage, own_engine, sampling_params, settled
 from verigrad.types import Oracle, Rollout, Task
 
 __all__ = ["Loop", "advantages_of", "scheduled_tasks", "train", "with_loop_settings", "with_scoring"]
@@ -85,7 +84,8 @@ def train(config: RLConfig, *, resume: bool = False, reporter: Reporter | None =
     """
     reporter = reporter or Silent()
     algorithm: Algorithm = resolve(config.algorithm, {**PRESETS, **DIFFUSION_PRESETS}, what="algorithm")
-    config = with_loop_settings(config, algorithm)
+    algorithm = with_options(algorithm, config.options)
+    config = settled(with_loop_settings(config, algorithm), resume=resume)
     assert config.reward is not None
     reward: Reward = resolve(config.reward, REWARDS, what="reward")
     tasks = augmented(load_source(config.tasks), config.rename, config.word_dropout, config.seed)
@@ -170,7 +170,8 @@ def _check_masked(config: RLConfig, algorithm: Algorithm) -> None:
             "masked-diffusion model"
         )
     asked = ("gold_coef", "error_penalty", "executed_only", "reward_model")
-    if on := [name for name in asked if getattr(config, name)]:
+    on = [name for name in asked if getattr(config, name)] + (["cost.model"] if config.cost.model else [])
+    if on:
         raise ConfigError(f"{', '.join(on)}: works on causal rows; leave it unset for a masked-diffusion model")
 
 
@@ -180,6 +181,13 @@ def _check(config: RLConfig, algorithm: Algorithm, tasks: TaskSet) -> None:
             f"algorithm {algorithm.name!r} with a reward_model: a greedy baseline and resample go by the verified "
             "reward; take another algorithm, or set resample = 0"
         )
+    if config.kl and algorithm.kl_in_reward:
+        raise ConfigError(
+            f"kl = {config.kl!r} is a form of the KL in the loss, and algorithm {algorithm.name!r} takes k1 off the "
+            "reward; leave kl unset"
+        )
+    if config.cost.model and not asks_for(algorithm.advantage, "costs"):
+        raise ConfigError(f"algorithm {algorithm.name!r} reads no costs; leave cost.model unset, or take safe_rlhf")
     if config.replay and config.curriculum:
         raise ConfigError("replay and curriculum: what was given of a kept rollout's answer is not kept; set one to 0")
     if (config.gold_coef or config.curriculum) and all(tasks.oracle(task).gold is None for task in tasks.tasks):
@@ -193,7 +201,7 @@ def _check(config: RLConfig, algorithm: Algorithm, tasks: TaskSet) -> None:
             f"{len(scripts)} tasks (such as {scripts[0]}) are judged by scripts that share the program's process, "
             "where a policy can forge a pass; leave them out, or set allow_scripts"
         )
-    if config.audit.flagged == "penalise" and "part_rewards" in inspect.signature(algorithm.advantage).parameters:
+    if config.audit.flagged == "penalise" and asks_for(algorithm.advantage, "part_rewards"):
         raise ConfigError(
             f"algorithm {config.algorithm!r} trains on the parts of a score, which audit.flagged = 'penalise' leaves "
             "as they are; take 'screen' or 'stop'"
@@ -231,7 +239,7 @@ class Loop:
     reference: Any
     companions: Mapping[str, Companion]
     audit: Audit
-    reward_model: Any = None
+    proxies: Proxies = field(default_factory=Proxies)
     curriculum: Curriculum | None = None
     replay: Replay | None = None
     fresh_tests: FreshTests | None = None
@@ -249,7 +257,7 @@ class Loop:
             reference=_reference(stage.model, config),
             companions=open_companions(algorithm.needs, config, stage),
             audit=Audit(config.audit, tasks, config.seed),
-            reward_model=load_scalar(config.reward_model, device=stage.device)[0] if config.reward_model else None,
+            proxies=Proxies.open(config, device=stage.device, dtype=stage.dtype),
             curriculum=Curriculum(tasks) if config.curriculum else None,
             replay=Replay(config.replay, tasks) if config.replay else None,
             fresh_tests=FreshTests(stage.judge.sandbox) if config.fresh_tests else None,
@@ -328,7 +336,8 @@ class Loop:
         if not pairs:
             return {}
         chosen, oracles = zip(*pairs, strict=True)
-        share = passed_share(self._sampled(chosen, oracles, "probe", step, group_size=self.config.audit.probe_samples))
+        size = self.config.audit.probe_samples
+        share = passed_share(self._sampled(chosen, oracles, "probe", step, step=step, group_size=size))
         return {} if share is None else {"impossible_passed": share}
 
     def _stop(self, flagged: Rollout, groups: Sequence[Group], step: int, run: Run) -> NoReturn:
@@ -372,13 +381,14 @@ class Loop:
         words: list[str | int] = ["step", step, *([attempt] if attempt else [])]
         oracles = self._oracles(chosen, step)
         size = 1 if greedy else self.config.group_size
-        return self.audit.treated(self._sampled(chosen, oracles, *words, group_size=size, greedy=greedy))
+        return self.audit.treated(self._sampled(chosen, oracles, *words, step=step, group_size=size, greedy=greedy))
 
     def _sampled(
         self,
         chosen: Sequence[Task],
         oracles: Sequence[Oracle],
         *words: str | int,
+        step: int,
         group_size: int,
         greedy: bool = False,
     ) -> list[Group]:
@@ -396,6 +406,7 @@ class Loop:
                 seed=derive_seed(self.config.seed, *words),
                 trace_lines=bool(self.config.executed_only),
                 judge_shown=True,
+                progress=step / self.config.steps,
             )
         )
 
@@ -408,7 +419,10 @@ class Loop:
 
     def _known(self, groups: Sequence[Group], batch: Batch, greedy: Tensor | None) -> dict[str, Tensor]:
         """What advantages and companions may ask for by name, beside the batch."""
-        parts = score_parts(group.rollouts for group in groups)
+        found = score_parts(group.rollouts for group in groups)
+        seen = sorted({*found, *self.notes.get("parts", ())})
+        self.notes["parts"] = seen
+        parts = score_tensors(found, seen, batch.num_rollouts)
         credit = credit_tensors(
             groups,
             batch,
@@ -419,7 +433,7 @@ class Loop:
             if self.curriculum
             else {},
         )
-        known = {**parts, **_parts_as_columns(parts), **credit, "succeeded": credit["outcomes"] == PASSED}
+        known = {**parts, **credit, "succeeded": credit["outcomes"] == PASSED}
         if greedy is not None:
             known["greedy_rewards"] = greedy[batch.group_ids]
         return known
@@ -440,14 +454,18 @@ class Loop:
         self, batch: Batch, known: dict[str, Tensor], demonstrations: Batch | None, step: int
     ) -> dict[str, float]:
         """Advantages, the policy's update, then the companions'."""
-        batch, row = self._by_reward_model(batch)
+        batch, known, row = self.proxies.score(batch, known)
         signal = has_signal(batch.rewards, batch.group_ids)
         row["signal_groups"] = share_of_groups(signal, batch.group_ids)
-        batch, known = self._select(batch, known, step)
+        batch, known = select(batch, known, scored(self.algorithm, batch, known))
+        if batch.num_rollouts:
+            batch, known = keep_rollouts(self.algorithm, batch, known, derive_seed(self.config.seed, "keep", step))
+        if not batch.num_rollouts:
+            return row
         batch, known, found = self._shape_rewards(batch, known)
         row.update(found)
         for companion in self.companions.values():
-            known.update(companion.signals(batch, known))
+            known.update(companion.signals(batch, known, step))
         advantages, returns = advantages_of(self.algorithm, batch, known, self.config)
         if returns is not None:
             known["returns"] = returns
@@ -471,30 +489,6 @@ class Loop:
         for companion in self.companions.values():
             row.update(companion.learn(batch, known, step))
         return row
-
-    def _by_reward_model(self, batch: Batch) -> tuple[Batch, dict[str, float]]:
-        """The batch with the reward model's scores for rewards, where there is one; verdicts stay in the metrics."""
-        if self.reward_model is None:
-            return batch, {}
-        scores = score_batch(self.reward_model, batch, token_budget=self.config.token_budget, dtype=self.stage.dtype)
-        return replace(batch, rewards=scores), {"proxy_reward": float(scores.mean())}
-
-    def _select(self, batch: Batch, known: dict[str, Tensor], step: int) -> tuple[Batch, dict[str, Tensor]]:
-        """Leave out the rollouts that the algorithm does not train on, before anything is averaged over them."""
-        if self.algorithm.keep is None:
-            return batch, known
-        seed = derive_seed(self.config.seed, "keep", step)
-        keep = call(
-            self.algorithm.keep, **{**known, "rewards": batch.rewards, "group_ids": batch.group_ids, "seed": seed}
-        )
-        if keep.dtype != torch.bool:
-            return batch, {**known, "counts": keep}
-        if not bool(keep.any()):
-            return batch, known
-        rows = keep[batch.rollout_index]
-        by_row = {name for name, values in known.items() if values.shape[:2] == batch.mask.shape}
-        chosen = {name: values[rows if name in by_row else keep] for name, values in known.items()}
-        return select_rollouts(batch, keep), chosen
 
     def _shape_rewards(
         self, batch: Batch, known: dict[str, Tensor]
@@ -543,7 +537,8 @@ def advantages_of(
         result = call(algorithm.advantage, **offered)
     except (TypeError, ValueError) as error:
         raise ConfigError(
-            f"algorithm {algorithm.name!r}: {error}; parts of a reward's Score are offered too"
+            f"algorithm {algorithm.name!r}: {error}; parts of a reward's Score are offered too, as part_NAME, and its "
+            "cost as costs"
         ) from error
     advantages, returns = result if isinstance(result, tuple) else (result, None)
     counts = known.get("counts", torch.ones(batch.num_rollouts)).masked_fill(batch.rewards.isnan(), 0.0)
@@ -570,9 +565,3 @@ def _tells(group: Group) -> bool:
     """Whether the scores of a group differ, so that it has something to learn from."""
     values = {rollout.score.value for rollout in group.rollouts if rollout.score.value is not None}
     return len(values) > 1
-
-
-def _parts_as_columns(parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The parts of scores, costs apart, as one matrix (N, K) for algorithms that weigh them one by one."""
-    columns = [values for name, values in sorted(parts.items()) if name != "costs"]
-    return {"part_rewards": torch.stack(columns, dim=1)} if columns else {}

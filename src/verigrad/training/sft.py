@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,7 +14,7 @@ import torch
 
 from verigrad.algorithms.reductions import token_mean
 from verigrad.algorithms.supervised import cross_entropy
-from verigrad.errors import ConfigError
+from verigrad.errors import ConfigError, DataError
 from verigrad.evaluation.sources import load_source
 from verigrad.jsonl import read_rows
 from verigrad.models.base import Batch
@@ -32,7 +32,7 @@ from verigrad.training.memory import give_back_freed_memory
 from verigrad.training.optim import clip_gradients, learning_rate, make_optimizer, set_learning_rate
 from verigrad.training.reporter import Reporter, Silent
 from verigrad.training.run import Learner, TrainState, load_state, save_state
-from verigrad.training.stage import Stage, open_run, open_stage
+from verigrad.training.stage import Stage, open_run, open_stage, settled
 from verigrad.types import Message, Row
 
 __all__ = ["Demonstration", "demonstration_rows", "gold_demonstrations", "read_demonstrations", "train"]
@@ -40,10 +40,11 @@ __all__ = ["Demonstration", "demonstration_rows", "gold_demonstrations", "read_d
 
 @dataclass(frozen=True)
 class Demonstration:
-    """A conversation and the answer to learn."""
+    """A conversation and the answer to learn; `place` is the file and line it was read from, or empty."""
 
     messages: tuple[Message, ...]
     answer: str
+    place: str = field(default="", compare=False)
 
 
 def train(config: SFTConfig, *, resume: bool = False, reporter: Reporter | None = None) -> Path:
@@ -55,6 +56,7 @@ def train(config: SFTConfig, *, resume: bool = False, reporter: Reporter | None 
         DataError: a demonstration file is malformed.
     """
     reporter = reporter or Silent()
+    config = settled(config, resume=resume)
     tasks = load_source(config.tasks) if config.tasks else None
     if tasks and config.rename:
         tasks = rename_functions(tasks, config.rename, config.seed)
@@ -89,9 +91,11 @@ def train(config: SFTConfig, *, resume: bool = False, reporter: Reporter | None 
         for step in range(run.start_step, steps):
             started = time.perf_counter()
             batch = _step_batch(parts, step, config)
-            row = {"step": step + 1, "kind": "train", **_update(stage, policy.optimizer, batch, config, step, steps)}
+            row: dict[str, Any] = {"step": step + 1, "kind": "train"}
+            row.update(_update(stage, policy.optimizer, batch, config, step, steps))
             give_back_freed_memory()
             row["seconds"] = time.perf_counter() - started
+            row["tokens_per_second"] = row["completion_tokens_total"] / row["seconds"]
             run.log(row)
             reporter.step(row)
             after_step(stage, run, step + 1, last=step + 1 == steps, notes=notes, save=save)
@@ -114,7 +118,7 @@ def _thinned(demonstrations: Sequence[Demonstration], config: SFTConfig) -> list
             else message
             for message in shown.messages
         )
-        found.append(Demonstration(tuple(messages), shown.answer))
+        found.append(replace(shown, messages=tuple(messages)))
     return found
 
 
@@ -149,18 +153,25 @@ def read_demonstrations(file: Path) -> list[Demonstration]:
         name = "messages" if "messages" in row else "completion"
         prompt, answer = prompt_and_answer(row, name, row.get(name), place)
         if row.get("label", True):
-            found.append(Demonstration(prompt, answer))
+            found.append(Demonstration(prompt, answer, place))
     return found
 
 
 def demonstration_rows(
     tokenizer: Any, demonstrations: Sequence[Demonstration], system: str | None, max_length: int
 ) -> list[Row]:
-    """Rows whose mask covers the answer and its end token; those longer than `max_length` are left out."""
+    """Rows whose mask covers the answer and its end token; those longer than `max_length` are left out.
+
+    Raises:
+        DataError: the model's chat template does not take a demonstration's messages; names it.
+    """
     built = []
-    for demonstration in demonstrations:
+    for number, demonstration in enumerate(demonstrations):
         messages = ((Message("system", system),) if system else ()) + demonstration.messages
-        prompt, answer = prompt_ids(tokenizer, messages), answer_ids(tokenizer, demonstration.answer)
+        try:
+            prompt, answer = prompt_ids(tokenizer, messages), answer_ids(tokenizer, demonstration.answer)
+        except ConfigError as error:
+            raise DataError(f"{demonstration.place or f'demonstration {number + 1}'}: {error}") from error
         ids = prompt + answer
         if len(ids) <= max_length:
             mask = (False,) * len(prompt) + (True,) * len(answer)
