@@ -10,6 +10,10 @@ import platform
 import shutil
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from verigrad.sandbox.process import ProcessSandbox
 
 __all__ = ["doctor"]
 
@@ -83,11 +87,26 @@ def _sandbox() -> Iterator[tuple[str, str]]:
     except SandboxError as error:
         yield "sandbox", f"none: {error}"
         return
-    asyncio.run(sandbox.close())
+    imported = asyncio.run(_imported(sandbox))
     user = "as another, unprivileged user" if os.geteuid() == 0 else "as you"
     yield "sandbox", f"level {level}: {_HOLDS[level]}; programs run {user}"
     for stronger, reason in missing.items():
         yield "", f"level {stronger} is out of reach: {reason} (docs/sandbox.md)"
+    yield "packages", f"programs may import those that a task names; numpy, to try one, {imported}"
+
+
+async def _imported(sandbox: ProcessSandbox) -> str:
+    """Whether programs can be given a package; closes the sandbox."""
+    from verigrad.errors import VerigradError
+    from verigrad.types import Limits
+
+    try:
+        done = await sandbox.for_language("python", ("numpy",)).run("import numpy\n", [], Limits())
+        return "can be imported" if done.status == "ran" else f"cannot be: {done.error}"
+    except VerigradError as error:
+        return f"cannot be: {error}"
+    finally:
+        await sandbox.close()
 
 
 def _languages() -> Iterator[tuple[str, str]]:

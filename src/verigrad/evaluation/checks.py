@@ -153,7 +153,8 @@ async def _gold_answers(task: Task, oracle: Oracle, judge: Judge) -> list[tuple[
         return []
     name = task.entry_point
     asked = [Call(str(name), item) if isinstance(item, tuple) else Stdin(item) for item in inputs]
-    execution = await judge.sandbox.run(oracle.gold, asked, oracle.limits)
+    box = judge.sandbox.for_language(oracle.language, oracle.packages)
+    execution = await box.run(oracle.gold, asked, oracle.limits)
     values = [outcome.value for outcome in execution.outcomes if outcome.status == "returned"]
     return _returning(name, values) if name else [(repr(text)[:40], _prints(text)) for text in dict.fromkeys(values)]
 
