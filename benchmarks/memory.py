@@ -2,6 +2,7 @@
 
     python benchmarks/memory.py                     both, beside two plain ways to take the same step of DPO
     python benchmarks/memory.py --docs docs         also writes docs/memory.svg and the table in docs/memory.md
+    python benchmarks/memory.py --rows rows.jsonl   keeps each measurement there and takes those that are there already
     python benchmarks/memory.py --json              one object a line
 
 The commands themselves run, on the default model with all weights trained by AdamW, DPO with a reference scored
@@ -13,6 +14,8 @@ Each measurement has a process of its own, which takes two steps: the first make
 counts. `before` is the memory resident between the two, `peak` the most the process ever had, `added` the difference.
 The arithmetic beside them is what the logits of all rows of the batch take in float32. A process that needs more than
 `--limit-gb` or longer than `--timeout` is stopped, and its side is left out at longer lengths. For Linux, on the CPU.
+All of it is meant to take about ten minutes on 2 quiet cores. With `--rows` it can be done in pieces, some lengths or
+sides at a time: a run that is stopped goes on where it was, and `--docs` then writes up what the file holds.
 """
 
 from __future__ import annotations
@@ -233,6 +236,26 @@ def measure(side: str, length: int, args: argparse.Namespace) -> dict[str, Any]:
     return {**found, **json.loads(done.stdout.splitlines()[-1])}
 
 
+def kept_rows(file: Path | None, args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Measurements of an earlier run with the same settings."""
+    if file is None or not file.exists():
+        return []
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    return [row["row"] for row in rows if row["setting"] == setting_of(args)]
+
+
+def keep_row(file: Path | None, row: Mapping[str, Any], args: argparse.Namespace) -> None:
+    if file is not None:
+        with file.open("a") as stream:
+            stream.write(json.dumps({"setting": setting_of(args), "row": row}) + "\n")
+
+
+def setting_of(args: argparse.Namespace) -> dict[str, Any]:
+    """What measurements must have in common to stand in one table."""
+    names = ("model", "pairs", "dtype", "limit_gb", "timeout")
+    return {**{name: getattr(args, name) for name in names}, "torch": version("torch")}
+
+
 def logits_mib(pairs: int, length: int, vocabulary: int) -> float:
     """What the logits of both rows of every pair take in float32."""
     return pairs * 2 * length * vocabulary * 4 / MIB
@@ -341,11 +364,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="smollm2-135m-instruct")
     parser.add_argument("--lengths", type=int, nargs="+", default=[128, 256, 512, 1024, 2048], help="prompt and answer")
-    parser.add_argument("--pairs", type=int, default=8, help="in the batch of a step")
+    parser.add_argument("--pairs", type=int, default=4, help="in the batch of a step")
     parser.add_argument("--dtype", choices=["bfloat16", "float32"], default="bfloat16")
+    parser.add_argument("--own", nargs="*", choices=OURS, default=list(OURS))
     parser.add_argument("--against", nargs="*", choices=["plain", "plain_pairs"], default=["plain", "plain_pairs"])
     parser.add_argument("--limit-gb", type=float, default=10.0, help="memory a process may have")
-    parser.add_argument("--timeout", type=float, default=900.0, help="seconds a process may take")
+    parser.add_argument("--timeout", type=float, default=300.0, help="seconds a process may take")
+    parser.add_argument("--rows", type=Path, help="JSONL of measurements, read and added to")
     parser.add_argument("--docs", type=Path, help="folder with memory.md, to write the plot and the table into")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
@@ -354,16 +379,22 @@ def main() -> None:
         measure_here(args.side, args)
         return
     args.vocabulary = vocabulary_of(args.model)
-    rows: list[dict[str, Any]] = []
+    rows = kept_rows(args.rows, args)
     if not args.json:
         print(HEAD, flush=True)
     for length in sorted(args.lengths):
-        stopped = {row["side"] for row in rows if "missing" in row}
-        found = [measure(side, length, args) for side in (*OURS, *args.against) if side not in stopped]
-        rows += found
-        print("\n".join(json_lines(found, args) if args.json else map(table_row, found)), flush=True)
+        for side in (*args.own, *args.against):
+            stopped = any(row["side"] == side and "missing" in row and row["length"] < length for row in rows)
+            known = any(row["side"] == side and row["length"] == length for row in rows)
+            if not stopped and not known:
+                rows.append(measure(side, length, args))
+                keep_row(args.rows, rows[-1], args)
+        found = [row for row in rows if row["length"] == length]
+        if found:
+            print("\n".join(json_lines(found, args) if args.json else map(table_row, found)), flush=True)
     if args.docs:
-        write_docs(args.docs, rows, args)
+        places = list(SIDES)
+        write_docs(args.docs, sorted(rows, key=lambda row: (row["length"], places.index(row["side"]))), args)
 
 
 if __name__ == "__main__":

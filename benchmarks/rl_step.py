@@ -7,8 +7,10 @@
 The work is the same on both sides: the default model, all weights trained by AdamW, four prompts, eight
 completions each, exactly 96 tokens a completion, temperature 1, GRPO without KL, one update, and a reward
 that differs inside every group, so that no side may skip any. Every side runs in a process of its own, one
-after another; the first step warms up, the best of the rest counts. Peak memory is that process's own.
-TRL comes with `pip install 'verigrad[bench]'`.
+after another; the first step warms up, the best of the rest counts. All sides compute on one device (`--device`; a GPU
+where there is one), whose work is waited for before a clock is read. Peak memory is that process's own resident memory
+on a CPU, and on a GPU the most that torch's allocator had given out at one time. Not yet run on a GPU.
+TRL 1.16.0: `pip install -c constraints.txt -e '.[bench]'`.
 """
 
 from __future__ import annotations
@@ -20,7 +22,6 @@ import resource
 import subprocess
 import sys
 import tempfile
-import time
 from typing import Any
 
 from verigrad.environment import settle_torch
@@ -28,9 +29,10 @@ from verigrad.environment import settle_torch
 settle_torch()  # as the command line does; before torch, and for every side alike
 
 import torch
-from generate import DTYPES, PROBLEMS, as_others_load_it
+from generate import DTYPES, PROBLEMS, as_others_load_it, clock, device_name
 
 from verigrad.errors import MissingExtra
+from verigrad.models.causal import pick_device
 
 __all__ = ["main"]
 
@@ -58,9 +60,11 @@ def verigrad_steps(args: argparse.Namespace, dtype: torch.dtype) -> list[dict[st
     from verigrad.training.run import Learner
     from verigrad.types import AnswerTest, Oracle, Task
 
-    keep_freed_memory()  # as every run does
-    model, tokenizer = load_causal(args.model)
-    engine = LocalEngine(model, tokenizer, dtype=dtype, end_ids=())
+    device = pick_device(args.device)
+    if device.type == "cpu":
+        keep_freed_memory()  # as every run does
+    model, tokenizer = load_causal(args.model, device=device)
+    engine = LocalEngine(model, tokenizer, dtype=dtype, device=device, end_ids=())
     config = RLConfig(sampling=SamplingConfig(max_tokens=args.tokens))
     learner = Learner(model, make_optimizer(model, config.optim))
     tasks = [Task(id=f"step@1/{n}", prompt=text, language="text") for n, text in enumerate(PROBLEMS)]
@@ -70,7 +74,7 @@ def verigrad_steps(args: argparse.Namespace, dtype: torch.dtype) -> list[dict[st
     with asyncio.Runner() as runner:
         judge = Judge(ProcessSandbox(workers=2))
         for number in range(args.steps + 1):
-            started = time.perf_counter()
+            started = clock(device)
             groups = runner.run(
                 collect(
                     tasks,
@@ -83,14 +87,14 @@ def verigrad_steps(args: argparse.Namespace, dtype: torch.dtype) -> list[dict[st
                     seed=number,
                 )
             )
-            sampled = time.perf_counter()
+            sampled = clock(device)
             batch = make_batch(group.rollouts for group in groups)
             assert batch is not None and int(batch.mask.sum()) == len(tasks) * args.group_size * args.tokens
             advantages = GRPO.advantage(batch.rewards, batch.group_ids)
             update_policy(learner, batch, advantages, config, GRPO, step=number, reference=model, dtype=dtype)
             runner.run(engine.update_weights("base", number + 1, full_tensors(model)))
             give_back_freed_memory()
-            ended = time.perf_counter()
+            ended = clock(device)
             steps.append({"seconds": ended - started, "sampling": sampled - started, "update": ended - sampled})
         runner.run(engine.close())
         runner.run(judge.sandbox.close())
@@ -106,15 +110,16 @@ def trl_steps(args: argparse.Namespace, dtype: torch.dtype) -> list[dict[str, fl
         raise MissingExtra("trl", "bench") from error
     from verigrad.models.causal import load_causal
 
-    model, tokenizer = as_others_load_it(args.model), load_causal(args.model)[1]
+    device = pick_device(args.device)
+    model, tokenizer = as_others_load_it(args.model, device), load_causal(args.model, device="cpu")[1]
     times: list[float] = []
 
     class Clock(TrainerCallback):  # type: ignore[misc]
         def on_step_begin(self, *_: Any, **__: Any) -> None:
-            times.append(time.perf_counter())
+            times.append(clock(device))
 
         def on_step_end(self, *_: Any, **__: Any) -> None:
-            times[-1] = time.perf_counter() - times[-1]
+            times[-1] = clock(device) - times[-1]
 
     with tempfile.TemporaryDirectory() as folder:
         settings = GRPOConfig(
@@ -130,7 +135,7 @@ def trl_steps(args: argparse.Namespace, dtype: torch.dtype) -> list[dict[str, fl
             loss_type="grpo",
             bf16=dtype == torch.bfloat16,
             gradient_checkpointing=False,
-            use_cpu=not torch.cuda.is_available(),
+            use_cpu=device.type == "cpu",
             save_strategy="no",
             logging_strategy="no",
             report_to=[],
@@ -155,13 +160,21 @@ def measure_here(side: str, args: argparse.Namespace) -> None:
     """Run one side in this process and print its figures as the last line."""
     steps = SIDES[side](args, DTYPES[args.dtype[0]])
     best = min(steps, key=lambda step: step["seconds"])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({**best, "all": [step["seconds"] for step in steps], "peak_mb": peak}))
+    peak = peak_mib(pick_device(args.device))
+    print(json.dumps({**best, "all": [step["seconds"] for step in steps], "peak_mib": peak}))
+
+
+def peak_mib(device: torch.device) -> float:
+    """The most memory so far, in MiB: of the device where it has its own, else of this process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def measure(side: str, dtype: str, args: argparse.Namespace) -> dict[str, Any]:
     """Figures of one side, from a process of its own."""
     words = [sys.executable, __file__, "--side", side, "--dtype", dtype, "--model", args.model]
+    words += ["--device", args.device]
     for name in ("group_size", "tokens", "steps", "micro_batch"):
         words += ["--" + name.replace("_", "-"), str(getattr(args, name))]
     done = subprocess.run(words, capture_output=True, text=True)
@@ -173,13 +186,14 @@ def measure(side: str, dtype: str, args: argparse.Namespace) -> dict[str, Any]:
 
 def report(dtype: str, found: dict[str, dict[str, Any]], args: argparse.Namespace) -> None:
     ours = found.pop("verigrad")
-    for quantity, key, unit in (("seconds", "seconds", "s"), ("peak_memory", "peak_mb", "MiB")):
+    for quantity, key, unit in (("seconds", "seconds", "s"), ("peak_memory", "peak_mib", "MiB")):
         others = {name: round(figures[key], 1) for name, figures in found.items()}
         line = {
             "name": f"rl_step.{quantity}",
             "value": round(ours[key], 2),
             "unit": unit,
             "dtype": dtype,
+            "device": device_name(pick_device(args.device)),
             "completions": len(PROBLEMS) * args.group_size,
             "tokens": args.tokens,
             "threads": torch.get_num_threads(),
@@ -190,7 +204,7 @@ def report(dtype: str, found: dict[str, dict[str, Any]], args: argparse.Namespac
             print(json.dumps(line), flush=True)
         else:
             beside = "".join(f"   {name} {value} {unit}" for name, value in others.items())
-            print(f"{dtype} {quantity}: {ours[key]:.1f} {unit}{beside}", flush=True)
+            print(f"{dtype}, {line['device']}, {quantity}: {ours[key]:.1f} {unit}{beside}", flush=True)
     if not args.json:
         print(f"   sampling {ours['sampling']:.1f} s, update {ours['update']:.1f} s, steps {ours['all']}", flush=True)
 
@@ -199,6 +213,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="smollm2-135m-instruct")
     parser.add_argument("--dtype", nargs="+", choices=DTYPES, default=list(DTYPES))
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
     parser.add_argument("--against", nargs="*", choices=["trl"], default=[])
     parser.add_argument("--group-size", type=int, default=8)
     parser.add_argument("--tokens", type=int, default=96)

@@ -29,15 +29,17 @@ from verigrad.algorithms.presets import GRPO, PPO, PRESETS, Algorithm, call
 from verigrad.algorithms.reductions import prompt_mean, token_mean
 from verigrad.algorithms.reward_model import implicit_prm_loss
 from verigrad.algorithms.shapes import masked
+from verigrad.algorithms.shaping import diff_span
 from verigrad.algorithms.supervised import cross_entropy
 from verigrad.models.base import Batch
 from verigrad.preferences.records import Pair, Ranking, Rated, Record
+from verigrad.training.advantages import advantages_of
 from verigrad.training.batching import rewarded_tokens, rows_batch, select_rollouts, terminal_rewards
 from verigrad.training.config import RLConfig, SamplingConfig
 from verigrad.training.examples import Example, chunks, examples_of, flat_rows, token_sums
 from verigrad.training.policy import _Part, _policy_loss
 from verigrad.training.preference import _mismatched, _offered, _preferred
-from verigrad.training.rl import advantages_of, with_loop_settings
+from verigrad.training.rl_settings import with_loop_settings
 from verigrad.types import Message, Row
 
 __all__ = [
@@ -249,7 +251,8 @@ def selected(step: Step, algorithm: Algorithm) -> Step:
     """The rollouts that train, or how often each counts."""
     if algorithm.keep is None:
         return step
-    keep = call(algorithm.keep, rewards=step.batch.rewards, group_ids=step.batch.group_ids, seed=0)
+    known = {"rewards": step.batch.rewards, "group_ids": step.batch.group_ids, "succeeded": step.rollouts["succeeded"]}
+    keep = call(algorithm.keep, **known, seed=0)
     if keep.dtype != torch.bool:
         return replace(step, rollouts={**step.rollouts, "counts": keep})
     return step.of_rollouts(keep)
@@ -461,8 +464,11 @@ def _inputs(model: Small, row: PreferenceLoss, records: Records, mine: list[int]
         return None
     (chunk,) = chunks([records.examples[i] for i in mine], 1 << 60)
     reference = [records.reference[i] for i in mine]
-    weights = "diff" if row.form == "tokens" else "none"
-    return _offered(chunk, model.logprobs(chunk.batch), reference, row, weights)
+    offered = _offered(chunk, model.logprobs(chunk.batch), reference, row)
+    if row.form == "tokens":
+        pairs = (offered[f"{side}_{what}"] for what in ("ids", "mask") for side in ("chosen", "rejected"))
+        offered["chosen_weights"], offered["rejected_weights"] = diff_span(*pairs)
+    return offered
 
 
 def _numbers(

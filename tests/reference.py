@@ -91,6 +91,10 @@ def token_mean(tokens, group_ids, horizon):
     return mean(loss for own in tokens for loss in own)
 
 
+def token_sum(tokens, group_ids, horizon):
+    return sum(loss for own in tokens for loss in own)
+
+
 def sequence_mean(tokens, group_ids, horizon):
     return mean(mean(own) if own else 0.0 for own in tokens)
 

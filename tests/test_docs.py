@@ -62,6 +62,14 @@ def settings_of(words):
     return load_config(CONFIGS[command], recipe, rest)
 
 
+@pytest.mark.parametrize("name", [*PRESETS, *PREFERENCE_LOSSES])
+def test_every_page_of_a_method_has_the_same_sections(name):
+    assert re.findall(r"^## (.*)$", page_of(name).read_text(), re.MULTILINE) == [
+        *("Idea", "Paper", "Formula", "File", "Defaults and where they come from", "Needs and cost"),
+        *("Metrics", "Run it", "Pitfalls"),
+    ]
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_has_a_page_with_its_paper_pieces_and_command(name):
     text, row = page_of(name).read_text(), PRESETS[name]
@@ -69,7 +77,7 @@ def test_every_preset_has_a_page_with_its_paper_pieces_and_command(name):
     for piece in (row.advantage, row.objective, row.reduction, row.keep):
         if piece is not None:
             assert f"`{getattr(piece, 'func', piece).__name__}`" in text
-    assert [settings_of(words).algorithm for words in commands(text)] == [name]
+    assert {settings_of(words).algorithm for words in commands(text) if words[0] == "rl"} == {name}
 
 
 def test_the_index_has_every_preset_and_its_paper():

@@ -18,12 +18,12 @@ LAYERS = [
     {"algorithms", "sandbox", "models", "tasks"},
     {"settings"},
     {"types", "registry", "jsonl"},
-    {"changes", "environment", "errors", "paths", "prototypes", "seeds", "values"},
+    {"changes", "environment", "errors", "files", "paths", "prototypes", "seeds", "values"},
 ]
 HEIGHT = {part: len(LAYERS) - depth for depth, layer in enumerate(LAYERS) for part in layer}
 HEIGHT["verigrad"] = HEIGHT["types"]  # the package itself names the types again
 NO_TORCH = {"paths", "settings", "seeds", "sandbox", "tasks", "types", "errors", "registry", "values"}
-NO_TORCH |= {"changes", "environment", "jsonl", "preferences", "prototypes"}
+NO_TORCH |= {"changes", "environment", "files", "jsonl", "preferences", "prototypes"}
 STANDALONE = {"algorithms": "torch", "changes": None, "prototypes": None, "values": None}
 
 

@@ -4,6 +4,7 @@ import collections
 import enum
 import json
 import math
+import re
 import time
 
 import pytest
@@ -168,7 +169,7 @@ MALFORMED = [
 ]
 
 
-@pytest.mark.parametrize("form", MALFORMED, ids=lambda form: str(form)[:30])
+@pytest.mark.parametrize("form", MALFORMED, ids=lambda form: re.sub("0x.*", "", str(form))[:30])
 def test_malformed_forms_are_refused(form):
     with pytest.raises(PlainValueError):
         decode(form)

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from verigrad.errors import ConfigError, DataError
+from verigrad.files import try_writing, write_whole
 
-__all__ = ["read_rows", "write_rows"]
+__all__ = ["read_rows", "require_writable", "write_rows"]
 
 
 def read_rows(file: Path) -> list[tuple[str, dict[str, Any]]]:
@@ -55,13 +56,26 @@ def write_rows(file: Path, rows: Iterable[Mapping[str, Any]]) -> None:
         DataError: a row holds what JSON cannot say.
     """
     text = "".join(_line(row, f"row {number}") for number, row in enumerate(rows, 1))
-    building = file.with_name(f".{file.name}.part")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        building.write_text(text, encoding="utf-8")
-        building.replace(file)
+        write_whole(file, text)
     except OSError as error:
-        raise ConfigError(f"cannot write {file}: {error}") from error
+        raise _unwritable(file, error) from error
+
+
+def require_writable(file: Path) -> None:
+    """Complain about a place that rows cannot be written to before the work that they come from is done.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    try:
+        try_writing(file)
+    except OSError as error:
+        raise _unwritable(file, error) from error
+
+
+def _unwritable(file: Path, error: OSError) -> ConfigError:
+    return ConfigError(f"cannot write {file}: {error}; free space, or name another file")
 
 
 def _line(row: Mapping[str, Any], place: str) -> str:

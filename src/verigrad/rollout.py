@@ -52,6 +52,7 @@ async def collect(
     attempts: int = 2,
     trace_lines: bool = False,
     judge_shown: bool = False,
+    progress: float = 1.0,
     on_rollout: Progress | None = None,
 ) -> list[Group]:
     """Sample, judge and score `group_size` rollouts of every task, all at once.
@@ -62,6 +63,7 @@ async def collect(
         attempts: tries a rollout has before an infrastructure failure stands.
         trace_lines: verdicts say which lines ran, which is slow.
         judge_shown: verdicts have a verdict by the shown tests beside them, where the task shows some.
+        progress: share of a run's steps that are done, for rewards that change with it.
 
     Returns:
         groups in the order of the tasks, rollouts in the order of their numbers. Infrastructure failures are
@@ -71,7 +73,7 @@ async def collect(
         CanaryError: the judge is broken, and no score of this collection can be trusted.
     """
     meter = CostMeter(judge.sandbox) if "costs" in wanted_by(reward) else None
-    marker = _Marker(judge, reward, meter, trace_lines)
+    marker = _Marker(judge, reward, meter, trace_lines, progress)
     items = [
         _Item(task, oracle, shown_oracle(task, oracle) if judge_shown else None)
         for task, oracle in zip(tasks, oracles, strict=True)
@@ -138,6 +140,7 @@ class _Marker:
     reward: Reward
     meter: CostMeter | None
     trace_lines: bool
+    progress: float
 
     async def mark(self, item: _Item, attempt: Attempt, seed: int) -> tuple[str | None, Score]:
         """The program that was judged, if there is one, and its score."""
@@ -149,9 +152,15 @@ class _Marker:
         answer = Answer(
             text=attempt.text, program=program, stop_reason=last.stop_reason, tokens=len(last.completion_ids), seed=seed
         )
-        sandbox = self.judge.sandbox
         score = await score_answer(
-            self.reward, task, answer, verdict, reference=oracle.gold, oracle=oracle, sandbox=sandbox
+            self.reward,
+            task,
+            answer,
+            verdict,
+            reference=oracle.gold,
+            oracle=oracle,
+            sandbox=self.judge.sandbox,
+            progress=self.progress,
         )
         return program, score
 

@@ -33,6 +33,7 @@ __all__ = [
     "Row",
     "Score",
     "ScriptTest",
+    "SmtTest",
     "StdioTest",
     "StopReason",
     "Suite",
@@ -262,7 +263,23 @@ class TheoremTest:
     preamble: str = ""
 
 
-TextTest = AnswerTest | InputTest | InvariantTest | TheoremTest
+@dataclass(frozen=True)
+class SmtTest:
+    """The answer is terms of SMT-LIB for `holes`, from which the goals follow (`sandbox/proofs/smt.py`).
+
+    Attributes:
+        holes: functions to find, each with its parameters and sort: `(inv ((i Int) (n Int)) Bool)`.
+        goals: propositions about them that must hold for all values of the preamble's constants.
+        preamble: declarations, definitions and asserts, the premises; trusted.
+    """
+
+    name: str
+    holes: tuple[str, ...]
+    goals: tuple[str, ...]
+    preamble: str = ""
+
+
+TextTest = AnswerTest | InputTest | InvariantTest | SmtTest | TheoremTest
 """Tests whose answer is a text that is not run as a program."""
 
 
@@ -297,6 +314,9 @@ class CommandTest:
         directory: to run in, below the repository's root.
         environment: besides the suite's.
         stage: such as `lint`, `type`, `build`, `test`; the reward `ci` weighs stages and lets `test` decide.
+        job: commands of one job run in order, each with the files that those before it made and what they told the
+            runner (`sandbox/steps.py`); "" for a command of its own.
+        step: by which later steps of the job name its outputs.
     """
 
     __test__: ClassVar[bool] = False
@@ -309,6 +329,8 @@ class CommandTest:
     directory: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     stage: str = "test"
+    job: str = ""
+    step: str = ""
 
 
 RepositoryTest = SuiteTest | CommandTest
@@ -410,6 +432,8 @@ class Oracle:
         repository: as the task has it.
         suite: how tests of a repository run.
         checker: a program with the functions that property tests name.
+        packages: modules that the programs, the checker and the generator may import besides the standard library;
+            they must be installed beside verigrad. Python only.
         generator: draws tests anew from a seed, see `verigrad.evaluation.fresh`.
     """
 
@@ -426,6 +450,7 @@ class Oracle:
     suite: Suite = Suite()
     checker: str | None = None
     generator: Generator | None = None
+    packages: tuple[str, ...] = ()
 
 
 # ------------------------------------------------------------------------------------------- verdicts

@@ -10,6 +10,7 @@ import torch
 from verigrad.algorithms.advantages import (
     batch_whitened,
     group_centered,
+    group_centered_batch_whitened,
     group_normalized,
     leave_one_out,
     mean_normalized,
@@ -133,3 +134,13 @@ def test_has_signal_looks_at_the_range_and_needs_two():
     rewards = torch.tensor([0.5, 0.5, 0.5 + 1e-9, 1.0, NAN, 1.0, 0.0, NAN])
     ids = torch.tensor([0, 0, 0, 1, 1, 2, 2, 2])
     assert has_signal(rewards.double(), ids).tolist() == [False, False, False, False, False, True, True, False]
+
+
+def test_centring_over_the_deviation_of_all_rewards_is_that_of_how_tasks_differ_too():
+    """Rewards 0, 1 and 4, 5: centred -0.5 and 0.5 each; their deviation about 2.5 is sqrt(17 / 3)."""
+    found = group_centered_batch_whitened(
+        torch.tensor([0.0, 1.0, 4.0, 5.0]), torch.tensor([0, 0, 1, 1]), std_of="rewards", eps=0.0
+    )
+    assert found.tolist() == pytest.approx([-0.5 / (17 / 3) ** 0.5, 0.5 / (17 / 3) ** 0.5] * 2)
+    with pytest.raises(ValueError, match="over rollouts"):
+        group_centered_batch_whitened(found, torch.tensor([0, 0, 1, 1]), over="tokens", std_of="rewards")

@@ -10,6 +10,7 @@ from verigrad.algorithms.combined import (
     constrained,
     outcome_and_process,
     parts_normalized,
+    towards_teacher,
     whitened_returns,
 )
 
@@ -37,7 +38,8 @@ def tokens_of(rollout, mask, rollout_index):
 @pytest.mark.parametrize("seed", range(5))
 def test_outcome_and_process(seed):
     rewards, groups, process, mask, index = ragged(seed)
-    found = outcome_and_process(rewards, groups, process, mask, index)
+    weight = 1.0 + seed
+    found = outcome_and_process(rewards, groups, process, mask, index, process_weight=weight)
     expected = torch.zeros(mask.shape, dtype=torch.float64)
     mean = {
         i: sum(float(process[place]) for place in tokens_of(i, mask, index)) / len(tokens_of(i, mask, index))
@@ -51,8 +53,16 @@ def test_outcome_and_process(seed):
         baseline = sum(mean[j] for j in others) / len(others)
         places = tokens_of(i, mask, index)
         for k, place in enumerate(places):
-            expected[place] = outcome + sum(float(process[later]) - baseline for later in places[k:])
+            expected[place] = outcome + weight * sum(float(process[later]) - baseline for later in places[k:])
     torch.testing.assert_close(found, expected)
+
+
+def test_process_rewards_of_one_rollout_are_compared_with_nothing():
+    """A group of one, or of which one is scored, has advantage 0 (process rewards are of the whole token mask)."""
+    process, mask = torch.ones(3, 2), torch.ones(3, 2).bool()
+    rewards, groups = torch.tensor([1.0, 0.0, NAN]), torch.tensor([0, 1, 1])
+    found = outcome_and_process(rewards, groups, process, mask, torch.tensor([0, 1, 2]))
+    assert torch.equal(found, torch.zeros(3, 2))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -69,6 +79,34 @@ def test_whitened_returns(seed):
     for place, value in returns.items():
         assert float(found[place]) == pytest.approx((value - mean) / std, rel=1e-6)
     assert bool((found[~mask] == 0).all())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_constrained_against_loops(seed):
+    rewards, groups, _, _, _ = ragged(seed)
+    costs = torch.randn(6, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    costs[seed % 4] = NAN
+    found = constrained(rewards, groups, costs, torch.tensor(0.5 + seed))
+    for i in range(6):
+        own = [j for j in range(6) if groups[j] == groups[i] and not math.isnan(rewards[j] + costs[j])]
+        if i not in own:
+            assert float(found[i]) == 0.0
+            continue
+        reward, cost = (float(x[i]) - sum(float(x[j]) for j in own) / len(own) for x in (rewards, costs))
+        wanted = (reward - (0.5 + seed) * cost) / (1.5 + seed)
+        assert float(found[i]) == pytest.approx(0.0 if len(own) == 1 else wanted, abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_towards_teacher_against_loops(seed):
+    _, _, teacher, mask, _ = ragged(seed)
+    _, _, sampler, _, _ = ragged(seed + 10)
+    sampler = torch.where(mask, sampler.nan_to_num(), NAN)
+    found = towards_teacher(teacher, sampler, mask)
+    for row in range(len(mask)):
+        for t in range(mask.shape[1]):
+            gap = float(teacher[row, t]) - float(sampler[row, t]) if mask[row, t] else 0.0
+            assert float(found[row, t]) == pytest.approx(gap)
 
 
 def test_constrained_by_hand():

@@ -160,6 +160,20 @@ def test_the_product_of_weights_makes_whole_sequences_of_a_wrong_sampler_right_o
     close((drawn.sum(1).exp() * weight * f).sum(), (old.sum(1).exp() * f).sum())
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_opsm_against_loops(seed):
+    new, sampler, mask, index = random_rows(seed)
+    advantages = torch.randn(5, 4, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    gaps = {}
+    for row, t in mask.nonzero().tolist():
+        gaps.setdefault(index[row].item(), []).append((sampler[row, t] - new[row, t]).item())
+    wanted = torch.zeros(5, 4, dtype=torch.float64)
+    for row, t in mask.nonzero().tolist():
+        own = gaps[index[row].item()]
+        wanted[row, t] = float(not (advantages[row, t] < 0 and sum(own) / len(own) > 0.1))
+    assert torch.equal(opsm(new, sampler, advantages, mask, index, delta=0.1), wanted)
+
+
 def test_opsm_by_hand():
     """Drift of log mu - log pi: 1 and 0.2 in a rollout of two rows (mean 0.6), -2 in the other."""
     sampler = torch.tensor([[0.0, 5.0], [0.0, 7.0], [0.0, 0.0]])

@@ -10,6 +10,7 @@ from torch.autograd import gradcheck
 from verigrad.algorithms.advantages import group_centered, leave_one_out, raw_rewards
 from verigrad.algorithms.objectives import ppo_clip, reinforce
 from verigrad.algorithms.reductions import fixed_length, sequence_sum
+from verigrad.algorithms.sequence_objectives import gspo
 from verigrad.algorithms.supervised import cross_entropy
 
 NAN, INF = float("nan"), float("inf")
@@ -213,3 +214,15 @@ def test_dr_grpo_is_the_policy_gradient_up_to_a_constant():
     gradients = expected_loss_gradient(group_centered, objective, fixed_length, horizon=5)
     for got, exact in zip(gradients, exact_gradient(), strict=True):
         torch.testing.assert_close(got, -exact / 2 / 5, rtol=1e-6, atol=1e-9)
+
+
+def test_gspo_by_the_sum_is_one_clip_on_the_whole_rollouts_ratio():
+    """Ratios 1.1 and 1.2 make 1.32, past 1.2: cut, in its value and its gradient. The mean's is 1.149, within."""
+    new = torch.tensor([[1.1, 1.2]]).log().requires_grad_()
+    given = (torch.zeros(1, 2), torch.ones(1), torch.ones(1, 2).bool(), torch.tensor([0]))
+    by_sum = gspo(new, *given, clip_low=0.2, clip_high=0.2, ratio="sum")
+    by_mean = gspo(new, *given, clip_low=0.2, clip_high=0.2)
+    assert by_sum.tolist() == [pytest.approx([-1.2, -1.2])]
+    assert by_mean.tolist() == [pytest.approx([-(1.32**0.5)] * 2)]
+    assert torch.autograd.grad(by_sum.sum(), new)[0].tolist() == [[0.0, 0.0]]
+    assert torch.autograd.grad(by_mean.sum(), new)[0].tolist() == [pytest.approx([-(1.32**0.5)] * 2)]

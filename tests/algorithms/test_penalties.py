@@ -135,6 +135,17 @@ def test_overlong_at_the_corners_of_its_ramp():
         overlong(lengths, max_length=20, buffer=0)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_overlong_against_a_walk_through_the_tokens(seed):
+    """Every token within the last `buffer` costs 1 / buffer, and none costs anything beyond the limit."""
+    generator = torch.Generator().manual_seed(seed)
+    limit = int(torch.randint(10, 40, (1,), generator=generator))
+    buffer = int(torch.randint(1, limit + 1, (1,), generator=generator))
+    lengths = torch.randint(0, 60, (20,), generator=generator)
+    wanted = [-sum(limit - buffer < token <= limit for token in range(1, n + 1)) / buffer for n in lengths.tolist()]
+    assert overlong(lengths, max_length=limit, buffer=buffer).tolist() == pytest.approx(wanted)
+
+
 # ---------------------------------------------------------------------------------------- diagnostics
 
 

@@ -4,9 +4,16 @@ import pytest
 import reference
 import torch
 
-from verigrad.algorithms.reductions import fixed_length, prompt_mean, sequence_mean, sequence_sum, token_mean
+from verigrad.algorithms.reductions import (
+    fixed_length,
+    prompt_mean,
+    sequence_mean,
+    sequence_sum,
+    token_mean,
+    token_sum,
+)
 
-ALL = [token_mean, sequence_mean, sequence_sum, fixed_length, prompt_mean]
+ALL = [token_mean, token_sum, sequence_mean, sequence_sum, fixed_length, prompt_mean]
 
 
 def random_step(seed):
@@ -33,6 +40,7 @@ def test_by_hand():
         return [round(1 / weights[row, 0].item(), 4) for row in (0, 2, 3)]
 
     assert each(token_mean) == [6, 6, 6]
+    assert each(token_sum) == [1, 1, 1]
     assert each(sequence_mean) == [9, 3, 6]
     assert each(sequence_sum) == [3, 3, 3]
     assert each(fixed_length, horizon=10) == [30, 30, 30]

@@ -2,12 +2,14 @@
 
 import itertools
 import random
+from fractions import Fraction
 from statistics import pvariance
 
 import pytest
 import torch
 
 from verigrad.algorithms.selection import (
+    accuracy_between,
     best_and_random,
     best_and_worst,
     dedup,
@@ -162,3 +164,34 @@ def test_resample_draws_in_proportion_within_groups():
     assert resample(torch.zeros(4), ids, seed=0).tolist() == []
     with pytest.raises(ValueError, match=r"a weight of -1\.0"):
         resample(-weights.clamp(max=1), ids, seed=0)
+
+
+@pytest.mark.parametrize("rule", ["power", "max_min", "max_random"])
+@pytest.mark.parametrize("seed", range(4))
+def test_filtration_weights_against_loops(seed, rule):
+    rewards, ids = ragged(seed, binary=seed % 2 == 1)
+    rewards = rewards - 0.4  # of either sign
+    found = filtration_weights(rewards, ids, rule=rule, power=1.5)
+    for group, scored in members(rewards, ids).items():
+        if rule == "power":
+            shares = [abs(reward) ** 1.5 for reward in scored]
+        elif rule == "max_min":
+            shares = [float(reward in (max(scored), min(scored))) for reward in scored]
+        else:
+            shares = [0.4 if reward == max(scored) else 0.1 for reward in scored]
+        wanted = [len(scored) * share / sum(shares) for share in shares]
+        own = [weight for weight, r, i in zip(found, rewards, ids, strict=True) if i == group and r == r]
+        assert [float(weight) for weight in own] == pytest.approx(wanted)
+    assert not found[rewards.isnan()].any()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_accuracy_between_against_loops(seed):
+    rewards, ids = ragged(seed, binary=True)
+    succeeded = rewards == 1
+    for low, high in ((0.0, 1.0), (0.2, 0.8), (1 / 3, 2 / 3), (0.5, 1.0)):
+        found = accuracy_between(rewards, ids, succeeded, accuracy_low=low, accuracy_high=high)
+        shares = {group: Fraction(int(sum(own)), len(own)) for group, own in members(rewards, ids).items()}
+        bounds = Fraction(low).limit_denominator(9), Fraction(high).limit_denominator(9)
+        wanted = [r == r and bounds[0] <= shares[int(i)] <= bounds[1] for r, i in zip(rewards, ids, strict=True)]
+        assert found.tolist() == [bool(kept) for kept in wanted]

@@ -1,5 +1,6 @@
 """Tokens and lines: alignment against a character-by-character reference, weights by hand."""
 
+import math
 import random
 from difflib import SequenceMatcher
 
@@ -219,3 +220,72 @@ def test_shapes_that_do_not_fit_are_refused():
         on_lines(LINES, [{1}, {2}])
     with pytest.raises(ValueError, match=r"wanted \(B, T, 2\)"):
         on_lines(torch.zeros(1, 4, 3).long(), [{1}])
+
+
+def random_lines(seed):
+    """First and last lines of tokens, in order, some outside the code; a mask; garbage under neither."""
+    rng = random.Random(seed)
+    lines = torch.zeros(4, 12, 2, dtype=torch.long)
+    for row in range(4):
+        at = 1
+        for token in range(12):
+            if rng.random() < 0.25:
+                continue
+            last = at + rng.randint(0, 2)
+            lines[row, token] = torch.tensor([at, last])
+            at = last
+    mask = torch.tensor([[rng.random() < 0.8 for _ in range(12)] for _ in range(4)])
+    return rng, lines, mask
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("rescale", [True, False])
+def test_error_lines_against_loops(seed, rescale):
+    rng, lines, mask = random_lines(seed)
+    blamed = [rng.choice([None, "whole", *range(1, 9)]) for _ in range(4)]
+    found = error_lines(lines, mask, blamed, penalty=-0.7, rescale=rescale)
+    for row in range(4):
+        hit = []
+        for token in range(12):
+            first, last = lines[row, token].tolist()
+            inside = first > 0 and (blamed[row] == "whole" or (blamed[row] or 0) in range(first, last + 1))
+            hit.append(bool(mask[row, token]) and inside and blamed[row] is not None)
+        factor = sum(mask[row].tolist()) / max(1, sum(hit)) if rescale else 1.0
+        close(found[row], torch.tensor([-0.7 * factor if on else 0.0 for on in hit]))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_executed_lines_against_loops(seed):
+    rng, lines, mask = random_lines(seed)
+    executed = [None if rng.random() < 0.2 else {n for n in range(1, 16) if rng.random() < 0.4} for _ in range(4)]
+    executable = [None if rng.random() < 0.3 else {n for n in range(1, 16) if rng.random() < 0.7} for _ in range(4)]
+    found = executed_lines(lines, mask, executed, executable=executable, min_share=0.3)
+    for row in range(4):
+        in_code, idle = [], []
+        for token in range(12):
+            first, last = lines[row, token].tolist()
+            touched = set(range(first, last + 1)) if first else set()
+            own = bool(mask[row, token]) and bool(touched)
+            in_code.append(own)
+            could = executable[row] is None or bool(touched & executable[row])
+            idle.append(own and executed[row] is not None and not touched & executed[row] and could)
+        trusted = sum(in_code) - sum(idle) >= 0.3 * sum(in_code)
+        wanted = [float(bool(m) and not (i and trusted)) for m, i in zip(mask[row], idle, strict=True)]
+        assert found[row].tolist() == wanted
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_critic_weight_against_loops(seed):
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(3, 5, 4, generator=generator, dtype=torch.float64)
+    mask = torch.rand(3, 5, generator=generator) < 0.7
+    logits[~mask] = NAN
+    outcomes = torch.randint(0, 4, (3,), generator=generator)
+    found = critic_weight(logits, outcomes, mask)
+    for row in range(3):
+        for token in range(5):
+            if not mask[row, token]:
+                assert found[row, token] == 0.0
+                continue
+            powers = [math.exp(value) for value in logits[row, token].tolist()]
+            assert float(found[row, token]) == pytest.approx(powers[int(outcomes[row])] / sum(powers))

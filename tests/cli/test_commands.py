@@ -36,6 +36,7 @@ def test_help_needs_no_torch(command):
         (["rl", "quikstart"], "did you mean 'quickstart'"),
         (["rl", "--group-size", "1"], "at least 2 completions"),
         (["rl", "--sampling.temperature", "0"], "greedy"),
+        (["rl", "--engine", "vllm"], "engine is 'vllm', and rl samples with 'local' alone"),
         (["sft"], "exactly one of tasks"),
         (["judge", "--tasks", "humanevil", "--input", "x", "--output", "y"], "did you mean 'humaneval"),
         (["eval", "--tasks", "humaneval", "--k", "5"], "greedy samples"),
@@ -89,6 +90,8 @@ def test_check_tasks_finds_what_is_unsound(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "weak@1/0: the constant program 0 passes" in printed
     assert "0 of 1 tasks sound" in printed
+    # `return not 0` is True, which is not the int 0, and `return 1` is wrong too.
+    assert "0 of 2 gold programs with one change pass all the same" in printed
 
 
 @pytest.mark.parametrize("reward", ["tests", "fraction"])
@@ -117,7 +120,7 @@ def test_doctor_names_the_sandbox_level(capsys):
 def test_inspect_knows_reward_models(tmp_path, capsys):
     folder = make_reward_model_run(tmp_path / "run")
     assert main(["inspect", str(folder)]) == 0
-    printed = capsys.readouterr().out
+    printed = " ".join(capsys.readouterr().out.split())  # lines are as wide as the folder's name lets them
     assert "25 steps" in printed and "held out: pair_accuracy 0.6" in printed
     assert "validation after step 10: pair_accuracy 0.5, auc 0.5" in printed
     assert main(["inspect", str(folder), "--report"]) == 0

@@ -2,7 +2,9 @@
 
 import io
 import re
+from types import SimpleNamespace
 
+import pytest
 from rich.console import Console
 
 from verigrad.cli.progress import TerminalReporter
@@ -24,14 +26,43 @@ def play(reporter):
     reporter.close()
 
 
-def test_a_pipe_gets_plain_lines():
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands still until it is moved."""
+    now = SimpleNamespace(time=100.0)
+    monkeypatch.setattr("verigrad.cli.progress.time", SimpleNamespace(monotonic=lambda: now.time))
+    return now
+
+
+def test_a_pipe_gets_plain_lines(clock):
     out = io.StringIO()
     play(TerminalReporter(Console(file=out, width=200)))
     assert out.getvalue().splitlines() == [
-        "step    1/4  reward 0.500  passed 25%  loss 0.0100  tok/s 300",
-        "step    2/4  reward 0.500  passed 25%  loss 0.0100  tok/s 300",
+        "step    1/4  reward 0.500  passed 25%  loss 0.0100  tok/s 300  left 0:00",
+        "step    2/4  reward 0.500  passed 25%  loss 0.0100  tok/s 300  left 0:00",
         "wrote [somewhere]",
     ]
+
+
+def test_plain_lines_say_what_is_left(clock):
+    """A run resumed after step 60 of 100 took 90 s for a step, then 30 s for one: 60 s each, for 38 more."""
+    out = io.StringIO()
+    reporter = TerminalReporter(Console(file=out, width=200))
+    reporter.begin("training", 100)
+    reporter.advance(60)
+    for step, seconds in ((61, 90), (62, 30)):
+        clock.time += seconds
+        reporter.step({"step": step, "loss": 0.5})
+        reporter.advance()
+    reporter.begin("evaluating validation", 40)
+    clock.time += 20
+    reporter.advance(8)
+    assert out.getvalue().splitlines() == [
+        "step   61/100  loss 0.5000  left 58:30",
+        "step   62/100  loss 0.5000  left 38:00",
+        "evaluating validation: 8 of 40, left 1:20",
+    ]
+    reporter.close()
 
 
 def test_a_terminal_gets_bars_and_is_left_clean():

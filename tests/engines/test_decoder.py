@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from devices import DEVICES
 from tiny import FAMILIES, VOCABULARY, tiny_model
 from transformers import GPT2Config, GPT2LMHeadModel, MistralConfig, MistralForCausalLM
 
@@ -10,7 +11,6 @@ from verigrad.engines.layout import duplicates, layout, read_architecture, rotar
 from verigrad.engines.weights import Weights
 from verigrad.errors import ConfigError, EngineError
 
-DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
 VARIANTS = {
     **{family: (family, {}) for family in FAMILIES},
     "llama with biases": ("llama", {"attention_bias": True, "mlp_bias": True}),

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from devices import DEVICES
 from tiny import END, MASK, tiny_diffusion, tiny_model, tiny_tokenizer
 
 from verigrad.engines.base import Request, SamplingParams, generate
@@ -16,18 +17,19 @@ from verigrad.errors import ConfigError, EngineError
 from verigrad.models.diffusion import convert
 
 
-def engine_of(attention="full", block_length=0, params=None, **options):
+def engine_of(attention="full", block_length=0, params=None, device="cpu", **options):
     model, spec = tiny_diffusion(attention, block_length=block_length)
-    return model, spec, DenoiseEngine(model, tiny_tokenizer(), params=params, device="cpu", **options)
+    return model, spec, DenoiseEngine(model, tiny_tokenizer(), params=params, device=device, **options)
 
 
 def asked(text, seed=0, **params):
     return Request(prompt_ids=tuple(text.encode()), params=SamplingParams(**{"max_tokens": 8, **params}), seed=seed)
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize(("attention", "block"), [("full", 0), ("block", 4)])
-def test_completions_are_what_denoise_writes_behind_the_prompt(attention, block):
-    model, spec, engine = engine_of(attention, block, end_ids=())
+def test_completions_are_what_denoise_writes_behind_the_prompt(attention, block, device):
+    model, spec, engine = engine_of(attention, block, end_ids=(), device=device)
     requests = [asked("ab", seed=3), asked("a longer one", seed=4), asked("abc", seed=5, max_tokens=5)]
     for request, completion in zip(requests, generate(engine, requests), strict=True):
         prompt = list(request.prompt_ids)
@@ -38,7 +40,7 @@ def test_completions_are_what_denoise_writes_behind_the_prompt(attention, block)
         own = slice(len(prompt), len(prompt) + room)
         assert list(completion.ids) == found.ids[0, own].tolist()
         assert list(completion.step_map) == found.step_map[0, own].tolist()
-        assert completion.sampler_logprobs == pytest.approx(found.logprobs[0, own].tolist(), abs=1e-5)
+        assert completion.sampler_logprobs == pytest.approx(found.logprobs[0, own].tolist(), abs=1e-4)
         assert completion.stop_reason == "length"
     assert engine.counts["completion_tokens"] == 8 + 8 + 5
 

@@ -4,13 +4,12 @@ import asyncio
 
 import pytest
 import torch
+from devices import DEVICES
 from tiny import END, FAMILIES, tiny_model, tiny_tokenizer
 
 from verigrad.engines.base import Request, SamplingParams, generate
 from verigrad.engines.local import LocalEngine
 from verigrad.errors import ConfigError, EngineError
-
-DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
 
 
 def make_engine(family="llama", *, seed=0, device="cpu", **settings):

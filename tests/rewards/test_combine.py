@@ -8,7 +8,7 @@ import pytest
 from verigrad.cli.main import main
 from verigrad.errors import RewardError
 from verigrad.rewards.base import Answer, score_answer
-from verigrad.rewards.combine import gated, rescaled, separate, vetoed, weighted_sum
+from verigrad.rewards.combine import annealed, gated, rescaled, separate, vetoed, weighted_sum
 from verigrad.rewards.tests import power
 from verigrad.types import Oracle, Score, Task, TestResult, Verdict
 
@@ -29,9 +29,11 @@ async def slow(task, answer, verdict, *, reference, oracle):
     return float(len(reference) + len(oracle.tests))
 
 
-def score(reward, program="x"):
+def score(reward, program="x", progress=1.0):
     oracle = Oracle(task_id="t", tests=(), gold="four")
-    return asyncio.run(score_answer(reward, TASK, Answer("", program), HALF, reference="four", oracle=oracle))
+    return asyncio.run(
+        score_answer(reward, TASK, Answer("", program), HALF, reference="four", oracle=oracle, progress=progress)
+    )
 
 
 @pytest.mark.parametrize(
@@ -68,6 +70,25 @@ def test_screening_leaves_out_what_a_veto_punishes():
 @pytest.mark.parametrize(("value", "scaled"), [(-3, 0.0), (-1, 0.0), (0, 0.25), (3, 1.0), (9, 1.0)])
 def test_rescaled(value, scaled):
     assert score(rescaled(made("r", value), low=-1, high=3)).value == scaled
+
+
+@pytest.mark.parametrize(("progress", "value"), [(0.0, 4.0), (0.125, 3.5), (0.25, 3.0), (0.5, 2.0), (0.9, 2.0)])
+def test_annealed_goes_from_one_to_the_other(progress, value):
+    found = score(annealed(made("easy", 4.0), made("hard", 2.0), until=0.5), progress=progress)
+    assert found.value == value
+    assert found.parts == {"easy": 4.0, "hard": 2.0, "progress": progress}
+
+
+def test_annealed_is_the_last_where_nothing_is_trained_and_inside_others():
+    mixed = annealed(made("easy", 4.0), made("hard", 1.0))
+    assert score(mixed).value == 1.0
+    assert score(gated(rescaled(mixed, low=0, high=4), {made("tidy", 1.0): 0.0}), progress=0.5).value == 2.5 / 4
+
+
+@pytest.mark.parametrize("until", [0.0, -1.0, 1.5])
+def test_annealed_refuses_a_share_that_is_none(until):
+    with pytest.raises(ValueError, match="wanted a share"):
+        annealed(made("easy", 4.0), made("hard", 2.0), until=until)
 
 
 def test_every_component_is_logged_apart():

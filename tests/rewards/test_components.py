@@ -2,6 +2,7 @@
 
 import ast
 import asyncio
+import re
 import sys
 
 import pytest
@@ -78,7 +79,11 @@ def test_nothing_is_never_clean(reward, program):
     ],
 )
 def test_security(program, found, worth):
-    assert sorted(bandit_findings(program)) == found
+    findings = bandit_findings(program)
+    assert sorted((finding.test, finding.severity) for finding in findings) == found
+    lines = enumerate(program.splitlines(), 1)
+    calls = {number for number, line in lines if re.search(r"(system|eval|exec|random)\(", line)}
+    assert {line for finding in findings for line in finding.lines} == calls
     result = score(security, program)
     assert result.value == pytest.approx(worth)
     assert {test: result.parts[test] for test, _ in found} == {test: 1.0 for test, _ in found}

@@ -77,8 +77,8 @@ def test_every_reward_is_on_the_page():
 @pytest.mark.parametrize("name", REWARDS)
 def test_no_program_is_too_strange(name, score):
     for kind, program in HOSTILE.items():
-        started = time.perf_counter()
+        started = time.process_time()
         found = score(name, program, FAILED)
-        assert time.perf_counter() - started < 5, kind
+        assert time.process_time() - started < 5, kind
         assert found.value is not None and math.isfinite(found.value), kind
         assert all(math.isfinite(part) for part in found.parts.values()), kind

@@ -73,9 +73,9 @@ def test_whole_programs_where_the_reference_is_one():
 
 def test_texts_made_to_be_slow_are_not():
     base = "def f(a):\n    return a + 1\n    if x:\n        y = a\n" * 2000
-    started = time.perf_counter()
+    started = time.process_time()
     assert text_ratio(" " * 100_000, base) == 0.0
     assert 0 < text_ratio("\n" * 50_000 + base, base) < 1
     assert text_ratio(base[:-1], base) > 0.99
     assert text_ratio(" " * 1500, base[:1500]) < 0.3
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10

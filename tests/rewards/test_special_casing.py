@@ -101,11 +101,11 @@ def test_gold_programs_know_no_tests():
 
 def test_time_is_bounded():
     tests = [CallTest(str(n), (n, [n] * 50), n) for n in range(1000)]
-    started = time.perf_counter()
+    started = time.process_time()
     for program in [
         *HOSTILE.values(),
         "x = " + "[" * 150 + "1," * 45_000 + "]" * 150,
         "x = {" + "3: 6, " * 15_000 + "}",
     ]:
         special_cased(program, tests)
-    assert time.perf_counter() - started < 20
+    assert time.process_time() - started < 20

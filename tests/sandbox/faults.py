@@ -143,10 +143,40 @@ def dead_fork_servers():
     yield
 
 
+REFUSES_PIPES = f"""#!{sys.executable}
+import ctypes, os, struct, sys
+libc = ctypes.CDLL(None)
+numbers = {{"x86_64": (22, 293), "aarch64": (59,)}}[os.uname().machine]
+refusals = [step for number in numbers for step in ((0x15, 0, 1, number), (0x06, 0, 0, 0x50000 | 23))]
+steps = ((0x20, 0, 0, 0), *refusals, (0x06, 0, 0, 0x7FFF0000))
+code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in steps))
+header = ctypes.create_string_buffer(struct.pack("@HP", len(steps), ctypes.addressof(code)))
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, ctypes.byref(header), 0, 0) == 0
+os.execv({sys.executable!r}, [{sys.executable!r}, *sys.argv[1:]])
+"""
+
+
+@contextmanager
+def no_files_in_the_system():
+    """New workers find the kernel's table of open files full: ENFILE for whoever makes a pipe.
+
+    The limit itself is the whole machine's, and root is spared it; a filter of system calls stands in for it.
+    """
+    python = sys.executable
+    with tempfile.TemporaryDirectory() as folder:
+        sys.executable = f"{folder}/python"
+        Path(sys.executable).write_text(REFUSES_PIPES)
+        os.chmod(sys.executable, 0o755)
+        kill_workers()
+        yield
+    sys.executable = python
+
+
 FAULTS = {
     "no processes": no_processes,
     "no descriptors": no_descriptors,
     "no descriptors in the workers": no_descriptors_in_workers,
+    "no files in the system": no_files_in_the_system,
     "no disk": no_disk,
     "dead workers": dead_fork_servers,
 }

@@ -71,7 +71,7 @@ def test_a_relation_sees_every_input_with_its_output(judged):
 
 def test_what_did_not_return_is_never_put_before_the_checker(judged):
     oracle = replace(
-        divisor(12, 7), checker="def check(args, got):\n    return True\n", limits=Limits(cpu_s=0.3, wall_s=2)
+        divisor(12, 7), checker="def check(args, got):\n    return True\n", limits=Limits(cpu_s=1.5, wall_s=6)
     )
     for program, status in {
         "def f(n):\n    raise ValueError(n)\n": "exception",

@@ -1,6 +1,8 @@
 """What programs cost: counts by hand, orders of growth, and attempts to look cheap."""
 
 import asyncio
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from verigrad.rewards.efficiency import cost_gain, efficiency, growth_exponent
-from verigrad.sandbox.costs import BUDGET, CostMeter, _by_clock, scaled, sweep
+from verigrad.sandbox.costs import BUDGET, CostMeter, _by_clock, meter_program, scaled, sweep
 from verigrad.sandbox.process import ProcessSandbox
 from verigrad.types import CallTest, CostPoint, Oracle
 
@@ -71,25 +73,25 @@ def test_the_count_is_the_same_in_every_process(costs):
 
 
 MEASURE = """
-import runpy, sys
-sys.argv = ["meter"]
-names = runpy.run_path({path!r})
+import sys
+names = {}
+exec(compile(sys.stdin.read(), "<program>", "exec"), names)
 program = '''
 def f(words):
-    found = {{}}
+    found = {}
     for word in words:
         found[word] = found.get(word, 0) + 1
     return sorted(found.items()), len(set(words) & set("abc"))
 '''
-print(names["measure"](program, "f", (["a", "b", "xyz", "a", "q"],), {{}}, 10**6)[:2])
+print(names["measure"](program, "f", (["a", "b", "xyz", "a", "q"],), {}, 10**6)[:2])
 """
 
 
 def test_hash_seeds_change_no_count():
-    path = Path(__file__).parents[2] / "src" / "verigrad" / "sandbox" / "meter.py"
     runs = [
         subprocess.run(
-            [sys.executable, "-c", MEASURE.format(path=str(path))],
+            [sys.executable, "-c", MEASURE],
+            input=meter_program(),
             env={"PYTHONHASHSEED": seed},
             capture_output=True,
             text=True,
@@ -352,3 +354,34 @@ def test_inputs_grow_by_kind():
 
 def list_of(turns):
     return [n + 3 * turn for turn in range(turns) for n in (1, 2)]
+
+
+COUNTED = """
+import json, sys
+meter = {}
+exec(compile(sys.stdin.read(), "<program>", "exec"), meter)
+program, size = sys.argv[1], int(sys.argv[2])
+print(json.dumps(meter["measure"](program, "f", [list(range(size))], {}, 100_000)[:2]))
+"""
+NEWER = ("python3.12", "python3.13", "python3.14")
+BESIDE = (path for name in NEWER for path in Path(sys.base_prefix).parent.glob(f"*/bin/{name}"))  # as pyenv has them
+FOUND = {*map(str, BESIDE), *(path for name in NEWER if (path := shutil.which(name)))}
+INTERPRETERS = {path for path in FOUND if not subprocess.call([path, "-c", ""], stderr=subprocess.DEVNULL)}
+
+
+@pytest.mark.parametrize("python", [sys.executable, *sorted(INTERPRETERS)])
+def test_instructions_are_counted_under_every_version_of_python(python):
+    """From 3.12 on by `sys.monitoring`: under 3.13.0 `sys.settrace` counts 1 where there are 30 000."""
+
+    def counted(program, size):
+        command = [python, "-c", COUNTED, program, str(size)]
+        seed = {"PYTHONHASHSEED": "0"}
+        done = subprocess.run(command, input=meter_program(), env=seed, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    status, cost = counted(LINEAR, 1000)
+    assert status == "rated" and 10_000 < cost < 20_000  # five short statements a round, `in` and `add` through us
+    assert counted(LINEAR, 2000)[1] / cost == pytest.approx(2, abs=0.02)
+    assert counted("def f(xs):\n    while True:\n        pass\n", 1) == ["over", 100_000]
+    assert counted("import os\ndef f(xs):\n    return 0\n", 1)[0] == "not_rated"

@@ -32,7 +32,7 @@ class Recording:
     def __init__(self, inner):
         self.inner, self.inputs, self.level = inner, [], inner.level
 
-    def for_language(self, language):
+    def for_language(self, language, packages=()):
         return self
 
     async def run(self, program, inputs, limits, *, trace_lines=False):

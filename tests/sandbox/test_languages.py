@@ -146,7 +146,8 @@ def test_how_programs_end(judged, language):
     program, status = CRASH[language]
     assert judged(language, program, STUB, test, limits=Limits(cpu_s=2, memory_mb=128)).status == status
     assert judged(language, HANG[language], STUB, test, limits=limits).status == "timeout"
-    assert judged(language, FLOOD[language], STUB, test, limits=limits).status == "output_limit"
+    flooded = Limits(cpu_s=4, wall_s=20, memory_mb=128, output_bytes=100_000)
+    assert judged(language, FLOOD[language], STUB, test, limits=flooded).status == "output_limit"
     assert judged(language, HOG[language], STUB, test, limits=Limits(memory_mb=128)).status == "memory"
     ended = judged(language, EXIT[language], STUB, test)
     assert (ended.status, ended.error) == ("crashed", "it ended with exit status 0 before it answered")

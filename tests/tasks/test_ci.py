@@ -48,13 +48,20 @@ jobs:
         run: pytest flaky
         continue-on-error: true
       - name: Talks
+        id: talk
         run: echo "a=b" >> $GITHUB_ENV
+      - name: Masks
+        run: echo "::add-mask::a"
+      - name: Asks
+        run: echo ${{ steps.later.outputs.x }}
       - name: Fish
         run: ls
         shell: fish
       - name: Script
-        run: print(1)
+        id: later
+        run: print('${{ steps.talk.outputs.x }}')
         shell: python
+        env: {OUT: "${{steps.talk.outputs.y}}"}
   database:
     runs-on: ubuntu-latest
     services: {postgres: {image: postgres}}
@@ -72,16 +79,36 @@ def test_a_workflow_step_by_step():
     found = workflow_checks({PATH: WORKFLOW.encode()}, PATH)
     common = {"LEVEL": "1", "FLAG": "true", "WHERE": "ubuntu-latest-1"}
     assert found.tests == (
-        CommandTest("checks/Lint", ("bash", "-e", "-c", "ruff check ."), "", None, 0, "pkg", common, "lint"),
+        CommandTest("checks/Lint", ("bash", "-e", "-c", "ruff check ."), "", None, 0, "pkg", common, "lint", "checks"),
         CommandTest(
             "checks/Types",
             ("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", "mypy src"),
             directory="src",
             environment={**common, "WHERE": "here"},
             stage="type",
+            job="checks",
         ),
-        CommandTest("checks/6", ("bash", "-e", "-c", "pytest --tag yes"), directory="pkg", environment=common),
-        CommandTest("checks/Script", ("python", "-c", "print(1)"), directory="pkg", environment=common, stage="other"),
+        CommandTest(
+            "checks/6", ("bash", "-e", "-c", "pytest --tag yes"), directory="pkg", environment=common, job="checks"
+        ),
+        CommandTest(
+            "checks/Talks",
+            ("bash", "-e", "-c", 'echo "a=b" >> $GITHUB_ENV'),
+            directory="pkg",
+            environment=common,
+            stage="other",
+            job="checks",
+            step="talk",
+        ),
+        CommandTest(
+            "checks/Script",
+            ("python", "-c", "print('${{ steps.talk.outputs.x }}')"),
+            directory="pkg",
+            environment={**common, "OUT": "${{steps.talk.outputs.y}}"},
+            stage="other",
+            job="checks",
+            step="later",
+        ),
     )
     reasons = {part.where: part.why for part in found.left_out}
     assert reasons == {
@@ -91,7 +118,8 @@ def test_a_workflow_step_by_step():
         "checks/Deploy": "what ${{ secrets.TOKEN }} stands for is not known",
         "checks/Maybe": "runs on a condition: github.event_name == 'push'",
         "checks/Flaky": "may fail",
-        "checks/Talks": "talks to the runner: GITHUB_ENV",
+        "checks/Masks": "talks to the runner: ::add-mask",
+        "checks/Asks": "what ${{ steps.later.outputs.x }} stands for is not known",
         "checks/Fish": "runs in the shell 'fish'",
         "database": "needs services",
         "mac": "runs on macos-latest",

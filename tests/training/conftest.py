@@ -4,7 +4,7 @@ import pytest
 from tiny import tiny_model
 
 MY = '''
-from verigrad import AnswerTest, Oracle, Score, Task
+from verigrad import AnswerTest, Oracle, Score, Task, Verdict
 from verigrad.tasks.base import TaskSet
 
 
@@ -33,15 +33,49 @@ def mostly_ascii(task, answer, verdict):
     return float(ascii_share(task, answer, verdict) > 0.6)
 
 
+def judged(task, answer, verdict):
+    """The share of ASCII, of an answer that counts as one that passes every test where it is above six in ten."""
+    share = ascii_share(task, answer, verdict)
+    return Score(share, evidence=Verdict(status="passed" if share > 0.6 else "failed", results=()))
+
+
 def in_parts(task, answer, verdict):
     """The same reward, named, beside a part that is always equal and a cost of the letter e."""
     share = ascii_share(task, answer, verdict)
     return Score(share, parts={"ascii": share, "constant": 1.0, "cost": float(answer.text.count("e"))})
 
 
+def dear(task, answer, verdict):
+    """ASCII is worth ever less the more of it there is, and costs the same each time."""
+    share = ascii_share(task, answer, verdict)
+    return Score(1 - (1 - share) ** 2, parts={"cost": share})
+
+
 def sometimes_missing(task, answer, verdict):
     """1 for every answer that has a score; about half of them have none."""
     return Score(1.0 if len(answer.text) % 2 else None)
+
+
+def sometimes_nan(task, answer, verdict):
+    return ascii_share(task, answer, verdict) if len(answer.text) % 2 else float("nan")
+
+
+def never_a_number(task, answer, verdict):
+    return float("nan")
+
+
+def only_at_first():
+    """A reward whose first 18 scores, those of one step, have parts."""
+    count = iter(range(10**6))
+
+    def reward(task, answer, verdict):
+        score = in_parts(task, answer, verdict)
+        return score if next(count) < 18 else Score(score.value)
+
+    return reward
+
+
+fading = only_at_first()
 
 
 def broken(task, answer, verdict):

@@ -12,10 +12,11 @@ from loops import check_a_stopped_run_goes_on, train_metrics
 from verigrad.algorithms.presets import GRPO, PRESETS, RLTF
 from verigrad.errors import ConfigError
 from verigrad.models.base import Batch
+from verigrad.training.advantages import advantages_of
 from verigrad.training.batching import rows_batch
 from verigrad.training.companions import OutcomeCritic
 from verigrad.training.config import OptimConfig, RLConfig, SamplingConfig, SFTConfig
-from verigrad.training.rl import advantages_of, train
+from verigrad.training.rl import train
 from verigrad.training.sft import train as fine_tune
 from verigrad.types import Row
 
@@ -164,4 +165,4 @@ def test_the_critics_weights_leave_out_what_was_left_out_already(coding):
     batch = rows_batch([Row((1, 2, 3), (False, True, True), (0.0,) * 3, (1.0,) * 3, {}, 1)], [0], [0], [1.0])
     critic = OutcomeCritic(RLConfig(**coding), SimpleNamespace(device="cpu", dtype=torch.float32))
     known = {"outcomes": torch.tensor([3]), "token_weights": torch.tensor([[0.0, 1.0, 0.0]])}
-    torch.testing.assert_close(critic.signals(batch, known)["token_weights"], torch.tensor([[0.0, 0.25, 0.0]]))
+    torch.testing.assert_close(critic.signals(batch, known, 0)["token_weights"], torch.tensor([[0.0, 0.25, 0.0]]))

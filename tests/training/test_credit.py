@@ -1,9 +1,12 @@
 """From the lines a judge reports to tokens, on programs whose tokens are their bytes."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from tiny import END, tiny_tokenizer
 
+from verigrad.algorithms.combined import turn_returns
 from verigrad.rewards.format import extract_program
 from verigrad.rollout import Group
 from verigrad.training.batching import make_batch
@@ -119,3 +122,49 @@ def test_a_beginning_that_was_given():
     found, _ = tensors(own, error_penalty=-0.3, prefills={"t": prefill})
     start = rest.index("    y = (2 +")
     assert positions(found["token_bonus"][0] != 0) == set(range(start, start + len("    y = (2 +\n")))
+
+
+def test_spans_of_a_score_reach_the_tokens_that_touch_them():
+    """Of "Sure é!" the character é is two bytes, so two tokens; where spans overlap, rewards add up."""
+    marked = replace(rollout(), score=Score(0.0, spans=((5, 6, 0.5), (0, 6, -0.25))))
+    found, batch = tensors(rollout(), marked)
+    bonus = found["token_bonus"][1][batch.mask[1]]
+    assert bonus[:8].tolist() == [-0.25] * 5 + [0.25] * 2 + [0.0]
+    assert not bonus[8:].any() and not found["token_bonus"][0].any()
+    assert "token_bonus" not in tensors(rollout())[0]
+
+
+def turned(*turns, outcome):
+    """A rollout of turns (tokens, reward); a number alone is text that a scaffold made up."""
+    made, history = [], (1, 2)
+    for number, turn in enumerate(turns):
+        tokens, reward = turn if isinstance(turn, tuple) else (turn, None)
+        ids = tuple(10 + number for _ in range(tokens))
+        made.append(
+            Turn(prompt_ids=history, completion_ids=ids, sampler_logprobs=(-1.0,) * tokens, reward=reward,
+                 sampled=isinstance(turn, tuple), text="x")
+        )  # fmt: skip
+        # The second prompt goes on from the first exactly; a third is written anew, so that a new row begins.
+        history = (*history, *ids, 3) if number == 0 else (7, 7, 7)
+    return Rollout(
+        task_id="t", episode_id="e", group_id="t", turns=tuple(made), status="finished", score=Score(outcome)
+    )
+
+
+def test_rewards_of_turns_and_whose_turn_a_token_is_of():
+    """Three turns of 2, 1 and 2 tokens in two rows, a made-up turn between them, and a rollout that ends after one."""
+    long = turned((2, -0.2), (1, None), 3, (2, 0.1), outcome=1.0)
+    short = turned((3, None), outcome=0.5)
+    found, batch = tensors(long, short)
+    nan = float("nan")
+    expected = torch.tensor([[-0.2, 0.0, 0.1], [0.0, nan, nan]])
+    torch.testing.assert_close(found["turn_rewards"], expected, equal_nan=True)
+    own = batch.rollout_index == 0
+    assert int(own.sum()) > 1 and found["turn_index"][own][batch.mask[own]].tolist() == [0, 0, 1, 2, 2]
+    advantages = turn_returns(
+        batch.rewards, batch.group_ids, found["turn_rewards"], found["turn_index"], batch.mask, batch.rollout_index
+    )
+    # From the first turn on 0.9 against 0.5; the second and third against a rollout that is over, so against 0.
+    per_token = [round(value, 4) for value in advantages[own][batch.mask[own]].tolist()]
+    assert per_token == [0.4, 0.4, 1.1, 1.1, 1.1]
+    assert advantages[~own][batch.mask[~own]].tolist() == pytest.approx([-0.4] * 3)

@@ -99,7 +99,7 @@ def wide_rows(folder, tmp_path):
     return run
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("loss", ["dpo", "kto", "rrhf"])
 def test_wide_rows_of_preferences_are_bounded_by_the_token_budget(wide_rows, loss, dtype):
     """The probabilities of a pass, the logits they are made of, and two tables of 16 rows for the softmax."""

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from verigrad.cli.train import recipe_path
 from verigrad.errors import ConfigError, RunError
 from verigrad.training.pipeline import overview, read_pipeline, run_pipeline
 
@@ -48,6 +49,33 @@ def test_stages_run_once_and_in_order(file, workshop):
     run_pipeline(stages)
     assert written == {path: path.stat().st_mtime_ns for path in written}
     assert [line.split(":")[0] for line in overview(record)] == ["rl", "again"]
+
+
+def test_other_values_in_an_old_folder_are_refused(workshop):
+    """Whether its stage is done or only begun; a stage that left nothing may be mended."""
+    path, run = workshop / "p.toml", workshop / "p"
+    text = '[values]\nnoise = 0.1\n[[stage]]\nname = "x"\ncommand = ["doctor", "--noise", "{noise}"]\n'
+    path.write_text(text + f'makes = "{run}/sft/summary.json"\n')
+    with pytest.raises(RunError, match="stage 'x' failed"):
+        run_pipeline(read_pipeline(path, {"run": str(run)}))
+    with pytest.raises(RunError, match="stage 'x' failed"):
+        run_pipeline(read_pipeline(path, {"run": str(run), "noise": "0.3"}))
+    (run / "sft").mkdir()
+    (run / "sft" / "config.toml").write_text("")
+    with pytest.raises(RunError, match=r"with other values; stage 'x': --noise 0\.3 -> 0\.2\. Its stages"):
+        run_pipeline(read_pipeline(path, {"run": str(run), "noise": "0.2"}))
+    record = json.loads((run / "pipeline.json").read_text())
+    assert record["values"]["noise"] == "0.3" and record["stages"]["x"]["makes"] == "sft/summary.json"
+
+
+def test_the_policy_of_the_rlhf_recipe_is_any_algorithm():
+    stages = {
+        name: {stage.name: stage.command for stage in read_pipeline(recipe_path("rlhf"), {"run": "r", **own}).stages}
+        for name, own in (("grpo", {}), ("ppo", {"algorithm": "ppo"}))
+    }
+    for name, own in stages.items():
+        assert own["policy"][own["policy"].index("--algorithm") + 1] == name
+    assert {**stages["grpo"], "policy": ()} == {**stages["ppo"], "policy": ()}
 
 
 def test_a_killed_pipeline_goes_on_inside_its_stage(file, workshop):

@@ -12,10 +12,12 @@ from tiny import tiny_model
 from verigrad.algorithms.preference_presets import PREFERENCE_LOSSES
 from verigrad.errors import ConfigError, DataError
 from verigrad.models.chat import answer_ids, prompt_ids
+from verigrad.preferences.mining import Scored
 from verigrad.preferences.records import Rated, read_records, write_records
+from verigrad.settings import load_config
 from verigrad.training.config import LoraConfig, OptimConfig, PreferenceConfig, SamplingConfig
 from verigrad.training.examples import Example
-from verigrad.training.preference import _mismatched, train
+from verigrad.training.preference import _miner, _mismatched, train
 from verigrad.types import Row
 
 FAST = OptimConfig(learning_rate=3e-3, warmup_steps=1)
@@ -195,6 +197,21 @@ def test_clear_errors(settings, workshop):
         train(PreferenceConfig(**{**settings, "data": str(workshop / "bad.jsonl")}))
     with pytest.raises(ConfigError, match="exactly one of data"):
         PreferenceConfig(**settings, tasks="builtin")
+
+
+def test_options_of_the_miner_are_settings():
+    """At a gap of 0.7 the answer with 0.3 is left out, unless the bound itself counts."""
+    answers = [
+        Scored(prompt=(), text=str(share), program=str(share), fraction=share, passed=share == 1.0)
+        for share in (1.0, 0.3, 0.2)
+    ]
+    for given, wanted in (({"gap": 0.7}, ["0.2"]), ({"gap": 0.7, "inclusive": 1}, ["0.2", "0.3"])):
+        config = PreferenceConfig(tasks="builtin", miner="acecoder", miner_options=given)
+        assert sorted(pair.rejected for pair in _miner(config)(answers)) == wanted
+    words = ["--tasks", "builtin", "--miner", "acecoder", "--miner-options.gap", "0.3"]
+    assert load_config(PreferenceConfig, None, words).miner_options == {"gap": 0.3}
+    with pytest.raises(ConfigError, match="miner 'pass_fail' has no option gap; it has length_ratio"):
+        _miner(PreferenceConfig(tasks="builtin", miner_options={"gap": 0.3}))
 
 
 def example(prompt, answer):

@@ -22,6 +22,7 @@ from verigrad.algorithms.combined import against_past_mean, parts_normalized, to
 from verigrad.algorithms.gae import gae
 from verigrad.algorithms.preference_presets import PREFERENCE_LOSSES
 from verigrad.algorithms.presets import PRESETS
+from verigrad.training.options import with_options
 
 pytestmark = pytest.mark.skipif(
     not (dist.is_available() and dist.is_gloo_available()), reason="this build of torch has no gloo"
@@ -119,9 +120,11 @@ def test_weights_come_before_the_cut(sums, name):
 @pytest.mark.parametrize("name", [name for name, row in PRESETS.items() if row.keep is not None])
 def test_selection_comes_before_the_cut(name):
     """Rollouts of a group are chosen against each other: a rank with half of a group chooses others."""
+    # PRIME keeps every group unless it is told not to.
+    algorithm = with_options(PRESETS[name], {"accuracy_low": 0.2, "accuracy_high": 0.8} if name == "prime" else {})
 
     def counted(step):
-        chosen = ranks.selected(step, PRESETS[name])
+        chosen = ranks.selected(step, algorithm)
         times = chosen.rollouts.get("counts", torch.ones(chosen.batch.num_rollouts))
         return dict(zip(chosen.rollouts["number"].tolist(), times.tolist(), strict=True))
 

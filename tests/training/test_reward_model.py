@@ -12,6 +12,7 @@ from tiny import tiny_tokenizer
 from transformers import AutoModelForSequenceClassification
 from transformers.models.llama.modeling_llama import LlamaMLP
 
+from verigrad.cli.label import _margins
 from verigrad.errors import ConfigError
 from verigrad.evaluation.held_out import read_held_out
 from verigrad.evaluation.held_out_figures import calibration, order_accuracy, separation, side_accuracy
@@ -19,12 +20,15 @@ from verigrad.models.chat import answer_ids, prompt_ids
 from verigrad.models.scalar import load_scalar
 from verigrad.preferences.records import Pair, Ranking, Rated, as_rankings, as_rated, write_records
 from verigrad.training.batching import make_batch
-from verigrad.training.config import LoraConfig, OptimConfig, RewardModelConfig, RLConfig, SamplingConfig
+from verigrad.training.config import CriticConfig, LoraConfig, OptimConfig, RewardModelConfig, RLConfig, SamplingConfig
 from verigrad.training.examples import examples_of
+from verigrad.training.held_out import held_out_metrics
 from verigrad.training.held_out import held_out_rows as rows_to_write
 from verigrad.training.reward_model import by_prompt, score_batch, train
 from verigrad.training.rl import train as train_policy
 from verigrad.types import Message, Rollout, Score, Turn
+from verigrad.ui.folder import open_store
+from verigrad.ui.items import read_items
 
 ASKED = (Message("user", "Say a."),)
 JUDGED = Pair(prompt=ASKED, chosen="a", rejected="b", meta={"chosen_fraction": 1.0, "rejected_fraction": 0.25})
@@ -155,6 +159,33 @@ def test_held_out_rows_say_what_the_report_needs(settings, workshop):
     assert len({row["prompt_id"] for row in rows}) == len(rows) == 5
     assert len({text for row in rows for text in row["answer_ids"]}) == 10
     assert "Scores of passing and failing answers" in (folder / "report.html").read_text()
+    found, read = held_out(folder), read_held_out(rows)
+    assert found["auc_verdicts"] == pytest.approx(separation(read).value)
+    assert found["auc_verdicts_within_prompt"] == pytest.approx(separation(read, within_prompts=True).value)
+
+
+def test_auc_is_against_the_verdicts_not_the_labels():
+    """Labels that contradict the tests: the first prompt's wanted answer fails, the second's is as good as the other.
+
+    Passing answers score 1 (first), 3 and 0 (second), the failing one 2: one win of three;
+    within the first prompt none.
+    """
+    told = [("a", "b", 0.5, 1, "p"), ("c", "d", 1, 1, "q"), ("c", "d", 1, 1, "q")]
+    records = [
+        Pair(
+            prompt=(Message("user", prompt),),
+            chosen=chosen,
+            rejected=rejected,
+            meta={"chosen_fraction": first, "rejected_fraction": second},
+        )
+        for chosen, rejected, first, second, prompt in told
+    ]
+    examples = examples_of(tiny_tokenizer(), records, system=None, max_length=99, closing=True)
+    found = held_out_metrics(torch.tensor([2.0, 1.0, 3.0, 0.0, 3.0, 0.0]), examples, "bradley_terry")
+    assert found["auc_verdicts"] == pytest.approx(1 / 3) and found["auc_verdicts_within_prompt"] == 0.0
+    assert found["auc"] > 0.7 and found["pair_accuracy"] == 1.0
+    bare = [replace(example, record=replace(example.record, meta={})) for example in examples]
+    assert "auc_verdicts" not in held_out_metrics(torch.zeros(6), bare, "bradley_terry")
 
 
 @pytest.mark.parametrize(
@@ -300,6 +331,63 @@ def test_a_policy_trained_against_it_raises_its_score(settings, workshop):
     start, end = (sum(row["proxy_reward"] for row in part) / 3 for part in (rows[:3], rows[-3:]))
     assert end > start + 0.7
     assert all(0 <= row["reward"] <= 1 for row in rows)
+
+
+@pytest.mark.slow
+def test_ppo_against_it_trains_a_critic_and_is_held_by_the_kl(settings, workshop):
+    """Both runs raise the score; a heavy KL penalty, taken off the reward, keeps the policy nearer to its start."""
+    folder = train(RewardModelConfig(**settings, epochs=10))
+    ends = {}
+    for kl_coef in (0.01, 5.0):
+        config = RLConfig(
+            run=str(workshop / f"run-{kl_coef}"),
+            model=settings["model"],
+            tasks=f"{workshop}/my.py:load",
+            reward=f"{workshop}/my.py:ascii_share",
+            reward_model=str(folder / "model"),
+            algorithm="ppo",
+            kl_coef=kl_coef,
+            steps=25,
+            tasks_per_step=3,
+            group_size=6,
+            dtype="float32",
+            device="cpu",
+            max_length=128,
+            optim=OptimConfig(learning_rate=5e-3, warmup_steps=1),
+            critic=CriticConfig(learning_rate=5e-3),
+            sampling=SamplingConfig(max_tokens=8),
+        )
+        rows = train_metrics(train_policy(config))
+        start, end = (
+            {k: sum(r[k] for r in part) / 3 for k in ("proxy_reward", "kl")} for part in (rows[:3], rows[-3:])
+        )
+        assert rows[-1]["critic_loss"] < rows[0]["critic_loss"] or kl_coef > 1
+        ends[kl_coef] = end["proxy_reward"] - start["proxy_reward"], end["kl"]
+    assert ends[0.01][0] > 0.7
+    assert ends[5.0][1] < ends[0.01][1] / 2 and ends[5.0][0] < ends[0.01][0]
+
+
+def test_its_margins_choose_what_people_are_asked_first(settings, workshop):
+    """Trained to like a's and not b's: the surest comparison, a against b, comes last, the one of two a's before it."""
+    folder = train(RewardModelConfig(**settings, epochs=6)) / "model"
+    texts = {"a": "aaaa", "a too": "aaaaa", "b": "bbbb", "long": "a" * 3000}
+    rows = [
+        {"task_id": "t", "prompt": "Say a.", "completion": text, "passed": 0, "total": 1} for text in texts.values()
+    ]
+    (workshop / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    items = read_items(workshop / "samples.jsonl")
+    found = {frozenset((i.a.completion, i.b.completion)): m
+             for i, m in zip(items, _margins(str(folder))(items), strict=True)}  # fmt: skip
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    scores = {text: classifier_score(model, ASKED, text) for text in list(texts.values())[:3]}
+    for one, other in (("aaaa", "aaaaa"), ("aaaa", "bbbb")):
+        assert found[frozenset((one, other))] == pytest.approx(abs(scores[one] - scores[other]), abs=1e-3)
+    assert found[frozenset(("aaaa", "aaaaa"))] < found[frozenset(("aaaa", "bbbb"))]
+    assert all(margin is None for pair, margin in found.items() if texts["long"] in pair)
+    store = open_store(workshop / "labels", workshop / "samples.jsonl", margins=_margins(str(folder)))
+    asked = [frozenset((item.a.completion, item.b.completion)) for item in store.items.values()]
+    store.close()
+    assert asked[0] == {"aaaa", "aaaaa"} and texts["long"] in asked[-1]
 
 
 def test_clear_errors(settings, workshop):

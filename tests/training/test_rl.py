@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from devices import DEVICES
 from loops import check_the_best_is_kept
 from safetensors.torch import load_file
 from tiny import tiny_model
@@ -26,13 +27,21 @@ from verigrad.models.lora import add_lora
 from verigrad.sandbox.base import LEVELS
 from verigrad.seeds import derive_seed
 from verigrad.tasks.builtin import fresh_oracle
-from verigrad.training import policy, rl
+from verigrad.training import policy, rl, sampling
 from verigrad.training.batching import make_batch
 from verigrad.training.companions import ProcessModel
-from verigrad.training.config import CriticConfig, LoraConfig, OptimConfig, ReportConfig, RLConfig, SamplingConfig
+from verigrad.training.config import (
+    CriticConfig,
+    LoraConfig,
+    OptimConfig,
+    ProcessConfig,
+    ReportConfig,
+    RLConfig,
+    SamplingConfig,
+)
 from verigrad.training.optim import make_optimizer
 from verigrad.training.policy import update_policy
-from verigrad.training.rl import scheduled_tasks, train
+from verigrad.training.rl import train
 from verigrad.training.run import Learner
 from verigrad.types import Rollout, Score, Task, Turn
 
@@ -60,6 +69,34 @@ def test_it_learns(settings, algorithm):
     seen = rewards(train(config))
     assert sum(seen[:3]) / 3 < 0.75
     assert sum(seen[-3:]) / 3 > 0.95
+
+
+def test_a_reward_is_told_how_far_the_run_is(settings, tmp_path):
+    (tmp_path / "told.py").write_text("def told(task, answer, verdict, *, progress):\n    return progress\n")
+    config = RLConfig(**{**settings, "reward": f"{tmp_path}/told.py:told"}, steps=4, optim=FAST, sampling=SHORT)
+    assert rewards(train(config)) == [0.0, 0.25, 0.5, 0.75]
+
+
+UPSIDE_DOWN = """
+from dataclasses import replace
+
+from verigrad.algorithms.presets import GRPO
+
+
+def worse(rewards, group_ids):
+    return -GRPO.advantage(rewards, group_ids)
+
+
+UPSIDE_DOWN = replace(GRPO, name="upside_down", advantage=worse)
+"""
+
+
+def test_an_algorithm_of_ones_own_is_trained_with(settings, workshop):
+    """One that rewards the worse of a group unlearns what `grpo` learns."""
+    (workshop / "own.py").write_text(UPSIDE_DOWN)
+    algorithm = f"{workshop}/own.py:UPSIDE_DOWN"
+    seen = rewards(train(RLConfig(**settings, steps=12, algorithm=algorithm, optim=FAST, sampling=SHORT)))
+    assert sum(seen[-3:]) / 3 < sum(seen[:3]) / 3 - 0.15
 
 
 def test_every_validation_keeps_its_samples(settings, workshop):
@@ -95,6 +132,7 @@ def test_the_same_seed_twice_is_the_same_run(settings, workshop):
         assert torch.equal(weight, final_weights(second)[name]), name
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize(
     "change",
     [
@@ -105,8 +143,9 @@ def test_the_same_seed_twice_is_the_same_run(settings, workshop):
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_how_it_is_computed_changes_nothing(settings, workshop, change):
-    config = RLConfig(**settings, steps=3, optim=OptimConfig(learning_rate=1e-3), sampling=SHORT)
+def test_how_it_is_computed_changes_nothing(settings, workshop, change, device):
+    slow = OptimConfig(learning_rate=1e-3)
+    config = RLConfig(**{**settings, "device": device}, steps=3, optim=slow, sampling=SHORT)
     plain = metrics(train(config))
     changed = metrics(train(replace(config, run=str(workshop / "changed"), **change)))
     for before, after in zip(plain, changed, strict=True):
@@ -182,8 +221,8 @@ def test_fresh_tests_are_of_one_step_and_come_again_after_a_restart(settings, wo
         seen.append(list(zip(chosen, oracles, strict=True)))
         return collect(chosen, oracles, **options)
 
-    collect = rl.collect
-    monkeypatch.setattr(rl, "collect", spy)
+    collect = sampling.collect
+    monkeypatch.setattr(sampling, "collect", spy)
     source = "builtin?families=count_vowels&instances=2"
     config = RLConfig(
         **{
@@ -242,9 +281,9 @@ def test_a_judge_that_drifts_stops_the_run_and_a_sound_one_goes_on(settings, wor
             attempt = await self.inner.attempt(task, engine, seed=seed)
             return replace(attempt, text=f"```python\ndef {task.entry_point}(text):\n    return {seed}\n```")
 
-    collect = rl.collect
+    collect = sampling.collect
     with monkeypatch.context() as patch:
-        patch.setattr(rl, "collect", breaking)
+        patch.setattr(sampling, "collect", breaking)
         with pytest.raises(CanaryError, match="no verdict can be trusted"):
             train(config)
     assert len(metrics(config.run)) == 1  # the step before; nothing of the one that could not be trusted
@@ -267,7 +306,7 @@ def test_reports_before_and_after(settings, workshop):
 
 def test_every_epoch_visits_every_task_once():
     tasks = [Task(id=str(n), prompt="") for n in range(10)]
-    seen = [task.id for step in range(5) for task in scheduled_tasks(tasks, 4 * step, 4, seed=3)]
+    seen = [task.id for step in range(5) for task in sampling.scheduled_tasks(tasks, 4 * step, 4, seed=3)]
     assert sorted(seen[:10]) == sorted(seen[10:]) == sorted(task.id for task in tasks)
     assert seen[:10] != seen[10:]
 
@@ -351,8 +390,9 @@ def test_a_process_model_learns_from_whole_rollouts(settings):
     for budget in (4096, 4):
         config = RLConfig(**settings, token_budget=budget, critic=CriticConfig(learning_rate=1e-2))
         model = ProcessModel(config, SimpleNamespace(device="cpu", dtype=torch.float32))
-        model.learn(batch, model.signals(batch, {}), step=10)
-        known = model.signals(batch, {})
+        told = {"succeeded": batch.rewards > 0}
+        model.learn(batch, {**told, **model.signals(batch, told, step=10)}, step=10)
+        known = {**told, **model.signals(batch, told, step=11)}
         sums = known["process_rewards"].sum(dim=1).view(3, 2).sum(dim=1)
         expected = (math.log1p(math.exp(-sums[0])) + math.log1p(math.exp(sums[1])) + math.log1p(math.exp(-sums[2]))) / 3
         found = model.learn(batch, known, step=11)
@@ -365,23 +405,48 @@ def test_a_process_model_learns_from_whole_rollouts(settings):
         torch.testing.assert_close(weight, others[name], rtol=1e-3, atol=1e-4)
 
 
+def test_a_process_model_may_learn_before_it_judges(settings):
+    """Of two failures and a success it then says so at once: the outcomes are of the tests, whatever the rewards."""
+    batch = make_batch(in_two_turns([-3.0, 7.5, -3.0]))  # as after an over-long penalty, or of a ladder
+    known = {"succeeded": torch.tensor([False, True, False])}
+    found = {}
+    for update in ("after", "before"):
+        critic = CriticConfig(learning_rate=1e-2)
+        config = RLConfig(**settings, critic=critic, process=ProcessConfig(beta=1.0, update=update))
+        model = ProcessModel(config, SimpleNamespace(device="cpu", dtype=torch.float32))
+        signals = model.signals(batch, known, step=10)
+        rewards = signals["process_rewards"].sum(dim=1).view(3, 2).sum(dim=1)
+        found[update] = rewards.tolist(), model.learn(batch, {**known, **signals}, step=10)["process_loss"]
+    (judged_first, one_loss), (learned_first, other_loss) = found["after"], found["before"]
+    assert judged_first == [0.0, 0.0, 0.0] and one_loss == other_loss == pytest.approx(math.log(2), rel=1e-5)
+    assert learned_first[1] > 0 > max(learned_first[0], learned_first[2])
+
+
+@pytest.mark.parametrize("change", [{"overlong": 0.9}, {"reward": "ladder"}, {"reward": "adaptive"}], ids=str)
+def test_a_process_model_takes_any_reward(settings, change):
+    """Rewards outside [0, 1] are the policy's business: over-long answers at -1, the ladder's -0.3 and less."""
+    run = metrics(train(RLConfig(**{**settings, **change}, algorithm="prime", steps=2, sampling=SHORT)))
+    assert all(row["process_loss"] < 0.8 for row in run)
+
+
 def slow_logprobs(model, groups):
-    """Of every sampled token in turn, by a plain forward pass for each rollout."""
+    """Of every sampled token in turn, by a plain forward pass for each rollout; on the CPU."""
     found = []
     for rollout in (rollout for group in groups for rollout in group):
         (turn,) = rollout.turns
         with torch.no_grad():
-            logits = model(torch.tensor([turn.prompt_ids + turn.completion_ids])).logits[0]
+            logits = model(torch.tensor([turn.prompt_ids + turn.completion_ids], device=model.device)).logits[0].cpu()
         predictors = logits[len(turn.prompt_ids) - 1 : -1].log_softmax(-1)
         found += [float(row[token]) for row, token in zip(predictors, turn.completion_ids, strict=True)]
     return torch.tensor(found)
 
 
-def test_with_adapters_the_reference_stays_the_starting_model(settings, monkeypatch):
+@pytest.mark.parametrize("device", DEVICES)
+def test_with_adapters_the_reference_stays_the_starting_model(settings, monkeypatch, device):
     """KL is the mean over tokens of exp(ref - new) - 1 - (ref - new), however far the adapters have moved."""
     groups = made_up([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
     starting, _ = tiny_model("llama")
-    model = add_lora(tiny_model("llama")[0], rank=4, alpha=8.0)
+    model = add_lora(tiny_model("llama")[0].to(device), rank=4, alpha=8.0)
     config = RLConfig(**settings, steps=4, kl_coef=0.1, optim=replace(FAST, learning_rate=2e-2), sampling=SHORT)
     learner = Learner(model, make_optimizer(model, config.optim))
     used = []

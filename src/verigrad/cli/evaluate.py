@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import sys
 from collections import Counter
@@ -12,12 +11,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from verigrad.errors import ConfigError
+from verigrad.errors import ConfigError, DataError
 from verigrad.evaluation.sources import load_source
+from verigrad.jsonl import read_rows, require_writable, write_rows
 from verigrad.models.gguf import DEFAULT_MODEL
 from verigrad.tasks.base import TaskSet
 
-__all__ = ["evaluate", "sample"]
+__all__ = ["evaluate", "retest", "sample"]
 
 _GOLD = "gold"
 
@@ -38,19 +38,99 @@ def evaluate(argv: list[str]) -> int:
     parser.add_argument("--workers", type=int, default=2, help="sandboxed programs at once")
     parser.add_argument("--limit", type=int, default=0, help="only the first tasks; 0 for all")
     options = parser.parse_args(argv)
-    ks = [int(k) for k in options.k.split(",")]
-    num_samples = options.num_samples or max(ks)
+    ks = _ks(options.k)
+    num_samples = 1 if options.model == _GOLD else options.num_samples or max(ks)
+    if num_samples < max(ks):
+        raise ConfigError(
+            f"pass@{max(ks)} needs as many samples of every task, got {num_samples}"
+            + ("; there is one gold program a task" if options.model == _GOLD else "; raise --num-samples")
+        )
     if options.temperature == 0 and num_samples > 1:
         raise ConfigError(f"{num_samples} greedy samples of a task are all alike; set --temperature above 0")
     tasks = _first(load_source(options.tasks), options.limit)
+    earlier = _earlier(options.against, tasks) if options.against else None
+    if options.samples:
+        require_writable(options.samples)
     rows = asyncio.run(_gold(tasks, options) if options.model == _GOLD else _evaluate(tasks, options, num_samples))
+    _print_rates(rows, ks)
+    if earlier is not None:
+        _print_change(earlier, rows, options.against)
     if options.samples:
-        options.samples.parent.mkdir(parents=True, exist_ok=True)
-        options.samples.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    _print_result(rows, ks, options.against)
-    if options.samples:
+        write_rows(options.samples, rows)
         print(f"wrote {options.samples}")
+    return 0 if any(row["status"] != "error" for row in rows) else 1
+
+
+def _ks(text: str) -> list[int]:
+    words = text.split(",")
+    if not all(word.strip().isdecimal() and int(word) for word in words):
+        raise ConfigError(f"--k is {text!r}; wanted one or more whole numbers above 0, such as 1,5,10")
+    return [int(word) for word in words]
+
+
+def _earlier(file: Path, tasks: TaskSet) -> dict[str, list[bool]]:
+    """Results of an earlier evaluation, refused before the work is done where there is nothing to compare."""
+    from verigrad.evaluation.compare import results_by_task
+
+    rows = read_rows(file)
+    for place, row in rows:
+        if not {"task_id", "status"} <= row.keys():
+            raise DataError(f"{place}: no task_id or no status; wanted a file that --samples wrote")
+    results = results_by_task(row for _, row in rows)
+    if not any(task.id in results for task in tasks.tasks):
+        raise ConfigError(
+            f"--against {file} holds no judged sample of these tasks: it has {next(iter(results), 'none')!r}, for "
+            f"example, and {tasks.name} has {tasks.tasks[0].id!r}. Name samples of the same tasks"
+        )
+    return results
+
+
+def retest(argv: list[str]) -> int:
+    """Judge samples anew by tests that a model writes, every program on every test: what mutual_ranking ranks."""
+    parser = argparse.ArgumentParser(prog="verigrad retest", description=retest.__doc__)
+    parser.add_argument("samples", type=Path, help="file of eval --samples")
+    parser.add_argument("--tasks", required=True, help="the samples' task source; its own tests are not used")
+    parser.add_argument("--out", required=True, type=Path, help="JSONL of the samples with their new results")
+    _model_options(parser)
+    parser.set_defaults(temperature=0.8, max_tokens=256)
+    parser.add_argument("--num-samples", type=int, default=4, help="answers with tests sampled of each task")
+    parser.add_argument("--tests-per-sample", type=int, default=4, help="tests asked for in each answer")
+    parser.add_argument("--workers", type=int, default=2, help="sandboxed programs at once")
+    options = parser.parse_args(argv)
+    from verigrad.jsonl import read_rows, write_rows
+
+    rows = [row for _, row in read_rows(options.samples)]
+    found = asyncio.run(_retest(rows, load_source(options.tasks), options))
+    if not found:
+        raise ConfigError(f"{options.model} wrote no test that could be read for any task of {options.samples}")
+    write_rows(options.out, found)
+    tests = {row["task_id"]: row["total"] for row in found}
+    print(f"{len(found)} of {len(rows)} samples judged by {sum(tests.values())} tests of {len(tests)} tasks")
+    print(f"wrote {options.out}")
     return 0
+
+
+async def _retest(rows: list[dict[str, Any]], tasks: TaskSet, options: argparse.Namespace) -> list[dict[str, Any]]:
+    from verigrad.evaluation.generated_tests import retest as run
+    from verigrad.sandbox.judge import Judge
+    from verigrad.sandbox.languages import PolyglotSandbox
+
+    engine, tokenizer = _open_engine(options)
+    sandbox = PolyglotSandbox(workers=options.workers)
+    try:
+        return await run(
+            rows,
+            tasks,
+            agent=_agent(options, tokenizer),
+            engine=engine,
+            judge=Judge(sandbox),
+            num_samples=options.num_samples,
+            per_sample=options.tests_per_sample,
+            seed=options.seed,
+        )
+    finally:
+        await engine.close()
+        await sandbox.close()
 
 
 def _model_options(parser: argparse.ArgumentParser) -> None:
@@ -70,7 +150,12 @@ def _model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--top-p", type=float, default=1.0)
     parser.add_argument("--max-tokens", type=int, default=512, help="completion tokens at most")
     parser.add_argument("--system", default=None, help="system message (default: the chat template's own)")
-    parser.add_argument("--dtype", default="bfloat16", choices=("bfloat16", "float32"))
+    parser.add_argument(
+        "--dtype",
+        default="auto",
+        choices=("auto", "bfloat16", "float32"),
+        help="auto: bfloat16 where the device computes in it, else float32",
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
     parser.add_argument("--slots", type=int, default=64, help="completions decoded at once")
     parser.add_argument("--seed", type=int, default=0)
@@ -96,28 +181,28 @@ def _open_engine(options: argparse.Namespace) -> tuple[Any, Any]:
     if options.engine == "vllm":
         from transformers import AutoTokenizer
 
+        from verigrad.models.causal import pick_device, resolved_dtype
         from verigrad.models.gguf import default_model_dir
 
         name = str(default_model_dir()) if options.model == DEFAULT_MODEL else options.model
-        return make(name, dtype=options.dtype), AutoTokenizer.from_pretrained(name)
+        dtype = str(resolved_dtype(options.dtype, pick_device(options.device))).removeprefix("torch.")
+        return make(name, dtype=dtype), AutoTokenizer.from_pretrained(name)
     return _open_own_engine(options, make)
 
 
 def _open_own_engine(options: argparse.Namespace, make: Any = None) -> tuple[Any, Any]:
     """An engine on a model loaded here: the one asked for, or the one for this kind of model; and its tokenizer."""
-    import torch
-
     from verigrad.engines.denoise_params import DenoiseParams
     from verigrad.engines.diffusion import DenoiseEngine
     from verigrad.engines.local import LocalEngine
-    from verigrad.models.causal import load_causal, pick_device
+    from verigrad.models.causal import load_causal, pick_device, resolved_dtype
     from verigrad.models.diffusion import is_diffusion
     from verigrad.settings import load_config
 
     print(f"loading {options.model}", file=sys.stderr)
-    model, tokenizer = load_causal(options.model, device=options.device)
-    dtype = torch.bfloat16 if options.dtype == "bfloat16" else torch.float32
-    sizes = {"dtype": dtype, "device": pick_device(options.device), "max_slots": options.slots}
+    device = pick_device(options.device)
+    model, tokenizer = load_causal(options.model, device=device)
+    sizes = {"dtype": resolved_dtype(options.dtype, device), "device": device, "max_slots": options.slots}
     if make is None and (options.engine == "denoise" or is_diffusion(model)):
         words = [f"--{word}" for word in options.denoise.split(",") if word]
         return DenoiseEngine(model, tokenizer, params=load_config(DenoiseParams, None, words), **sizes), tokenizer
@@ -129,8 +214,16 @@ def _open_own_engine(options: argparse.Namespace, make: Any = None) -> tuple[Any
 def _agent(options: argparse.Namespace, tokenizer: Any) -> Any:
     from verigrad.agents.single_turn import SingleTurn
     from verigrad.engines.base import SamplingParams
+    from verigrad.models.chat import end_id
 
-    params = SamplingParams(max_tokens=options.max_tokens, temperature=options.temperature, top_p=options.top_p)
+    # The engines of our own ask the tokenizer; vLLM knows the ends in the model's config alone.
+    end = end_id(tokenizer) if options.engine == "vllm" else None
+    params = SamplingParams(
+        max_tokens=options.max_tokens,
+        temperature=options.temperature,
+        top_p=options.top_p,
+        stop_ids=() if end is None else (end,),
+    )
     return SingleTurn(tokenizer, params, system=options.system)
 
 
@@ -174,26 +267,44 @@ async def _gold(tasks: TaskSet, options: argparse.Namespace) -> list[dict[str, A
         await sandbox.close()
 
 
-def _print_result(rows: Sequence[Mapping[str, Any]], ks: Sequence[int], against: Path | None) -> None:
-    from verigrad.evaluation.compare import paired_difference, results_by_task
+def _print_rates(rows: Sequence[Mapping[str, Any]], ks: Sequence[int]) -> None:
+    """pass@k for every k, over the tasks that have so many samples: some may be lost to failures of ours."""
+    from verigrad.evaluation.compare import results_by_task
     from verigrad.evaluation.pass_at_k import summarize
 
-    results = results_by_task(rows)
+    results, num_tasks = results_by_task(rows), len({row["task_id"] for row in rows})
     for k in ks:
-        found = summarize(results, k)
+        enough = {task: own for task, own in results.items() if len(own) >= k}
+        lost = f"{num_tasks - len(enough)} of {num_tasks} tasks left out: fewer than {k} samples could be judged"
+        if not enough:
+            print(f"pass@{k} unknown; {lost}")
+            continue
+        found = summarize(enough, k)
         print(
             f"pass@{k} {found.value:.1%}  [{found.low:.1%}, {found.high:.1%}] ({found.method}, 95 %) over "
-            f"{found.num_tasks} tasks, {found.num_samples} samples"
+            f"{found.num_tasks} tasks, {found.num_samples} samples" + (f"; {lost}" if len(enough) < num_tasks else "")
         )
     counts = Counter(row["status"] for row in rows)
     print("  ".join(f"{status} {count}" for status, count in counts.most_common()))
-    if against is not None:
-        from verigrad.jsonl import read_rows
+    if counts["error"]:
+        print(f"the first error: {next(row['error'] for row in rows if row['status'] == 'error')}")
 
-        change = paired_difference(results_by_task(row for _, row in read_rows(against)), results)
-        print(
-            f"against {against}: {change.value:+.1%} [{change.low:+.1%}, {change.high:+.1%}] (paired bootstrap, 95 %)"
-        )
+
+def _print_change(earlier: Mapping[str, Sequence[bool]], rows: Sequence[Mapping[str, Any]], against: Path) -> None:
+    """The paired difference over the tasks that both sides have judged samples of."""
+    from verigrad.evaluation.compare import paired_difference, results_by_task
+
+    now = results_by_task(rows)
+    both = [task for task in now if task in earlier]
+    if not both:
+        print(f"against {against}: unknown; none of its tasks was judged")
+        return
+    change = paired_difference({task: earlier[task] for task in both}, {task: now[task] for task in both})
+    alone = len(now.keys() ^ earlier.keys())
+    print(
+        f"against {against}: {change.value:+.1%} [{change.low:+.1%}, {change.high:+.1%}] (paired bootstrap, 95 %) over "
+        f"{len(both)} tasks" + (f"; {alone} that only one side has are left out" if alone else "")
+    )
 
 
 def sample(argv: list[str]) -> int:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from verigrad.evaluation.sources import load_source
-from verigrad.jsonl import read_rows
+from verigrad.jsonl import read_rows, require_writable, write_rows
 from verigrad.tasks.base import TaskSet
 
 __all__ = ["judge"]
@@ -27,11 +26,12 @@ def judge(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     tasks = load_source(options.tasks)
     rows = _gold_rows(tasks) if str(options.input) == "-" else [row for _, row in read_rows(options.input)]
+    require_writable(options.output)
     verdicts = asyncio.run(_judge(tasks, rows, options.workers))
-    _write_jsonl(options.output, verdicts)
     counts = Counter(row["status"] for row in verdicts)
     others = ", ".join(f"{status} {count}" for status, count in counts.most_common() if status != "passed")
     print(f"{counts['passed']} of {len(verdicts)} passed{'; ' + others if others else ''}")
+    write_rows(options.output, verdicts)
     print(f"wrote {options.output}")
     return 0
 
@@ -58,8 +58,3 @@ async def _judge(tasks: TaskSet, rows: list[dict[str, Any]], workers: int) -> li
 
 def _gold_rows(tasks: TaskSet) -> list[dict[str, Any]]:
     return [{"task_id": task.id, "program": tasks.oracle(task).gold or ""} for task in tasks.tasks]
-
-
-def _write_jsonl(file: Path, rows: list[dict[str, Any]]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

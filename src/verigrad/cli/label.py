@@ -6,12 +6,15 @@ import argparse
 import asyncio
 import os
 import sys
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from verigrad.errors import ConfigError, MissingExtra
 
 if TYPE_CHECKING:
+    from verigrad.ui.items import Item, Margins
     from verigrad.ui.judge import Annotator
     from verigrad.ui.store import Store
 
@@ -33,9 +36,7 @@ def label(argv: list[str]) -> int:
         return _agreement(argv[1:])
     options = _parser().parse_args(argv)
     _check_judge_options(options)
-    from verigrad.registry import resolve
     from verigrad.ui.folder import open_store
-    from verigrad.ui.items import score_margins
 
     store = open_store(
         options.folder,
@@ -44,12 +45,33 @@ def label(argv: list[str]) -> int:
         order=options.order,
         overlap=options.overlap,
         pairs_per_task=options.pairs_per_task,
-        margins=resolve(options.margins, {"score": score_margins}, what="margins"),
+        margins=_margins(options.margins),
     )
     try:
         return _judge(store, options) if options.judge else _serve(store, options)
     finally:
         store.close()
+
+
+def _margins(name: str) -> Margins:
+    """By name, by a function's place, or by the folder of a reward model."""
+    from verigrad.registry import resolve
+    from verigrad.ui.items import score_margins
+
+    if Path(name).is_dir():
+        return partial(_reward_model_margins, name)
+    margins: Margins = resolve(name, {"score": score_margins}, what="margins")
+    return margins
+
+
+def _reward_model_margins(folder: str, items: Sequence[Item]) -> list[float | None]:
+    """|score of a - score of b| under a reward model: smallest where it is least sure."""
+    from verigrad.training.answer_scores import answer_scores
+
+    answers = list(dict.fromkeys((item.prompt, side.completion) for item in items for side in (item.a, item.b)))
+    scores = dict(zip(answers, answer_scores(folder, answers), strict=True))
+    pairs = [(scores[item.prompt, item.a.completion], scores[item.prompt, item.b.completion]) for item in items]
+    return [None if one is None or other is None else abs(one - other) for one, other in pairs]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -73,7 +95,11 @@ def _parser() -> argparse.ArgumentParser:
     asked.add_argument("--overlap", type=float, help="share of the items that two people judge (default 0.2)")
     asked.add_argument("--seed", type=int, help="of lots: sides, order, items judged twice (default 0)")
     asked.add_argument("--pairs-per-task", type=int, default=4, help="comparisons of each task at most; 0 for all")
-    asked.add_argument("--margins", default="score", help="score, or FILE.py:FUNCTION: items to margins (for active)")
+    asked.add_argument(
+        "--margins",
+        default="score",
+        help="for active: score, a reward model's folder (runs/rm/model), or FILE.py:FUNCTION from items to margins",
+    )
     judge = parser.add_argument_group("annotators that are programs")
     judge.add_argument("--judge", choices=("openai", "simulated"), help="who judges instead of a person")
     judge.add_argument("--base-url", default="", help="of an OpenAI-compatible endpoint; its key in $OPENAI_API_KEY")
@@ -115,12 +141,17 @@ def _serve(store: Store, options: argparse.Namespace) -> int:
 
 
 def _judge(store: Store, options: argparse.Namespace) -> int:
+    from verigrad.ui.judge import orders_disagree
+
     try:
         counts = asyncio.run(_annotate(store, options))
     except KeyboardInterrupt:
         print(f"\ninterrupted; the same command continues {store.folder}", file=sys.stderr)
         return 130
     print("  ".join(f"{what} {count}" for what, count in sorted(counts.items())) or "nothing was left to judge")
+    if options.judge == "openai":
+        disagreed, asked = orders_disagree(store, options.model)
+        print(f"the two orders disagree on {disagreed} of {asked} items" + f" ({disagreed / asked:.0%})" * bool(asked))
     print(f"wrote {store.folder}")
     if counts.get("failed"):
         print(f"{counts['failed']} items failed and are still open; the same command tries them again")

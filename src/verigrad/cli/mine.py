@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import inspect
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -73,12 +72,9 @@ def _prompts(source: str) -> dict[str, str]:
 
 def _miner_options(miner: Callable[..., Any], name: str, texts: Sequence[str]) -> dict[str, Any]:
     """`gap=0.3` and the like, of the type that the miner's default has."""
-    parameters = inspect.signature(miner).parameters
-    defaults = {
-        option: parameter.default
-        for option, parameter in parameters.items()
-        if option not in ("answers", "max_records", "seed")
-    }
+    from verigrad.preferences.mining import miner_options
+
+    defaults = miner_options(miner)
     found = {}
     for text in texts:
         option, _, value = text.partition("=")

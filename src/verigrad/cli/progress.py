@@ -40,7 +40,14 @@ class _Phase:
     def __init__(self, name: str, total: int, bar: TaskID | None) -> None:
         self.name, self.total, self.bar = name, total, bar
         self.done = 0
-        self.printed = time.monotonic()
+        self.begun_at: int | None = None  # steps that were done before this start of the run
+        self.started = self.printed = time.monotonic()
+
+    def left(self, done: int) -> str:
+        """Time left if the rest goes like the `done` parts did, as `14:05` or `1:02:03`."""
+        seconds = (time.monotonic() - self.started) / done * (self.total - (self.begun_at or 0) - done)
+        minutes, rest = divmod(round(seconds), 60)
+        return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
 
 
 class TerminalReporter:
@@ -75,9 +82,9 @@ class TerminalReporter:
         phase.done += amount
         if phase.bar is not None:
             self._progress.advance(phase.bar, amount)
-        elif phase.name != "training" and time.monotonic() - phase.printed > _PLAIN_EVERY_S:
+        elif phase.name != "training" and phase.done and time.monotonic() - phase.printed > _PLAIN_EVERY_S:
             phase.printed = time.monotonic()
-            self.message(f"{phase.name}: {phase.done} of {phase.total}")
+            self.message(f"{phase.name}: {phase.done} of {phase.total}, left {phase.left(phase.done)}")
 
     def step(self, row: Mapping[str, Any]) -> None:
         phase = self._phases[-1]
@@ -86,7 +93,10 @@ class TerminalReporter:
             self._progress.note = line
             self._progress.refresh()
         else:
-            self.message(f"step {row['step']:>4}/{phase.total}  {line}")
+            if phase.begun_at is None:
+                phase.begun_at = row["step"] - 1
+            left = phase.left(row["step"] - phase.begun_at)
+            self.message(f"step {row['step']:>4}/{phase.total}  {line}  left {left}")
 
     def end(self) -> None:
         phase = self._phases.pop()

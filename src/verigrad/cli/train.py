@@ -62,7 +62,9 @@ def _train(command: str, argv: list[str], *, shown: str | None = None) -> int:
     config = load_config(cls, recipe or (_stored_config(words) if resume else None), words)
     if "--dry-run" in switches:
         from verigrad.training.estimate import estimate
+        from verigrad.training.stage import settled
 
+        config = settled(config, resume=resume)
         print(to_toml(config))
         print(estimate(config))
         return 0

@@ -55,7 +55,7 @@ class DenoiseEngine:
         device: None takes a GPU where there is one.
         max_slots: canvases filled at once.
         max_length: of prompt and completion together.
-        end_ids: ids that end a completion; None takes the tokenizer's and the generation config's.
+        end_ids: ids that end a completion; None takes the tokenizer's, the template's and the generation config's.
 
     Raises:
         ConfigError: the model does not say that it is a masked-diffusion model, or not all of what it is.

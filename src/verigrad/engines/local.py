@@ -40,7 +40,7 @@ class LocalEngine:
         device: None takes a GPU where there is one.
         max_slots: completions advanced at once, per policy.
         max_length: of prompt and completion together; the model's own limit where that is smaller.
-        end_ids: ids that end a completion; None takes the tokenizer's and the generation config's.
+        end_ids: ids that end a completion; None takes the tokenizer's, the template's and the generation config's.
 
     Raises:
         ConfigError: a model, dtype or size that is not supported.

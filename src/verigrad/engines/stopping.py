@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from verigrad.engines.base import SamplingParams
+from verigrad.models.chat import end_id
 from verigrad.types import StopReason
 
 __all__ = ["Stopping", "end_ids_of"]
@@ -15,8 +16,8 @@ _CONTEXT_TOKENS = 8  # decoded before the stretch searched, so that no character
 
 
 def end_ids_of(model: Any, tokenizer: Any) -> frozenset[int]:
-    """Ids that end a completion: the tokenizer's and those of the model's generation config."""
-    found = {tokenizer.eos_token_id}
+    """Ids that end a completion: the tokenizer's, the chat template's and those of the model's generation config."""
+    found = {tokenizer.eos_token_id, end_id(tokenizer)}
     configured = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
     found.update(configured if isinstance(configured, list | tuple) else [configured])
     return frozenset(found - {None})

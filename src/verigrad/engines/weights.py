@@ -16,6 +16,7 @@ from torch import Tensor
 
 from verigrad.engines.layout import Source, placements
 from verigrad.errors import EngineError
+from verigrad.models.causal import native_bfloat16
 from verigrad.registry import did_you_mean
 
 __all__ = ["Linear", "Weights"]
@@ -28,7 +29,7 @@ def _can_pack(dtype: torch.dtype, device: torch.device) -> bool:
         return False
     if not hasattr(torch.ops.mkldnn, "_reorder_linear_weight"):
         return False
-    return dtype == torch.float32 or (dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return dtype == torch.float32 or (dtype == torch.bfloat16 and native_bfloat16(device))
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Proof that tasks and rewards are what they claim, without a model.
 
 A task is sound where its gold program passes, where the empty program, constants and wrong programs fail, and
-where judging twice gives one answer. Tests that are drawn must be the same for the same seed, and hold the gold program
+where judging twice gives one answer. Where no wrong programs are known, gold programs with one change are tried, and
+those that pass all the same counted. Tests that are drawn must be the same for the same seed, and hold the gold program
 for two seeds. A reward is sound where its own `CHECKS` hold on a small known task.
 """
 
@@ -14,6 +15,7 @@ from typing import Any
 
 from verigrad.errors import ConfigError, TaskError
 from verigrad.evaluation.fresh import FreshTests
+from verigrad.evaluation.mutants import mutants
 from verigrad.registry import load_attribute, resolve
 from verigrad.rewards import REWARDS
 from verigrad.rewards.base import Answer, Check, Reward, score_answer, wanted_by
@@ -29,11 +31,19 @@ __all__ = ["RewardCheck", "TaskCheck", "check_reward", "check_tasks", "constant_
 
 @dataclass(frozen=True)
 class TaskCheck:
-    """What was found about one task; sound where `complaints` is empty."""
+    """What was found about one task; sound where `complaints` is empty.
+
+    Attributes:
+        programs: judged to know.
+        mutants: of them the gold program with one thing changed.
+        survivors: mutants that pass all the same, which is no complaint: the change may do no harm.
+    """
 
     task_id: str
     complaints: tuple[str, ...]
     programs: int
+    mutants: int = 0
+    survivors: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,9 +89,17 @@ async def _check_task(task: Task, oracle: Oracle, judge: Judge) -> TaskCheck:
         for name, source in bad:
             if (await judge.judge(source, oracle, task.entry_point)).passed:
                 complaints.append(f"{name} passes")
+        changed = await _judge_mutants(task, oracle, judge)
     except TaskError as error:
         return TaskCheck(task.id, (str(error).removeprefix(f"{task.id}: "),), 0)
-    return TaskCheck(task.id, tuple(complaints), len(bad) + judged)
+    return TaskCheck(task.id, tuple(complaints), len(bad) + judged + len(changed), len(changed), sum(changed))
+
+
+async def _judge_mutants(task: Task, oracle: Oracle, judge: Judge) -> list[bool]:
+    """Whether each mutant of the gold program passes; none for tasks that bring wrong programs of their own."""
+    if oracle.gold is None or task.language != "python" or task.tag("source") == "builtin":
+        return []
+    return [(await judge.judge(source, oracle, task.entry_point)).passed for source in mutants(oracle.gold)]
 
 
 async def _check_gold(task: Task, oracle: Oracle, judge: Judge) -> tuple[list[str], int]:
@@ -135,7 +153,8 @@ async def _gold_answers(task: Task, oracle: Oracle, judge: Judge) -> list[tuple[
         return []
     name = task.entry_point
     asked = [Call(str(name), item) if isinstance(item, tuple) else Stdin(item) for item in inputs]
-    execution = await judge.sandbox.run(oracle.gold, asked, oracle.limits)
+    box = judge.sandbox.for_language(oracle.language, oracle.packages)
+    execution = await box.run(oracle.gold, asked, oracle.limits)
     values = [outcome.value for outcome in execution.outcomes if outcome.status == "returned"]
     return _returning(name, values) if name else [(repr(text)[:40], _prints(text)) for text in dict.fromkeys(values)]
 

@@ -16,6 +16,7 @@ import numpy as np
 from verigrad.evaluation.pass_at_k import Estimate, bootstrap_means, summarize, task_rates
 
 __all__ = [
+    "UNPARSED",
     "Difference",
     "GainBreakdown",
     "McNemar",
@@ -29,8 +30,8 @@ __all__ = [
 _Row = Mapping[str, Any]
 _Results = Mapping[str, Sequence[bool]]
 
-# A sample that gave no program that parses: extraction and syntax, as against solving the task.
-_UNPARSED = ("no_code", "syntax_error", "no_entry_point")
+UNPARSED = ("no_code", "syntax_error", "no_entry_point")
+"""A sample that gave no program that parses: extraction and syntax, as against solving the task."""
 
 
 @dataclass(frozen=True)
@@ -227,7 +228,7 @@ def _parse_and_pass(rows: Iterable[_Row]) -> tuple[float, float | None]:
             statuses.setdefault(row["task_id"], []).append(row["status"])
     if not statuses:
         raise ValueError("a gain needs scored samples on both sides; one has none")
-    parsed = _mean_over_tasks([[status not in _UNPARSED for status in own] for own in statuses.values()])
+    parsed = _mean_over_tasks([[status not in UNPARSED for status in own] for own in statuses.values()])
     passed = _mean_over_tasks([[status == "passed" for status in own] for own in statuses.values()])
     return parsed, passed / parsed if parsed else None
 

@@ -11,6 +11,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from verigrad.errors import RunError
 from verigrad.evaluation.charts import IntervalRow, Series, interval_chart, legend, percent, points
 from verigrad.evaluation.compare import gain_breakdown, mcnemar, results_by_task, summarize_split
 from verigrad.evaluation.page import page, section, table
@@ -21,6 +22,7 @@ from verigrad.evaluation.report_proxy import PROXY, proxy_and_gold
 from verigrad.evaluation.report_reward_model import reward_model_page
 from verigrad.evaluation.report_samples import breakdowns, causes, samples
 from verigrad.evaluation.run_folder import RunFolder, read_run
+from verigrad.files import write_whole
 
 __all__ = ["write_report"]
 
@@ -54,12 +56,17 @@ def write_report(run_dir: Path | str, out: Path | str | None = None) -> Path:
         out: file to write; `report.html` in the run folder by default.
 
     Raises:
-        RunError: there is no such folder, or nothing of a run in it.
+        RunError: there is no such folder, nothing of a run in it, or the page cannot be written.
     """
     run = read_run(run_dir)
     target = Path(out) if out is not None else run.path / "report.html"
     body = reward_model_page(run) if run.of_reward_model else _policy_page(run)
-    target.write_text(page(f"{run.path.resolve().name}: report", body), encoding="utf-8")
+    try:
+        write_whole(target, page(f"{run.path.resolve().name}: report", body))
+    except OSError as error:
+        raise RunError(
+            f"cannot write {target}: {error}; free space, then: verigrad inspect {run.path} --report"
+        ) from error
     return target
 
 

@@ -39,6 +39,7 @@ _TRAINING_ACCURACY = {
 _HELD_OUT_CURVES = (
     ("pair_accuracy", "Held-out pair accuracy", "share of pairs", True),
     ("auc", "Held-out AUC, wanted against unwanted", "AUC", True),
+    ("auc_verdicts", "Held-out AUC, passing against failing", "AUC", True),
     ("calibration_error", "Held-out calibration error", "mean distance", True),
     ("length_bias", "Held-out length bias", "rank correlation", False),
 )

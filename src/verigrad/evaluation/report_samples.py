@@ -12,7 +12,7 @@ from html import escape
 from typing import Any
 
 from verigrad.evaluation.charts import IntervalRow, interval_chart, legend, percent, stacked_bar
-from verigrad.evaluation.compare import results_by_task
+from verigrad.evaluation.compare import UNPARSED, results_by_task
 from verigrad.evaluation.page import STATUSES, details, pre, table
 from verigrad.evaluation.pass_at_k import Estimate, summarize
 from verigrad.evaluation.run_folder import RunFolder
@@ -87,8 +87,19 @@ def _cause_card(split: str, sides: Mapping[str, Sequence[_Row]]) -> str:
     key = legend([(f"s-{status}", status.replace("_", " ")) for status in order])
     return (
         f'<div class="card"><h3>{escape(split)}</h3><div class="bars">{bars}</div>{key}'
-        f"{details('Counts', table(['verdict', *counts], rows))}</div>"
+        f"{_format_line(counts)}{details('Counts', table(['verdict', *counts], rows))}</div>"
     )
+
+
+def _format_line(counts: Mapping[str, Counter[str]]) -> str:
+    """What share of each side's failures gave no program that parses; samples that could not be judged are none."""
+    words = []
+    for side, count in counts.items():
+        failures = count.total() - count["passed"] - count["error"]
+        if failures:
+            lost = sum(count[status] for status in UNPARSED)
+            words.append(f"{side} {lost} of {failures} ({percent(lost / failures)})")
+    return f"<p><small>Failures of extraction or syntax: {', '.join(words)}.</small></p>" if words else ""
 
 
 def _count(count: int, total: int) -> str:

@@ -18,7 +18,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
+from verigrad.errors import ConfigError
 from verigrad.evaluation.fresh import FreshTests
+from verigrad.files import new_file
 from verigrad.paths import cache_dir
 from verigrad.sandbox.base import Call
 from verigrad.sandbox.generated import DRAWN
@@ -69,11 +71,18 @@ def _wait(work: Coroutine[Any, Any, _T]) -> _T:
 
 
 def _keep(file: Path, write: Callable[[Path], object]) -> None:
-    """Write a file of the cache whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    building = file.with_name("building-" + file.name)
-    write(building)
-    building.replace(file)
+    """Write a file of the cache whole or not at all.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
+    try:
+        with new_file(file) as building:
+            write(building)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write {file}: {error}; free space there, or set VERIGRAD_CACHE to a folder with more"
+        ) from error
 
 
 def _with_drawn_tests(tasks: TaskSet) -> TaskSet:

@@ -18,6 +18,7 @@ __all__ = [
     "grid_rows",
     "held_out_rows",
     "interval",
+    "markdown",
     "method_notes",
     "run_rows",
     "sweep_table",
@@ -28,21 +29,22 @@ _Table = tuple[list[str], list[list[str]]]
 
 def sweep_table(sweep: SweepFolder) -> str:
     """The whole file."""
-    parts = [f"# {sweep.path.resolve().name}", _markdown(*held_out_rows(sweep))]
+    parts = [f"# {sweep.path.resolve().name}", markdown(*held_out_rows(sweep))]
     for split in sweep.splits:
-        parts += [f"## {split}", "Gains are in percentage points.", _markdown(*gain_rows(sweep, split))]
+        parts += [f"## {split}", "Gains are in percentage points.", markdown(*gain_rows(sweep, split))]
         if sweep.comparisons[split]:
-            parts += [comparison_words(sweep, split), _markdown(*comparison_rows(sweep, split))]
-    chosen = _markdown(*grid_rows(sweep))
+            parts += [comparison_words(sweep, split), markdown(*comparison_rows(sweep, split))]
+    chosen = markdown(*grid_rows(sweep))
     parts += ["## Chosen on the validation set", chosen] if chosen else []
-    parts += ["## Runs", _markdown(*run_rows(sweep))]
+    parts += ["## Runs", markdown(*run_rows(sweep))]
     failed = [f"- {line}" for line in failures(sweep)]
     parts += ["## Failed", "\n".join(failed)] if failed else []
     parts += ["## How", "\n".join(f"- {note}" for note in method_notes(sweep))]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of plain texts; empty where there are no rows."""
     lines = [head, ["---"] * len(head), *rows]
     cells = [[cell.replace("|", "\\|").replace("\n", " ") for cell in line] for line in lines]
     return "\n".join(f"| {' | '.join(line)} |" for line in cells) if rows else ""

@@ -30,19 +30,53 @@ __all__ = [
     "body_of",
     "load_causal",
     "model_source",
+    "native_bfloat16",
     "pick_device",
     "plain_model",
     "predictor_states",
+    "resolved_dtype",
     "score_pack",
     "token_logprobs",
 ]
 
 
 def pick_device(device: str = "auto") -> torch.device:
-    """`auto` is the GPU where there is one, else the CPU."""
+    """`auto` is the GPU where there is one, else the CPU.
+
+    Raises:
+        ConfigError: there is no such device here.
+    """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(device)
+    try:
+        place = torch.device(device)
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        gpus = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+        reason = str(error).splitlines()[0]
+        raise ConfigError(
+            f"device is {device!r}, and torch cannot use it ({reason}); here there are: auto, "
+            f"{', '.join(['cpu', *gpus])}{'' if gpus else ' (no CUDA GPU that this torch sees)'}"
+        ) from error
+    return place
+
+
+def native_bfloat16(device: torch.device) -> bool:
+    """Whether a device computes in bfloat16 itself; where it is emulated, float32 is faster.
+
+    GPUs do from Ampere (compute capability 8.0) on, CPUs where oneDNN says so.
+    """
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return device.type == "cpu" and supported is not None and bool(supported())
+
+
+def resolved_dtype(dtype: str, device: torch.device) -> torch.dtype:
+    """`float32` or `bfloat16`; for `auto` bfloat16 where the device computes in it."""
+    if dtype == "auto":
+        return torch.bfloat16 if native_bfloat16(device) else torch.float32
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype]
 
 
 def model_source(name: str) -> tuple[str, bool]:
@@ -74,10 +108,11 @@ def load_causal(
         the `AutoModelForCausalLM`, in evaluation mode, and the tokenizer.
 
     Raises:
-        ConfigError: there is no such model, or it cannot be loaded as a decoder.
+        ConfigError: there is no such model or device, or it cannot be loaded as a decoder.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    place = pick_device(str(device))
     source, local = model_source(name)
     try:
         with quiet_transformers():
@@ -90,7 +125,7 @@ def load_causal(
         ) from error
     use_fast_linear(model)
     use_fast_norm(model)
-    return model.to(pick_device(str(device))).eval(), tokenizer
+    return model.to(place).eval(), tokenizer
 
 
 def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[Any]:

@@ -8,21 +8,53 @@ from typing import Any
 from verigrad.errors import ConfigError
 from verigrad.types import Message
 
-__all__ = ["answer_ids", "prompt_ids"]
+__all__ = ["answer_ids", "end_id", "has_template", "prompt_ids"]
+
+_ANSWER = "answer"
 
 
 def prompt_ids(tokenizer: Any, messages: Sequence[Message]) -> tuple[int, ...]:
     """Ids of a conversation, ready for the assistant's answer.
 
-    Uses the tokenizer's chat template; a base model without one gets the messages as plain paragraphs.
+    Uses the tokenizer's chat template; a base model without one is given a single user message as a plain paragraph.
+
+    Raises:
+        ConfigError: there are other messages and no template, or the template refuses them; names the model.
     """
-    if not getattr(tokenizer, "chat_template", None):
-        text = "\n\n".join(message.content for message in messages) + "\n\n"
-        return tuple(tokenizer.encode(text))
+    if not has_template(tokenizer):
+        return tuple(tokenizer.encode(_paragraph(tokenizer, messages)))
     chat = [{"role": message.role, "content": message.content} for message in messages]
-    text = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+    try:
+        text = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+    except Exception as error:  # a template is the model's own program, and refuses by raising
+        raise ConfigError(
+            f"the chat template of {_model(tokenizer)} refuses messages of {_roles(messages)}: {error}; leave the "
+            "system message out, or take roles that it knows in its order"
+        ) from error
     # The template writes every special token itself; adding them again would double the first.
     return tuple(tokenizer.encode(text, add_special_tokens=False))
+
+
+def has_template(tokenizer: Any) -> bool:
+    """Whether the tokenizer says how a conversation is written."""
+    return bool(getattr(tokenizer, "chat_template", None))
+
+
+def _paragraph(tokenizer: Any, messages: Sequence[Message]) -> str:
+    if [message.role for message in messages] != ["user"]:
+        raise ConfigError(
+            f"{_model(tokenizer)} has no chat template, so nothing says how messages of {_roles(messages)} are told "
+            "apart; write them into one user message, leave the system message out, or take a model with a template"
+        )
+    return messages[0].content + "\n\n"
+
+
+def _model(tokenizer: Any) -> str:
+    return repr(getattr(tokenizer, "name_or_path", "") or "the tokenizer")
+
+
+def _roles(messages: Sequence[Message]) -> str:
+    return ", ".join(message.role for message in messages)
 
 
 def answer_ids(tokenizer: Any, text: str) -> tuple[int, ...]:
@@ -31,6 +63,37 @@ def answer_ids(tokenizer: Any, text: str) -> tuple[int, ...]:
     Raises:
         ConfigError: the tokenizer has no end token, so a model trained on it would never learn to stop.
     """
-    if tokenizer.eos_token_id is None:
+    end = end_id(tokenizer)
+    if end is None:
         raise ConfigError("the tokenizer has no eos_token, so an answer has no end; set tokenizer.eos_token")
-    return (*tokenizer.encode(text, add_special_tokens=False), tokenizer.eos_token_id)
+    return (*tokenizer.encode(text, add_special_tokens=False), end)
+
+
+def end_id(tokenizer: Any) -> int | None:
+    """The token that ends an assistant's turn: the chat template's where it writes one, else the tokenizer's.
+
+    They differ where a text and a turn end differently: Qwen's `<|endoftext|>` and `<|im_end|>`, Llama 3's
+    `<|end_of_text|>` and `<|eot_id|>`.
+    """
+    closing = _closing(tokenizer)
+    ids = tokenizer.encode(closing, add_special_tokens=False) if closing else []
+    special = {id_ for id_, token in tokenizer.added_tokens_decoder.items() if token.special} if ids else set()
+    for place, id_ in enumerate(ids):
+        if id_ in special and not tokenizer.decode(ids[:place]).strip():
+            return int(id_)
+    end: int | None = tokenizer.eos_token_id
+    return end
+
+
+def _closing(tokenizer: Any) -> str:
+    """What the chat template writes behind an assistant's answer; empty where there is no telling."""
+    from jinja2 import TemplateError
+
+    if not getattr(tokenizer, "chat_template", None):
+        return ""
+    chat = [{"role": "user", "content": "question"}, {"role": "assistant", "content": _ANSWER}]
+    try:
+        text: str = tokenizer.apply_chat_template(chat, tokenize=False)
+    except TemplateError:  # one that wants other roles
+        return ""
+    return text.rpartition(_ANSWER)[2] if _ANSWER in text else ""

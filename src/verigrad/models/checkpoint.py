@@ -16,10 +16,15 @@ from verigrad.errors import CheckpointError
 from verigrad.models.lora import full_tensors, is_lora
 from verigrad.models.quiet import quiet_transformers
 
-__all__ = ["new_folder", "save_model"]
+__all__ = ["is_write_error", "new_folder", "save_model"]
 
-_WRITE_ERRORS = (OSError, SafetensorError, RuntimeError)
-"""What a full disk makes of it: Python says OSError, safetensors its own, torch's zip writer RuntimeError."""
+
+def is_write_error(error: Exception) -> bool:
+    """Whether an error may be a full disk: Python says OSError, safetensors its own, torch's zip writer RuntimeError.
+
+    A tokenizer's file is written by Rust, which raises a bare Exception.
+    """
+    return isinstance(error, OSError | SafetensorError | RuntimeError) or type(error) is Exception
 
 
 @contextmanager
@@ -45,7 +50,9 @@ def new_folder(target: Path) -> Iterator[Path]:
             shutil.rmtree(target)
         building.rename(target)
         _flush(target.parent)
-    except _WRITE_ERRORS as error:
+    except Exception as error:
+        if not is_write_error(error):
+            raise
         free = shutil.disk_usage(target.parent).free >> 20 if target.parent.exists() else 0
         raise CheckpointError(
             f"cannot write {target}: {error}; {free} MiB are free there. What was written before is untouched; "

@@ -140,10 +140,19 @@ def unused_ids(tokenizer: Any, vocab_size: int) -> list[int]:
     special = {id_ for id_, token in tokenizer.added_tokens_decoder.items() if token.special}
     roles = ("bos_token_id", "eos_token_id", "pad_token_id", "unk_token_id", "sep_token_id", "cls_token_id")
     playing = {getattr(tokenizer, role, None) for role in roles}
-    chat = [Message("system", "x"), Message("user", "x"), Message("assistant", "x")]
-    playing.update(prompt_ids(tokenizer, chat))
+    playing.update(_chat_ids(tokenizer))
     beyond = set(range(max(tokenizer.get_vocab().values()) + 1, vocab_size))
     return sorted((special | beyond) - playing)
+
+
+def _chat_ids(tokenizer: Any) -> tuple[int, ...]:
+    """Ids of a conversation with all the roles that the chat template takes."""
+    for roles in (("system", "user", "assistant"), ("user", "assistant")):
+        try:
+            return prompt_ids(tokenizer, [Message(role, "x") for role in roles])
+        except ConfigError:  # a template without a system message, or no template at all
+            continue
+    return prompt_ids(tokenizer, [Message("user", "x")])
 
 
 def _check_mask_id(tokenizer: Any, mask_id: int, vocab_size: int) -> None:

@@ -7,7 +7,6 @@ file for the model's name, so it imports torch only where it converts.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import importlib.util
 import shutil
@@ -47,18 +46,32 @@ def convert_gguf(file: Path) -> Path:
 
     The folder's name holds a digest of the file's size and ends, so another file makes another folder. It is
     built beside its final place and renamed, so two processes or a kill can never leave half a model.
+
+    Raises:
+        ConfigError: the cache cannot be written.
     """
     target = cache_dir() / "models" / f"{file.stem}-{_digest(file)}"
     if (target / "config.json").is_file():
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))
+    from verigrad.models.checkpoint import is_write_error
+
+    building: Path | None = None
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))
         _convert_into(file, building)
-        with contextlib.suppress(OSError):  # another process was first: its folder is as good
-            building.rename(target)
+        building.rename(target)
+    except Exception as error:
+        if not is_write_error(error):
+            raise
+        if not (target / "config.json").is_file():  # else another process was first: its folder is as good
+            raise ConfigError(
+                f"cannot convert {file.name} into {target}: {error}; it takes about four times the file's size: free "
+                "some space there, or set VERIGRAD_CACHE to a folder with more"
+            ) from error
     finally:
-        shutil.rmtree(building, ignore_errors=True)
+        if building is not None:
+            shutil.rmtree(building, ignore_errors=True)
     return target
 
 

@@ -16,8 +16,10 @@ from verigrad.models.linear import product, transposed_product
 
 __all__ = ["selected_logprobs"]
 
-_CHUNK = 128  # rows of a matrix product
-_ROWS = 16  # of them at a time become probabilities: few enough to stay in the cache
+# Rows of a matrix product, and how many of them at a time become probabilities. On a CPU these are few enough to stay
+# in the cache; on a GPU they are many, for every pass over them is a kernel of its own, and the two tables in float32
+# take 0.2 GB for a vocabulary of 49k.
+_TILES = {"cpu": (128, 16), "cuda": (512, 512)}
 
 
 def selected_logprobs(
@@ -85,13 +87,14 @@ class _SelectedLogprobs(torch.autograd.Function):
         keep = recorded and any(ctx.needs_input_grad[:3])
         probabilities = torch.empty(len(ids) if keep else 0, len(w), dtype=compute_dtype, device=hidden.device)
         # Written over chunk after chunk: memory fresh from the system costs more than the arithmetic.
-        tables = torch.empty(2, min(_ROWS, len(ids)), len(w), device=hidden.device)
-        for start in range(0, len(ids), _CHUNK):
-            chunk = product(h[start : start + _CHUNK], w)
-            for offset in range(0, len(chunk), _ROWS):
-                part = slice(start + offset, min(start + offset + _ROWS, start + len(chunk)))
+        chunk_rows, rows = _TILES.get(hidden.device.type, _TILES["cuda"])
+        tables = torch.empty(2, min(rows, len(ids)), len(w), device=hidden.device)
+        for start in range(0, len(ids), chunk_rows):
+            chunk = product(h[start : start + chunk_rows], w)
+            for offset in range(0, len(chunk), rows):
+                part = slice(start + offset, min(start + offset + rows, start + len(chunk)))
                 logits, p = tables[:, : part.stop - part.start]
-                logits.copy_(chunk[offset : offset + _ROWS])
+                logits.copy_(chunk[offset : offset + rows])
                 if bias is not None:
                     logits += bias.float()
                 logits /= temperature[part, None]

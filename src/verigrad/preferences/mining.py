@@ -10,6 +10,7 @@ only in layout and comments count once, and a program that both passed and faile
 from __future__ import annotations
 
 import ast
+import inspect
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -38,6 +39,7 @@ __all__ = [
     "from_groups",
     "from_rows",
     "mine",
+    "miner_options",
     "mutual_ranking",
     "mutual_scores",
     "normalised",
@@ -88,6 +90,16 @@ class Miner(Protocol):
     """What a function must be to serve as a miner; a limit of 0 means none."""
 
     def __call__(self, answers: Sequence[Scored], *, max_records: int = 0, seed: int = 0) -> Sequence[Record]: ...
+
+
+def miner_options(miner: Callable[..., Any]) -> dict[str, Any]:
+    """The options a miner has, with their defaults.
+
+    >>> miner_options(pass_fail)
+    {'length_ratio': 0.0}
+    """
+    parameters = inspect.signature(miner).parameters.values()
+    return {p.name: p.default for p in parameters if p.name not in ("answers", "max_records", "seed")}
 
 
 # --------------------------------------------------------------------------------------------- builders

@@ -55,6 +55,7 @@ class Pair:
         rejected: the other one.
         margin: how much better, where it is known, in units of reward.
         meta: where it comes from (task, annotator, verdicts, ...), for people and filters.
+        place: file and line it was read from, for messages; empty where there is none.
     """
 
     prompt: Prompt
@@ -62,6 +63,7 @@ class Pair:
     rejected: str
     margin: float | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
+    place: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +74,7 @@ class Rated:
     completion: str
     desirable: bool
     meta: Mapping[str, Any] = field(default_factory=dict)
+    place: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +85,7 @@ class Ranking:
     completions: tuple[str, ...]
     rewards: tuple[float, ...]
     meta: Mapping[str, Any] = field(default_factory=dict)
+    place: str = field(default="", compare=False, repr=False)
 
 
 Record = Pair | Rated | Ranking
@@ -116,7 +120,9 @@ def parse_record(row: Mapping[str, Any], place: str) -> Record:
         return _ranking(row, meta, place)
     if "completion" in row:
         prompt, answer = prompt_and_answer(row, "completion", row["completion"], place)
-        return Rated(prompt=prompt, completion=answer, desirable=_typed(row, "label", bool, place), meta=meta)
+        return Rated(
+            prompt=prompt, completion=answer, desirable=_typed(row, "label", bool, place), meta=meta, place=place
+        )
     raise DataError(
         f"{place}: has {', '.join(map(repr, row)) or 'no field'}; wanted chosen and rejected, or completion and label, "
         "or completions and rewards"
@@ -136,7 +142,7 @@ def _pair(row: Mapping[str, Any], meta: Mapping[str, Any], place: str) -> Pair:
     margin = None if row.get("margin") is None else _number(row["margin"], "margin", place)
     if margin is not None and margin < 0:
         raise DataError(f"{place}: margin is {margin}, so rejected would be the better one; swap them")
-    return Pair(prompt=prompt, chosen=chosen, rejected=rejected, margin=margin, meta=meta)
+    return Pair(prompt=prompt, chosen=chosen, rejected=rejected, margin=margin, meta=meta, place=place)
 
 
 def _ranking(row: Mapping[str, Any], meta: Mapping[str, Any], place: str) -> Ranking:
@@ -148,7 +154,8 @@ def _ranking(row: Mapping[str, Any], meta: Mapping[str, Any], place: str) -> Ran
     parts = [prompt_and_answer(row, f"completions[{number}]", answer, place) for number, answer in enumerate(answers)]
     if len({prompt for prompt, _ in parts}) > 1:
         raise DataError(f"{place}: completions do not all continue the same prompt")
-    return Ranking(prompt=parts[0][0], completions=tuple(answer for _, answer in parts), rewards=numbers, meta=meta)
+    texts = tuple(answer for _, answer in parts)
+    return Ranking(prompt=parts[0][0], completions=texts, rewards=numbers, meta=meta, place=place)
 
 
 def prompt_and_answer(row: Mapping[str, Any], name: str, value: Any, place: str) -> tuple[Prompt, str]:
@@ -268,14 +275,27 @@ def as_pairs(records: Iterable[Record]) -> list[Pair]:
         else:
             scored = list(zip(record.completions, record.rewards, strict=True))
             found += [
-                Pair(prompt=record.prompt, chosen=better, rejected=worse, margin=high - low, meta=record.meta)
+                Pair(
+                    prompt=record.prompt,
+                    chosen=better,
+                    rejected=worse,
+                    margin=high - low,
+                    meta=record.meta,
+                    place=record.place,
+                )
                 for better, high in scored
                 for worse, low in scored
                 if high > low and better != worse
             ]
     for prompt, (wanted, unwanted) in rated.items():
         found += [
-            Pair(prompt=prompt, chosen=good.completion, rejected=bad.completion, meta={**bad.meta, **good.meta})
+            Pair(
+                prompt=prompt,
+                chosen=good.completion,
+                rejected=bad.completion,
+                meta={**bad.meta, **good.meta},
+                place=good.place,
+            )
             for good in wanted
             for bad in unwanted
             if good.completion != bad.completion
@@ -291,11 +311,21 @@ def as_rated(records: Iterable[Record]) -> list[Rated]:
             found.append(record)
         elif isinstance(record, Pair):
             for answer, wanted in ((record.chosen, True), (record.rejected, False)):
-                found.append(Rated(prompt=record.prompt, completion=answer, desirable=wanted, meta=record.meta))
+                found.append(
+                    Rated(
+                        prompt=record.prompt, completion=answer, desirable=wanted, meta=record.meta, place=record.place
+                    )
+                )
         else:
             mean = sum(map(Fraction, record.rewards)) / len(record.rewards)  # exact: ties must stay ties
             found += [
-                Rated(prompt=record.prompt, completion=answer, desirable=reward > mean, meta=record.meta)
+                Rated(
+                    prompt=record.prompt,
+                    completion=answer,
+                    desirable=reward > mean,
+                    meta=record.meta,
+                    place=record.place,
+                )
                 for answer, reward in zip(record.completions, record.rewards, strict=True)
                 if reward != mean
             ]
@@ -315,7 +345,15 @@ def as_rankings(records: Iterable[Record]) -> list[Ranking]:
         elif isinstance(record, Pair):
             margin = record.margin or 1.0
             answers = (record.chosen, record.rejected)
-            found.append(Ranking(prompt=record.prompt, completions=answers, rewards=(margin, 0.0), meta=record.meta))
+            found.append(
+                Ranking(
+                    prompt=record.prompt,
+                    completions=answers,
+                    rewards=(margin, 0.0),
+                    meta=record.meta,
+                    place=record.place,
+                )
+            )
         else:
             rated.setdefault(record.prompt, []).append(record)
     for prompt, answers_rated in rated.items():
@@ -325,6 +363,7 @@ def as_rankings(records: Iterable[Record]) -> list[Ranking]:
                     prompt=prompt,
                     completions=tuple(answer.completion for answer in answers_rated),
                     rewards=tuple(float(answer.desirable) for answer in answers_rated),
+                    place=answers_rated[0].place,
                 )
             )
     return found

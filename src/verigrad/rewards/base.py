@@ -8,7 +8,8 @@ Your own lives in a file and is named `--reward my.py:fn`. Beside it, `CHECKS` l
 A reward with a parameter `reference` is also given the task's gold program, or None where the source has none; one
 with a parameter `oracle` the hidden tests themselves (a reward is trusted: the policy never sees what it reads); one
 with a parameter `sandbox` the judge's sandbox, to run programs on inputs of its own. Where one has a parameter `costs`,
-what passes is measured (`sandbox/costs.py`), and it is given that.
+what passes is measured (`sandbox/costs.py`), and it is given that. One with a parameter `progress` is told the share of
+the run's steps that are done: 0 in the first step, below 1 in the last, and 1 where nothing is trained.
 
     CHECKS = [Check("gold", at_least=1.0), Check("empty", at_most=0.0)]
 """
@@ -16,6 +17,7 @@ what passes is measured (`sandbox/costs.py`), and it is given that.
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -48,8 +50,8 @@ class Answer:
 
 RewardResult = float | None | Score
 Reward = Callable[..., RewardResult | Awaitable[RewardResult]]
-"""`(task, answer, verdict)`, and `reference`, `oracle`, `sandbox` by name if it asks; `verdict` is None where nothing
-ran."""
+"""`(task, answer, verdict)`, and `reference`, `oracle`, `sandbox`, `progress` by name if it asks; `verdict` is None
+where nothing ran."""
 
 
 @dataclass(frozen=True)
@@ -84,18 +86,21 @@ async def score_answer(
     reference: str | None = None,
     oracle: Oracle | None = None,
     sandbox: Sandbox | None = None,
+    progress: float = 1.0,
 ) -> Score:
     """Call a reward and return a `Score`, whatever form its result has.
 
     Raises:
         MissingExtra: the reward needs a package that is not installed.
-        RewardError: the reward raised, or returned something that is no reward; the rollout is then an
-            infrastructure error, never a zero.
+        RewardError: the reward raised, or returned something that is no reward, NaN and infinity among it; the
+            rollout is then an infrastructure error, never a zero.
     """
-    name = getattr(reward, "__name__", repr(reward))
+    name = _name(reward)
     try:
-        result = await call_reward(reward, task, answer, verdict, reference=reference, oracle=oracle, sandbox=sandbox)
-    except MissingExtra:  # no rollout of this run can be scored
+        result = await call_reward(
+            reward, task, answer, verdict, reference=reference, oracle=oracle, sandbox=sandbox, progress=progress
+        )
+    except (MissingExtra, _NoNumber):  # no rollout of this run can be scored; it says itself what is wrong
         raise
     except Exception as error:  # a user's function: any failure is the reward's, not the policy's
         raise RewardError(f"reward {name!r} raised {type(error).__name__}: {error} (task {task.id})") from error
@@ -116,16 +121,19 @@ async def call_reward(
     reference: str | None = None,
     oracle: Oracle | None = None,
     sandbox: Sandbox | None = None,
+    progress: float = 1.0,
 ) -> Score:
     """The reward's result as a `Score`, given what it asks for and awaited where it must be.
 
     Raises:
         TypeError: the result is no number, None or `Score`; and whatever the reward raises.
+        RewardError: its value, or one of its parts, is not a finite number.
     """
     offered = {
         "reference": reference,
         "oracle": oracle,
         "sandbox": sandbox,
+        "progress": progress,
         "costs": verdict.costs if verdict is not None else None,
     }
     wanted = inspect.signature(reward).parameters
@@ -133,7 +141,34 @@ async def call_reward(
     if inspect.isawaitable(result):
         result = await result
     if isinstance(result, Score):
-        return result
+        return _checked(result, reward, task)
     if result is None or isinstance(result, int | float):
-        return Score(None if result is None else float(result))
+        return _checked(Score(None if result is None else float(result)), reward, task)
     raise TypeError(f"returned {type(result).__name__}; wanted a number, None or a Score")
+
+
+class _NoNumber(RewardError):
+    """A reward gave something that no statistic survives."""
+
+
+def _checked(score: Score, reward: Reward, task: Task) -> Score:
+    """The score, whose numbers are all finite: one NaN would make every advantage of its group NaN."""
+    named = {} if score.value is None else {"value": score.value}
+    for what, number in (named | {f"part {name!r}": part for name, part in score.parts.items()}).items():
+        if not _finite(number):
+            raise _NoNumber(
+                f"reward {_name(reward)!r} gave the {what} {number!r} (task {task.id}); wanted a finite number, or "
+                "the value None to leave the rollout out"
+            )
+    return score
+
+
+def _finite(number: object) -> bool:
+    try:
+        return math.isfinite(number)  # type: ignore[arg-type]  # a user's function gave it
+    except TypeError:
+        return False
+
+
+def _name(reward: Reward) -> str:
+    return str(getattr(reward, "__name__", repr(reward)))

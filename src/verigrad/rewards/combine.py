@@ -7,11 +7,12 @@
     tidy = gated(all_pass, {quality: 0.2})       # in my.py; then --reward my.py:tidy
 
 A component is any reward: a function, an async one, `functools.partial` of one, or another combination. Its value is
-logged under its name, its own parts as `name.part`. Where a component says None the rollout is left out.
+logged under its name, its own parts as `name.part`; `spans` are not kept. Where a component says None the rollout is
+left out.
 
-Weights are constants of the run. To have each component normalised over its group before they are added, give them
-by `separate` to the algorithm `gdpo`. State that changes over the run (running scales, annealing) has no place in here:
-a reward does not know the step, and a resumed run must give the same value.
+Weights are constants of the run but for `annealed`, which goes by the share of the steps that are done, so that a
+resumed run gives the same value. Other state (running scales) has no place in here. To have each component normalised
+over its group before they are added, give them by `separate` to the algorithm `gdpo`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from verigrad.rewards.base import Answer, Reward, call_reward, wanted_by
 from verigrad.sandbox.base import Sandbox
 from verigrad.types import Oracle, Score, Task, Verdict
 
-__all__ = ["gated", "rescaled", "separate", "vetoed", "weighted_sum"]
+__all__ = ["annealed", "gated", "rescaled", "separate", "vetoed", "weighted_sum"]
 
 
 def gated(correct: Reward, components: Mapping[Reward, float], *, floor: float = 0.0) -> Reward:
@@ -96,6 +97,25 @@ def rescaled(reward: Reward, *, low: float, high: float) -> Reward:
     return _Combined([reward], lambda scores: min(1.0, max(0.0, (scores[name] - low) / (high - low))), name=name)
 
 
+def annealed(first: Reward, last: Reward, *, until: float = 1.0) -> Reward:
+    """(1 - w) * first + w * last, w growing from 0 to 1 over the share `until` of a run's steps: partial credit, say,
+    taken back once the policy has found what passes.
+
+    Where nothing is trained (evaluations, `verigrad check reward`) it is `last`.
+
+    Raises:
+        ValueError: both have one name, or `until` is not in (0, 1].
+    """
+    if not 0.0 < until <= 1.0:
+        raise ValueError(f"until={until}: wanted a share of the steps, above 0 and at most 1")
+
+    def value(scores: Mapping[str, float]) -> float:
+        w = min(1.0, scores["progress"] / until)
+        return (1.0 - w) * scores[_name(first)] + w * scores[_name(last)]
+
+    return _Combined([first, last, _progress], value)
+
+
 def separate(main: Reward, *others: Reward) -> Reward:
     """The value of `main`, and as parts the values of all components and nothing else.
 
@@ -105,6 +125,13 @@ def separate(main: Reward, *others: Reward) -> Reward:
         ValueError: two components of one name.
     """
     return _Combined([main, *others], lambda scores: scores[_name(main)], inner_parts=False)
+
+
+def _progress(task: Task, answer: Answer, verdict: Verdict | None, *, progress: float) -> float:
+    return progress
+
+
+_progress.__name__ = "progress"
 
 
 class _Combined:
@@ -136,9 +163,12 @@ class _Combined:
         reference: str | None = None,
         oracle: Oracle | None = None,
         sandbox: Sandbox | None = None,
+        progress: float = 1.0,
     ) -> Score:
         calls = (
-            call_reward(reward, task, answer, verdict, reference=reference, oracle=oracle, sandbox=sandbox)
+            call_reward(
+                reward, task, answer, verdict, reference=reference, oracle=oracle, sandbox=sandbox, progress=progress
+            )
             for reward in self._rewards.values()
         )
         scores = dict(zip(self._rewards, await asyncio.gather(*calls), strict=True))

@@ -9,10 +9,11 @@ from verigrad.rewards.lint import lint, static
 from verigrad.rewards.quality import quality
 from verigrad.rewards.security import security
 from verigrad.rewards.special_casing import general
+from verigrad.rewards.speed import speed
 from verigrad.rewards.tests import all_pass
 from verigrad.rewards.writing import brevity
 
-__all__ = ["CHECKS", "clean", "efficient", "honest", "secure", "short"]
+__all__ = ["CHECKS", "clean", "efficient", "fast", "honest", "secure", "short"]
 
 _NOT_SOLVED = [
     Check("empty", at_most=0.0),
@@ -28,6 +29,7 @@ _NOT_SOLVED = [
 CHECKS = {
     "clean": [Check("gold", at_least=1.25), *_NOT_SOLVED],
     "efficient": [Check("gold", at_least=1.15, at_most=1.15), *_NOT_SOLVED],
+    "fast": [Check("gold", at_least=1.11, at_most=1.19), *_NOT_SOLVED],
     "honest": [Check("gold", at_least=1.0), *_NOT_SOLVED],
     "secure": [Check("gold", at_least=1.0), *_NOT_SOLVED],
     "short": [Check("gold", at_least=1.2), *_NOT_SOLVED],
@@ -38,6 +40,9 @@ clean = gated(all_pass, {static: 0.1, lint: 0.1, quality: 0.1})
 
 efficient = gated(all_pass, {efficiency: 0.3})
 """1 for all tests passed, and up to 0.3 more for a program that costs less than the reference; as costly is 0.15."""
+
+fast = gated(all_pass, {speed: 0.3})
+"""1 for all tests passed, and up to 0.3 more for a program that takes less CPU time than the reference; else 0."""
 
 honest = vetoed(all_pass, by=general, below=1.0)
 """1 for all tests passed by a program that does not know them (`rewards/special_casing.py`), else 0."""

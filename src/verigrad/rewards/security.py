@@ -10,7 +10,9 @@ import importlib.util
 import json
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from verigrad.errors import MissingExtra, RewardError
 from verigrad.rewards.base import Answer, Check
@@ -18,17 +20,21 @@ from verigrad.rewards.source import real_program
 from verigrad.rewards.tools import run_tool
 from verigrad.types import Score, Task, Verdict
 
-__all__ = ["CHECKS", "COSTS", "bandit_findings", "security"]
+__all__ = ["CHECKS", "COSTS", "Finding", "bandit_findings", "secure_cost", "security"]
 
 COSTS = {"LOW": 0.1, "MEDIUM": 0.5, "HIGH": 1.0}
-"""What a finding of each severity takes off."""
+"""What a finding of each severity takes off, or costs."""
 
-CHECKS = [
+_SOLVED = [
     Check("gold", at_least=1.0, at_most=1.0),
     Check("empty", at_most=0.0),
     Check("syntax_error", at_most=0.0),
     Check("early_exit", at_most=0.0),
 ]
+CHECKS = {
+    "security": _SOLVED,
+    "secure_cost": [*_SOLVED, *(Check(case, at_most=0.0) for case in ("wrong", "constant", "always_equal"))],
+}
 
 _SKIPPED = "B101"  # assert: no weakness in a function that is judged by itself
 
@@ -49,16 +55,46 @@ async def security(task: Task, answer: Answer, verdict: Verdict | None) -> Score
     found = await asyncio.to_thread(bandit_findings, answer.program or "")
     if found is None:
         return Score(0.0, {"unreadable": 1.0}, evidence=verdict)
-    by_severity = Counter(severity for _, severity in found)
+    by_severity = Counter(finding.severity for finding in found)
     parts = {severity.lower(): float(by_severity[severity]) for severity in COSTS}
-    parts |= {test: float(count) for test, count in Counter(test for test, _ in found).items()}
-    cost = sum(COSTS[severity] * count for severity, count in by_severity.items() if severity in COSTS)
-    return Score(max(0.0, 1.0 - cost), parts, evidence=verdict)
+    parts |= {test: float(count) for test, count in Counter(finding.test for finding in found).items()}
+    return Score(max(0.0, 1.0 - _cost(found)), parts, evidence=verdict)
+
+
+async def secure_cost(task: Task, answer: Answer, verdict: Verdict | None) -> Score:
+    """1 where every hidden test passes, else 0, and apart from it the part `cost`, in [0, 1], for `safe_rlhf`.
+
+    The cost is 0.1 * low + 0.5 * medium + 1 * high findings of bandit, at most 1: as much where bandit gave up on the
+    program, and 0 where there is none that does something. Main hack: what bandit does not know, as of `security`; and
+    no program at all costs nothing, which the reward has to outweigh.
+
+    Raises:
+        MissingExtra: bandit is not installed.
+        RewardError: bandit failed.
+    """
+    passed = float(verdict is not None and verdict.passed)
+    cost = 0.0
+    if real_program(task, answer) is not None:
+        found = await asyncio.to_thread(bandit_findings, answer.program or "")
+        cost = 1.0 if found is None else min(1.0, _cost(found))
+    return Score(passed, {"tests": verdict.fraction if verdict is not None else 0.0, "cost": cost}, evidence=verdict)
+
+
+def _cost(found: Sequence[Finding]) -> float:
+    return sum(COSTS.get(finding.severity, 0.0) for finding in found)
+
+
+class Finding(NamedTuple):
+    """What bandit found: its test (`B602`), the severity (`HIGH`), and the lines, from 1, of the statement."""
+
+    test: str
+    severity: str
+    lines: tuple[int, ...]
 
 
 @lru_cache(maxsize=1024)  # a group often has the same program several times
-def bandit_findings(source: str) -> tuple[tuple[str, str], ...] | None:
-    """`(test, severity)` of every finding, such as `("B602", "HIGH")`; None where bandit gave up on the program.
+def bandit_findings(source: str) -> tuple[Finding, ...] | None:
+    """Every finding in a program, in bandit's order; None where bandit gave up on it.
 
     Raises:
         MissingExtra: bandit is not installed.
@@ -72,6 +108,8 @@ def bandit_findings(source: str) -> tuple[tuple[str, str], ...] | None:
         report = json.loads(printed)
         if report["errors"]:
             return None
-        return tuple((row["test_id"], row["issue_severity"]) for row in report["results"])
+        return tuple(
+            Finding(row["test_id"], row["issue_severity"], tuple(row["line_range"])) for row in report["results"]
+        )
     except (ValueError, KeyError, TypeError) as error:
         raise RewardError(f"bandit printed what is no report ({error!r}): {printed[:200]!r}") from error

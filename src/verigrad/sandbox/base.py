@@ -107,8 +107,10 @@ class Sandbox(Protocol):
         """The isolation in force: `process` up to `full`."""
         ...
 
-    def for_language(self, language: str) -> Sandbox:
+    def for_language(self, language: str, packages: Sequence[str] = ()) -> Sandbox:
         """The sandbox that runs programs of `language`, this one or another that it holds.
+
+        `packages` are modules that Python programs may import besides the standard library.
 
         Raises:
             ConfigError: there is none, or what it takes is not installed.

@@ -38,12 +38,14 @@ async def rule(sandbox: Sandbox, oracle: Oracle, cases: Sequence[tuple[PropertyT
     Raises:
         TaskError: there is no checker, or it does not load.
         SandboxError: the sandbox failed.
+        ConfigError: a package of the oracle's is not installed.
     """
     if oracle.checker is None:
         test, _ = cases[0]
         raise TaskError(f"{oracle.task_id}: test {test.name!r} asks for a property, but the oracle has no checker")
     calls = [_question(test, outputs) for test, outputs in cases]
-    execution = await sandbox.run(oracle.checker, calls, CHECKER_LIMITS)
+    box = sandbox.for_language("python", oracle.packages)
+    execution = await box.run(oracle.checker, calls, CHECKER_LIMITS)
     if execution.status != "ran":
         raise TaskError(f"{oracle.task_id}: the checker does not load: {execution.status} {execution.error}")
     return [_ruling(outcome) for outcome in execution.outcomes]

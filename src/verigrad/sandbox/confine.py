@@ -12,6 +12,7 @@ import struct
 import sys
 from typing import Any
 
+from verigrad.sandbox.imports import Imports
 from verigrad.sandbox.kernel import function, prctl
 
 __all__ = [
@@ -185,17 +186,20 @@ def apply_fixed_limits(*, open_files: int = _OPEN_FILES) -> None:
     _lower(resource.RLIMIT_STACK, _STACK)
 
 
-def apply_limits(limits: dict[str, Any], *, spare_processes: int, address_space: bool = True) -> None:
+def apply_limits(
+    limits: dict[str, Any], *, spare_processes: int, spare_megabytes: int = 0, address_space: bool = True
+) -> None:
     """Set the resource limits of this process, soft and hard.
 
-    `spare_processes` are those the user may run already, which the kernel counts together. `address_space` is False
-    where memory is watched in another way, since some runtimes reserve far more than they use.
+    `spare_processes` are those the user may run already, which the kernel counts together; `spare_megabytes` is what
+    was there before the program. `address_space` is False where memory is watched in another way, since some runtimes
+    reserve far more than they use.
     The CPU limit is a backstop in whole seconds; the supervisor's clock is the fine one.
     """
     megabyte = 1 << 20
     _lower(resource.RLIMIT_CPU, math.ceil(limits["cpu_s"]) + 1)
     if address_space:
-        _lower(resource.RLIMIT_AS, limits["memory_mb"] * megabyte)
+        _lower(resource.RLIMIT_AS, (limits["memory_mb"] + spare_megabytes) * megabyte)
     _lower(resource.RLIMIT_FSIZE, limits["file_mb"] * megabyte)
     _lower(resource.RLIMIT_NPROC, spare_processes + limits["processes"])
 
@@ -225,13 +229,13 @@ def _lower(kind: int, value: int) -> None:
 # ---------------------------------------------------------------------------------------------- library
 
 
-def open_library(uid: int) -> list[int]:
-    """Let programs import the standard library where `uid` may not enter a folder above it.
+def open_library(uid: int, imports: Imports) -> list[int]:
+    """Let programs import the standard library and `imports` where `uid` may not enter a folder above it.
 
     An interpreter below root's home is the usual case. Its folders are held open and named through
     `/proc/self/fd`. Returns the descriptors, which start at `LIBRARY_FD`; none where there is no need.
     """
-    folders = [path for path in sys.path if os.path.isdir(path)]
+    folders = [path for path in (*sys.path, *imports.places) if os.path.isdir(path)]
     if all(_can_read(uid, path) for path in folders):
         return []
     names = {path: f"/proc/self/fd/{LIBRARY_FD + index}" for index, path in enumerate(folders)}
@@ -240,18 +244,8 @@ def open_library(uid: int) -> list[int]:
         source = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         descriptors.append(os.dup2(source, LIBRARY_FD + index))
         os.close(source)
-    sys.path[:] = [names.get(path, path) for path in sys.path]
-    for module in list(sys.modules.values()):
-        if hasattr(module, "__path__"):
-            module.__path__ = [_renamed(path, names) for path in module.__path__]
+    imports.move(names)
     return descriptors
-
-
-def _renamed(path: str, names: dict[str, str]) -> str:
-    for folder, name in names.items():
-        if path.startswith(folder + "/"):
-            return name + path[len(folder) :]
-    return path
 
 
 def _can_read(uid: int, path: str) -> bool:

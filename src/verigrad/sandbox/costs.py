@@ -12,18 +12,19 @@ takes much more CPU time than the reference while it counts little is charged by
 
 from __future__ import annotations
 
+import ast
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from verigrad.sandbox import meter
+from verigrad.sandbox import meter, meter_charges, meter_rewrite
 from verigrad.sandbox.base import Call, Sandbox
 from verigrad.sandbox.compare import equal
 from verigrad.types import CallTest, Comparator, CostPoint, Costs, Limits, Oracle
 
-__all__ = ["BUDGET", "FACTORS", "CostMeter", "scaled", "sweep"]
+__all__ = ["BUDGET", "FACTORS", "CostMeter", "meter_program", "scaled", "sweep"]
 
 BUDGET = 1_000_000
 """Units that are counted at most for one input; a quarter of a second."""
@@ -35,7 +36,23 @@ _LEAST_PER_MS = 100
 _SLACK_MS = 20.0
 _CPU_S, _WALL_S = 10.0, 30.0
 _MAX_ITEMS = 5_000
-_METER = Path(meter.__file__).read_text(encoding="utf-8")
+
+
+def meter_program() -> str:
+    """The three files of the meter as one program; what they import from each other is there already."""
+    parts = [Path(str(part.__file__)).read_text(encoding="utf-8") for part in (meter_charges, meter_rewrite, meter)]
+    return "\n".join(["from __future__ import annotations", *(line for part in parts for line in _own_lines(part)), ""])
+
+
+def _own_lines(source: str) -> list[str]:
+    """Without imports of ours and of the future, which stand at the top of a file or nowhere."""
+    imports = [node for node in ast.parse(source).body if isinstance(node, ast.ImportFrom)]
+    ours = [node for node in imports if str(node.module).partition(".")[0] in ("verigrad", "__future__")]
+    left_out = {number for node in ours for number in range(node.lineno, (node.end_lineno or node.lineno) + 1)}
+    return [line for number, line in enumerate(source.splitlines(), 1) if number not in left_out]
+
+
+_METER = meter_program()
 
 
 @dataclass(frozen=True)

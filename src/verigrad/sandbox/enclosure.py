@@ -16,6 +16,7 @@ from resource import struct_rusage
 from typing import Any, Protocol
 
 from verigrad.sandbox import confine, landlock, mounts, namespaces, root, seccomp
+from verigrad.sandbox.imports import Imports
 
 __all__ = ["Bare", "Enclosed", "Enclosure", "Restricted", "enclose"]
 
@@ -49,15 +50,15 @@ class Enclosure(Protocol):
         ...
 
 
-def enclose(level: str) -> Enclosure:
-    """Put up what `level` takes around this process, or another that goes on in its place.
+def enclose(level: str, imports: Imports) -> Enclosure:
+    """Put up what `level` takes around this process, or another that goes on in its place; `imports` stay in reach.
 
     Raises:
         OSError: a mechanism is missing; the message says which. This process is then of no more use.
     """
     if level == "process":
-        return Bare()
-    return Restricted() if level == "landlock" else Enclosed(full=level == "full")
+        return Bare(imports)
+    return Restricted(imports) if level == "landlock" else Enclosed(imports, full=level == "full")
 
 
 def _settle() -> None:
@@ -71,15 +72,16 @@ def _settle() -> None:
 class Bare:
     """Level `process`: another user where we are root, limits, and a hunt for what a program leaves behind."""
 
-    def __init__(self) -> None:
+    def __init__(self, imports: Imports) -> None:
         confine.become_subreaper()
         _settle()
         confine.forbid_inspection()
         self._uid = confine.find_uid(os.getpid())
         self.shielded = self._uid is not None
-        library = confine.open_library(self._uid) if self._uid is not None else []
+        library = confine.open_library(self._uid, imports) if self._uid is not None else []
         self.kept = (confine.LIBRARY_FD, confine.LIBRARY_FD + len(library))
         self._spare_processes = confine.spare_processes(self._uid)
+        self._spare_megabytes = imports.megabytes
 
     def before_fork(self) -> None:
         """Nothing to do."""
@@ -96,7 +98,7 @@ class Bare:
 
     def apply_limits(self, limits: dict[str, Any]) -> None:
         """Set the limits of the task."""
-        confine.apply_limits(limits, spare_processes=self._spare_processes)
+        confine.apply_limits(limits, spare_processes=self._spare_processes, spare_megabytes=self._spare_megabytes)
 
     def end(self, pid: int) -> tuple[int, struct_rusage]:
         """Kill the program, its group and every descendant."""
@@ -114,12 +116,12 @@ class Restricted(Bare):
     There is no folder to write to, since none could be private.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, imports: Imports) -> None:
         version = landlock.abi()
-        super().__init__()
+        super().__init__(imports)
         self.shielded = True
         self._quiet = version >= landlock.ABI_WITH_QUIET
-        self._ruleset = landlock.make_ruleset(dict(_library_rights()))
+        self._ruleset = landlock.make_ruleset(dict(_library_rights(imports)))
         # Another user's programs cannot signal us anyway.
         self._refuse_signals = self._uid is None and version < landlock.ABI_WITH_SCOPES
         seccomp.install_filter(seccomp.build_filter(os.uname().machine, private_files=False))
@@ -133,7 +135,7 @@ class Restricted(Bare):
             seccomp.refuse_signals()
 
 
-def _library_rights() -> Iterator[tuple[str, int]]:
+def _library_rights(imports: Imports) -> Iterator[tuple[str, int]]:
     """What Landlock is to allow on what; the names of installed packages can be listed, but not what is in them."""
     folders = [path for path in sys.path if os.path.isdir(path)]
     for folder in folders:
@@ -141,7 +143,8 @@ def _library_rights() -> Iterator[tuple[str, int]]:
         for name in os.listdir(folder):
             if name not in root.FOREIGN:
                 yield os.path.join(folder, name), landlock.READ
-    for path in (*root.shared_libraries(folders), *root.DATA):
+    yield from dict.fromkeys(imports.places, landlock.LIST).items()  # Python looks for its packages by name
+    for path in (*imports.paths(), *root.shared_libraries(folders, imports.paths()), *root.DATA):
         if os.path.exists(path):
             yield path, landlock.READ
     for path in mounts.DEVICES:
@@ -154,7 +157,7 @@ class Enclosed:
     kept = (0, 0)
     shielded = True
 
-    def __init__(self, *, full: bool) -> None:
+    def __init__(self, imports: Imports, *, full: bool) -> None:
         if full:
             self._quiet = landlock.abi() >= landlock.ABI_WITH_QUIET
         self._uid = confine.find_uid(os.getppid())  # inside, our own process id will be 1, as that of others
@@ -163,7 +166,8 @@ class Enclosed:
         self._own_processes = namespaces.own_processes()
         self._spare_processes = self._count_spare_processes()
         confine.empty_bounding_set()
-        root.move_into_new_root(os.getcwd())
+        root.move_into_new_root(os.getcwd(), imports)
+        self._spare_megabytes = imports.megabytes
         self._files = root.PrivateFiles()
         confine.forbid_inspection()
         self._ruleset = self._make_ruleset() if full else None
@@ -198,7 +202,7 @@ class Enclosed:
 
     def apply_limits(self, limits: dict[str, Any]) -> None:
         """Set the limits of the task."""
-        confine.apply_limits(limits, spare_processes=self._spare_processes)
+        confine.apply_limits(limits, spare_processes=self._spare_processes, spare_megabytes=self._spare_megabytes)
 
     def end(self, pid: int) -> tuple[int, struct_rusage]:
         """Kill the first process of the program's namespace, and with it all others; forget its files."""

@@ -81,14 +81,16 @@ async def _drawn(oracle: Oracle, generator: Generator, seed: int, sandbox: Sandb
     """Three times as many as wanted, since some may be equal."""
     seeds = [derive_seed(seed, "input", oracle.task_id, number) for number in range(3 * generator.count)]
     calls = [Call("verigrad_draw", (own,)) for own in seeds]
-    return _values(oracle, "generator", await sandbox.run(generator.source + _DRIVER, calls, GENERATOR_LIMITS))
+    box = sandbox.for_language("python", oracle.packages)
+    return _values(oracle, "generator", await box.run(generator.source + _DRIVER, calls, GENERATOR_LIMITS))
 
 
 async def _accepted(oracle: Oracle, generator: Generator, drawn: Sequence[Any], sandbox: Sandbox) -> list[Any]:
     if not generator.source or not drawn:
         return list(drawn)
     calls = [Call("verigrad_accepts", (item,)) for item in drawn]
-    found = await sandbox.run(generator.source + _DRIVER, calls, GENERATOR_LIMITS)
+    box = sandbox.for_language("python", oracle.packages)
+    found = await box.run(generator.source + _DRIVER, calls, GENERATOR_LIMITS)
     return [item for item, accepted in zip(drawn, _values(oracle, "precondition", found), strict=True) if accepted]
 
 
@@ -137,7 +139,8 @@ async def _differential(
         Stdin(case) if isinstance(case, str) else Call(str(entry_point), case, as_bool=mode == "truthy")
         for case in inputs
     ]
-    found = _values(oracle, "gold program", await sandbox.run(oracle.gold, asked, oracle.limits))
+    box = sandbox.for_language(oracle.language, oracle.packages)
+    found = _values(oracle, "gold program", await box.run(oracle.gold, asked, oracle.limits))
     return [
         StdioTest(_name(n), case, value)
         if isinstance(case, str)

@@ -35,6 +35,8 @@ _ANSWERED: Mapping[str, OutcomeStatus] = {
 }
 _FORGED = "the program's process sent a malformed answer"
 _MAX_LINES = 100_000
+_LAST_LINE = 1_000_000
+"""A program has no more characters."""
 
 
 # ------------------------------------------------------------------------------------------------- jobs
@@ -145,14 +147,19 @@ def _parse(body: bytes, known: Mapping[str, object]) -> _Answer:
     try:
         form = json.loads(body, parse_constant=_refuse)
         status, error, line, lines = form["status"], form.get("error", ""), form.get("line"), form.get("lines", [])
-        if status not in known or type(error) is not str or type(line) not in (int, type(None)):
+        if status not in known or type(error) is not str or not (line is None or _is_line(line)):
             return _Answer("violation", error=_FORGED)
-        if type(lines) is not list or len(lines) > _MAX_LINES or any(type(number) is not int for number in lines):
+        if type(lines) is not list or len(lines) > _MAX_LINES or not all(map(_is_line, lines)):
             return _Answer("violation", error=_FORGED)
         value = decode(form["value"]) if "value" in form else None
-        return _Answer(status, value, error[:1000], line, frozenset(lines))
+        text = error[:1000].encode("utf-8", "backslashreplace").decode()  # half a surrogate pair cannot be written
+        return _Answer(status, value, text, line, frozenset(lines))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         return _Answer("violation", error=f"{_FORGED}: {type(error).__name__}")
+
+
+def _is_line(number: object) -> bool:
+    return type(number) is int and 0 <= number <= _LAST_LINE
 
 
 def _refuse(constant: str) -> None:

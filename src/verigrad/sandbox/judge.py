@@ -81,7 +81,7 @@ class Judge:
             TaskError: the oracle has no tests, tests that call a function and no entry point, or a checker that does
                 not work.
             SandboxError: the sandbox failed; nothing is known about the program.
-            ConfigError: the sandbox does not run the oracle's language, or a compiler is missing.
+            ConfigError: the sandbox does not run the oracle's language, or a compiler or a package is missing.
             CanaryError: known programs get wrong verdicts, so this one would mean nothing.
         """
         await self._mind_canaries()
@@ -154,7 +154,7 @@ class Judge:
             return verdict_of(list(results.values()), Execution("ran", ()), [], "none")
         asked = questions(program, oracle, entry_point, seed)
         execution = await self._execute(program, oracle, [question.input for question in asked], trace_lines)
-        level = self.sandbox.for_language(oracle.language).level
+        level = self.sandbox.for_language(oracle.language, oracle.packages).level
         if execution.status != "ran":
             return verdict_of(not_run(oracle, execution), execution, [], level)
         outcomes: dict[int, list[Outcome]] = {n: [] for n in tests if n not in results}
@@ -170,7 +170,7 @@ class Judge:
     ) -> Execution:
         if flaw := _flaw(program):
             return Execution("syntax_error", (), error=flaw)
-        sandbox = self.sandbox.for_language(oracle.language)
+        sandbox = self.sandbox.for_language(oracle.language, oracle.packages)
         return await sandbox.run(program, inputs, oracle.limits, trace_lines=trace_lines)
 
     async def _check_properties(

@@ -143,13 +143,13 @@ class LanguageSandbox:
         """
         return self.commands.level
 
-    def for_language(self, language: str) -> Sandbox:
+    def for_language(self, language: str, packages: Sequence[str] = ()) -> Sandbox:
         """This sandbox.
 
         Raises:
-            ConfigError: another language is asked for.
+            ConfigError: another language is asked for, or packages of Python.
         """
-        if language != self._language.name:
+        if language != self._language.name or packages:
             raise ConfigError(f"this sandbox runs {self._language.name} only, not {language!r}")
         return self
 
@@ -286,15 +286,17 @@ class PolyglotSandbox(ProcessSandbox):
         super().__init__(workers, level=level)
         self._others: dict[str, LanguageSandbox] = {}
 
-    def for_language(self, language: str) -> Sandbox:
-        """The sandbox for programs in `language`.
+    def for_language(self, language: str, packages: Sequence[str] = ()) -> Sandbox:
+        """The sandbox for programs in `language`, for Python with `packages` at hand.
 
         Raises:
             ConfigError: no sandbox is known for it, or what it takes is not installed.
             SandboxError: the sandbox is closed, or its level is out of reach for other languages.
         """
         if language == "python":
-            return self
+            return self._python(packages)
+        if packages:
+            raise ConfigError(f"packages are for programs in Python, and a task in {language!r} names {packages[0]!r}")
         if language not in LANGUAGES:
             known = ", ".join(("python", *LANGUAGES))
             raise ConfigError(f"programs in {language!r} cannot be run; known languages are {known}")

@@ -62,13 +62,15 @@ class _NoProcess(WorkerDied):
 class Worker:
     """One supervisor with its fork-server, of the first of `levels` within reach; serves one job at a time.
 
+    `packages` is what its programs may import besides the standard library, as `Packages.as_json` says it.
+
     It ends when it is closed or forgotten, and at the end of this interpreter, however that comes.
 
     Raises:
         SandboxError: it did not start, or no level is within reach.
     """
 
-    def __init__(self, levels: Sequence[Level], serving: Serving = "programs") -> None:
+    def __init__(self, levels: Sequence[Level], serving: Serving = "programs", packages: str = "") -> None:
         try:
             with ExitStack() as undo:
                 self._errors = undo.enter_context(tempfile.TemporaryFile())
@@ -76,7 +78,7 @@ class Worker:
                 undo.callback(remove_folder, folder)
                 os.chmod(folder, 0o555)  # where programs stand: empty, and it stays so
                 self._socket, theirs = map(undo.enter_context, socket.socketpair())
-                process = self._start(folder, theirs.fileno(), levels, serving)
+                process = self._start(folder, theirs.fileno(), levels, serving, packages)
                 undo.pop_all()
                 theirs.close()
         except OSError as error:
@@ -87,12 +89,14 @@ class Worker:
         missing = dict(zip(levels, map(bytes.decode, reasons), strict=False))
         self.isolation = Isolation(_known(level.decode()), ready == SHIELDED, missing)
 
-    def _start(self, folder: str, channel: int, levels: Sequence[Level], serving: Serving) -> subprocess.Popen[bytes]:
+    def _start(
+        self, folder: str, channel: int, levels: Sequence[Level], serving: Serving, packages: str
+    ) -> subprocess.Popen[bytes]:
         script = Path(__file__).with_name("worker.py")
         # As -I, except that the hash seed may be fixed: a verdict must not depend on the order of a set.
         options = ["-P", "-s", "-S", "-B", "-X", "utf8", "-W", "ignore"]
         return subprocess.Popen(
-            [sys.executable, *options, str(script), str(channel), ",".join(levels), serving],
+            [sys.executable, *options, str(script), str(channel), ",".join(levels), serving, packages],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=self._errors,
@@ -152,10 +156,11 @@ class Pool:
     The first worker settles the level, the first of `levels` within reach; those after it reach the same or fail.
     """
 
-    def __init__(self, size: int, levels: Sequence[Level], serving: Serving = "programs") -> None:
+    def __init__(self, size: int, levels: Sequence[Level], serving: Serving = "programs", packages: str = "") -> None:
         self._size = size
         self._levels = tuple(levels)
         self._serving = serving
+        self._packages = packages
         self._isolation: Isolation | None = None
         self._first = threading.Lock()
         self._closed = False
@@ -184,10 +189,10 @@ class Pool:
     def _new_worker(self) -> Worker:
         with self._first:
             if self._isolation is None:
-                worker = Worker(self._levels, self._serving)
+                worker = Worker(self._levels, self._serving, self._packages)
                 self._isolation = worker.isolation
                 return worker
-        return Worker((self._isolation.level,), self._serving)
+        return Worker((self._isolation.level,), self._serving, self._packages)
 
     def exchange(self, parts: Sequence[bytes], timeout_s: float) -> list[bytes]:
         """Run one job in a free worker and return the reply; blocks until there is one.

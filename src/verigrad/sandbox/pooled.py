@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Literal, ParamSpec, Self, TypeVar
 
 from verigrad.errors import ConfigError, SandboxError
 from verigrad.sandbox.base import LEVELS, Level
+from verigrad.sandbox.packages import find_packages
 from verigrad.sandbox.pool import Pool, Serving
 
 __all__ = ["Pooled"]
@@ -25,21 +26,25 @@ class Pooled:
     Args:
         workers: how many run something at one time.
         level: the isolation wanted; `auto` for the best there is.
+        packages: installed modules that programs may import besides the standard library.
 
     Raises:
         SandboxError: this is not Linux. (That an explicit `level` is out of reach shows on first use.)
-        ConfigError: there is no such level.
+        ConfigError: there is no such level, or no such package.
     """
 
     _serving: Serving = "programs"
 
-    def __init__(self, workers: int = 2, *, level: Level | Literal["auto"] = "auto") -> None:
+    def __init__(
+        self, workers: int = 2, *, level: Level | Literal["auto"] = "auto", packages: Sequence[str] = ()
+    ) -> None:
         if sys.platform != "linux":
             raise SandboxError(f"the sandbox needs Linux, this is {sys.platform}")
         if level not in (*LEVELS, "auto"):
             raise ConfigError(f"no sandbox level {level!r}; there are 'auto', {', '.join(map(repr, LEVELS))}")
         self._workers = workers
-        self._pool = Pool(workers, LEVELS[::-1] if level == "auto" else (level,), self._serving)
+        shown = find_packages(tuple(packages)).as_json() if packages else ""
+        self._pool = Pool(workers, LEVELS[::-1] if level == "auto" else (level,), self._serving, shown)
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix=f"verigrad-{self._serving}")
         self._closed = False
 

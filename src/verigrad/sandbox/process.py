@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
-from verigrad.errors import ConfigError
+from verigrad.errors import ConfigError, SandboxError
 from verigrad.sandbox.base import Call, Execution, Level, Sandbox, Script, Stdin
 from verigrad.sandbox.commands import CommandSandbox
 from verigrad.sandbox.jobs import calls_execution, calls_job, stdin_execution, stdin_job
@@ -34,9 +34,12 @@ class ProcessSandbox(Pooled):
     `commands` runs what is no Python program, such as a proof assistant; it starts nothing before its first use.
     """
 
-    def __init__(self, workers: int = 2, *, level: Level | Literal["auto"] = "auto") -> None:
-        super().__init__(workers, level=level)
+    def __init__(
+        self, workers: int = 2, *, level: Level | Literal["auto"] = "auto", packages: Sequence[str] = ()
+    ) -> None:
+        super().__init__(workers, level=level, packages=packages)
         self._commands: CommandSandbox | None = None
+        self._with_packages: dict[tuple[str, ...], ProcessSandbox] = {}
 
     @property
     def commands(self) -> CommandSandbox:
@@ -49,15 +52,28 @@ class ProcessSandbox(Pooled):
             self._commands = CommandSandbox(self._workers, level=self.level)
         return self._commands
 
-    def for_language(self, language: str) -> Sandbox:
-        """This sandbox, which runs Python only.
+    def for_language(self, language: str, packages: Sequence[str] = ()) -> Sandbox:
+        """This sandbox, which runs Python only, or with `packages` one of workers that have these at hand.
+
+        Each set of packages has workers of its own, as many as this sandbox, from when it is first asked for.
 
         Raises:
-            ConfigError: another language is asked for.
+            ConfigError: another language is asked for, or a package is not installed.
+            SandboxError: the sandbox is closed, or its level is out of reach.
         """
         if language != "python":
             raise ConfigError(f"this sandbox runs Python only, and a task asks for {language!r}; use a PolyglotSandbox")
-        return self
+        return self._python(packages)
+
+    def _python(self, packages: Sequence[str]) -> Sandbox:
+        names = tuple(sorted(set(packages)))
+        if not names:
+            return self
+        if self._closed:
+            raise SandboxError("this sandbox is closed; make a new one")
+        if names not in self._with_packages:
+            self._with_packages[names] = ProcessSandbox(self._workers, level=self.level, packages=names)
+        return self._with_packages[names]
 
     async def run(
         self, program: str, inputs: Sequence[Call | Stdin | Script], limits: Limits, *, trace_lines: bool = False
@@ -71,9 +87,10 @@ class ProcessSandbox(Pooled):
 
     async def close(self) -> None:
         """End every process this sandbox started, after the programs that run now."""
-        if self._commands is not None:
-            await self._commands.close()
         await super().close()
+        for other in (self._commands, *self._with_packages.values()):
+            if other is not None:
+                await other.close()
 
     def _run(
         self, program: str, inputs: Sequence[Call | Stdin | Script], limits: Limits, trace_lines: bool

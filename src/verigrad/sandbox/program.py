@@ -151,16 +151,21 @@ def _plain(value: Any, result_bytes: int) -> _Form:
 
 
 def _simplified(value: Any, depth: int) -> Any:
-    """With the library's dicts and named tuples as the plain ones they are equal to; all else as it is."""
-    if depth > MAX_DEPTH:
-        return value
+    """With the library's dicts and named tuples as the plain ones they are equal to, and numpy's arrays as lists, its
+    numbers as Python's; all else as it is.
+    """
     kind = type(value)
+    if depth > MAX_DEPTH or kind in (int, float, str, bool):
+        return value
     if kind in (list, tuple, set, frozenset):
         return kind([_simplified(item, depth + 1) for item in value])
     if kind in (dict, Counter, OrderedDict, defaultdict):
         return {_simplified(key, depth + 1): _simplified(item, depth + 1) for key, item in value.items()}
     if issubclass(kind, tuple) and hasattr(kind, "_fields"):
         return tuple([_simplified(item, depth + 1) for item in value])
+    numpy = sys.modules.get("numpy")  # where the task allows it
+    if numpy is not None and issubclass(kind, (numpy.ndarray, numpy.generic)):
+        return _simplified(value.tolist(), depth + 1)
     return value
 
 

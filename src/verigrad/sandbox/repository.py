@@ -16,9 +16,10 @@ from pathlib import Path
 from verigrad.changes import apply_change, changed_paths
 from verigrad.errors import ConfigError, MissingExtra
 from verigrad.sandbox.commands import PATH, Command
+from verigrad.sandbox.steps import KEPT, WORK, Told
 from verigrad.types import Repository, Suite
 
-__all__ = ["ROOT", "Tools", "changed_tree", "command_in_tree", "find_tools", "overlaid", "read_folder"]
+__all__ = ["ROOT", "Tools", "changed_tree", "command_in_tree", "find_tools", "may_change", "overlaid", "read_folder"]
 
 ROOT = "tree"
 """The repository's folder within a command's working directory."""
@@ -29,7 +30,18 @@ work=$PWD
 PATH=$work/{bin}:$PATH; export PATH
 PYTHONPATH={python_path}; export PYTHONPATH
 cd {directory} || exit 1
-exec {command}
+"""
+_STEP = """
+mkdir -p "$work/runner" && printf %s "$work" > "$work/runner/work"
+GITHUB_ENV=$work/runner/env GITHUB_PATH=$work/runner/path GITHUB_OUTPUT=$work/runner/output
+GITHUB_STEP_SUMMARY=$work/runner/summary GITHUB_WORKSPACE=$work/{root}
+export GITHUB_ENV GITHUB_PATH GITHUB_OUTPUT GITHUB_STEP_SUMMARY GITHUB_WORKSPACE
+: > "$GITHUB_ENV" > "$GITHUB_PATH" > "$GITHUB_OUTPUT" > "$GITHUB_STEP_SUMMARY"
+{told}
+{command}
+status=$?
+cd "$work" && find {root} -type f -print0 2> /dev/null | tar -cf state.tar --null -T - 2> /dev/null
+exit $status
 """
 _OF_PYTEST = ("pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments")
 
@@ -58,7 +70,7 @@ def changed_tree(repository: Repository, answer: str) -> tuple[dict[str, bytes],
         ChangeError: the answer is no change, or none that fits the tree.
     """
     wanted = apply_change(repository.files, answer)
-    refused = tuple(path for path in changed_paths(repository.files, wanted) if not _may_change(repository, path))
+    refused = tuple(path for path in changed_paths(repository.files, wanted) if not may_change(repository, path))
     kept = {path: body for path, body in wanted.items() if path not in refused}
     restored = {path: repository.files[path] for path in refused if path in repository.files}
     return overlaid(kept, restored), refused
@@ -76,7 +88,8 @@ def _folders(path: str) -> set[str]:
     return {"/".join(parts[:end]) for end in range(1, len(parts))}
 
 
-def _may_change(repository: Repository, path: str) -> bool:
+def may_change(repository: Repository, path: str) -> bool:
+    """Whether an answer may change or add a file."""
     return _matches(path, repository.editable) and not _matches(path, repository.protected)
 
 
@@ -167,15 +180,24 @@ def command_in_tree(
     environment: Mapping[str, str] | None = None,
     stdin: bytes = b"",
     keep: tuple[str, ...] = (),
+    told: Told | None = None,
 ) -> Command:
-    """A command that runs `argv` in `directory` of the tree; `keep` is relative to the folder that the tree is in."""
+    """A command that runs `argv` in `directory` of the tree; `keep` is relative to the folder that the tree is in.
+
+    With `told` it is a step of a job, which finds that and may tell the runner more; `steps.KEPT` is read back.
+    """
     imports = [f'"$work/{ROOT}/{folder}"' for folder in suite.python_path] + [shlex.quote(f) for f in tools.python_path]
     launch = _LAUNCH.format(
         bin=_BIN,
         python_path=":".join(imports),
         directory=shlex.quote(f"{ROOT}/{directory}"),
-        command=shlex.join(argv),
     )
+    if told is None:
+        launch += f"exec {shlex.join(argv)}\n"
+    else:
+        launch += _STEP.format(root=ROOT, told=_exports(told), command=shlex.join(map(told.filled, argv)))
+        environment = {name: told.filled(value) for name, value in (environment or {}).items()}
+        keep = (*keep, *KEPT)
     files = {**tools.files, **{f"{ROOT}/{path}": body for path, body in tree.items()}}
     return Command(
         ("/bin/sh", "-c", launch),
@@ -193,3 +215,13 @@ def command_in_tree(
         hidden=tools.hidden,
         disk_mb=_DISK_MB + len(files) // 32 + sum(map(len, files.values())) // 1_000_000,
     )
+
+
+def _exports(told: Told) -> str:
+    """Lines of the shell that set what was told; folders of programs come after the system's, so they hide none."""
+    lines = [f"{name}={_quoted(value)}; export {name}" for name, value in told.environment.items()]
+    return "\n".join([*lines, *(f'PATH="$PATH":{_quoted(folder)}' for folder in told.path)])
+
+
+def _quoted(text: str) -> str:
+    return '"$work"'.join(shlex.quote(part) for part in text.split(WORK))

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from verigrad.changes import ChangeError
 from verigrad.errors import TaskError
 from verigrad.sandbox.answers import same_output
 from verigrad.sandbox.commands import CommandResult, CommandSandbox
-from verigrad.sandbox.repository import Tools, changed_tree, command_in_tree, find_tools, overlaid
+from verigrad.sandbox.repository import (
+    ROOT,
+    Tools,
+    changed_tree,
+    command_in_tree,
+    find_tools,
+    may_change,
+    overlaid,
+)
+from verigrad.sandbox.steps import Told, made_files, names_runner, told_by
 from verigrad.sandbox.suites import SuiteRun, run_suite
 from verigrad.types import CommandTest, Oracle, Repository, Suite, SuiteTest, TestResult, Verdict
 
@@ -48,8 +59,15 @@ async def judge_repository(answer: str, oracle: Oracle, commands: CommandSandbox
         suite = await run_suite(whole, suite_tests, oracle.suite, tools, oracle.limits, commands)
     run = _Commands(oracle, tools, commands)
     commanded = [test for test in oracle.tests if isinstance(test, CommandTest)]
-    results_of_commands = await asyncio.gather(*(run.result(test, tree) for test in commanded))
-    found = {result.name: result for result in (*suite.results, *results_of_commands)}
+    jobs: dict[str, list[CommandTest]] = {}
+    for test in commanded:
+        jobs.setdefault(test.job, []).append(test)
+    alone = jobs.pop("", [])
+    of_commands, of_jobs = await asyncio.gather(
+        asyncio.gather(*(run.result(test, tree) for test in alone)),
+        asyncio.gather(*(run.results_of_job(tests, tree) for tests in jobs.values())),
+    )
+    found = {result.name: result for result in (*suite.results, *of_commands, *itertools.chain(*of_jobs))}
     ordered = tuple(found[test.name] for test in oracle.tests)
     failed = [result for result in ordered if result.status != "passed"]
     return Verdict(
@@ -103,7 +121,40 @@ class _Commands:
             await self._vouch_for(test, tool)
         return result
 
-    async def _run(self, test: CommandTest, tree: Mapping[str, bytes]) -> CommandResult:
+    async def results_of_job(self, tests: Sequence[CommandTest], tree: Mapping[str, bytes]) -> list[TestResult]:
+        """One step after another; what each made and told, the next finds. See `steps` for what is believed of it."""
+        unchanged = self._oracle.repository.files if self._oracle.repository is not None else {}
+        told = await self._told(tests, unchanged)
+        results: list[TestResult] = []
+        made: Mapping[str, bytes] = {}
+        for test, known in zip(tests, told, strict=True):
+            there = overlaid(made, tree)
+            done = await self._run(test, there, known)
+            results.append(result := _result(test, done))
+            if result.status != "passed" and (tool := _missing_tool(done)):
+                await self._vouch_for(test, tool)
+            made = {**made, **self._made(done, tree)}
+        return results
+
+    async def _told(self, tests: Sequence[CommandTest], unchanged: Mapping[str, bytes]) -> list[Told]:
+        """What the runner knows before each step, by a run on the unchanged repository, where any step tells it."""
+        known = [Told()]
+        if not any(map(names_runner, tests)):
+            return known * len(tests)
+        made: Mapping[str, bytes] = {}
+        for test in tests[:-1]:
+            done = await self._run(test, overlaid(made, unchanged), known[-1])
+            made = {**made, **self._made(done, unchanged)}
+            known.append(told_by(test, done, known[-1]))
+        return known
+
+    def _made(self, done: CommandResult, tree: Mapping[str, bytes]) -> dict[str, bytes]:
+        repository = self._oracle.repository
+        assert repository is not None
+        archive = done.files.get("state.tar", b"")
+        return made_files(archive, tree.keys(), root=ROOT, may_change=partial(may_change, repository))
+
+    async def _run(self, test: CommandTest, tree: Mapping[str, bytes], told: Told | None = None) -> CommandResult:
         command = command_in_tree(
             tree,
             self._oracle.suite,
@@ -112,6 +163,7 @@ class _Commands:
             directory=test.directory,
             environment=test.environment,
             stdin=test.stdin.encode("utf-8", "surrogateescape"),
+            told=told,
         )
         return await self._commands.run(command, self._limits)
 
@@ -122,7 +174,7 @@ class _Commands:
         """
         assert self._oracle.repository is not None
         tree, _ = changed_tree(self._oracle.repository, self._oracle.gold or "")
-        if _missing_tool(await self._run(test, tree)):
+        if _missing_tool(await self._run(test, tree, Told() if test.job else None)):
             raise TaskError(
                 f"{self._oracle.task_id}: the command {test.name!r} lacks {tool}; install it, and name it in the "
                 "suite's packages or programs"

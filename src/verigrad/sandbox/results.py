@@ -102,4 +102,5 @@ def _short(value: Any) -> str:
         text = value if isinstance(value, str) and len(value) > 80 else repr(value)
     except ValueError:  # an int too long for Python to write in decimal
         return f"<{type(value).__name__} too long to show>"
+    text = text.encode("utf-8", "backslashreplace").decode()  # half a surrogate pair cannot be written to a file
     return text if len(text) <= 80 else text[:77] + "..."

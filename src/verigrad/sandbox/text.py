@@ -16,9 +16,10 @@ from verigrad.sandbox.base import Call, Sandbox
 from verigrad.sandbox.compare import equal
 from verigrad.sandbox.maths import why_not_same_mathematics
 from verigrad.sandbox.proofs.invariant import why_no_invariant
+from verigrad.sandbox.proofs.smt import why_goals_do_not_follow
 from verigrad.sandbox.proofs.theorem import why_no_proof
 from verigrad.sandbox.results import answer_result
-from verigrad.types import AnswerTest, InputTest, InvariantTest, Oracle, TestResult, TextTest, TheoremTest
+from verigrad.types import AnswerTest, InputTest, InvariantTest, Oracle, SmtTest, TestResult, TextTest, TheoremTest
 from verigrad.values import encode
 
 __all__ = ["last_block", "text_result"]
@@ -44,6 +45,8 @@ async def text_result(text: str, test: TextTest, oracle: Oracle, sandbox: Sandbo
             why_not = await _check_input(last_line(text), test, oracle, sandbox)
         case InvariantTest():
             why_not = await asyncio.to_thread(why_no_invariant, test.program, last_line(text))
+        case SmtTest():
+            why_not = await asyncio.to_thread(why_goals_do_not_follow, test, last_block(text))
         case TheoremTest():
             why_not = await why_no_proof(test, last_block(text), sandbox.commands)
     return TestResult(test.name, "failed" if why_not else "passed", why_not)

@@ -1,8 +1,8 @@
-"""Entry of a worker: `python -P -s -S -B -X utf8 worker.py FD LEVEL,... SERVING`, with an empty environment.
+"""Entry of a worker: `python -P -s -S -B -X utf8 worker.py FD LEVEL,... SERVING [PACKAGES]`, with an empty environment.
 
 SERVING is `programs` or `commands`; for the latter see `command_worker`. For programs the process becomes a supervisor
-and forks the fork-server before it has seen anything. `FD` is a socket to the judge's process. Site packages are never
-importable, nor is this package once programs run.
+and forks the fork-server before it has seen anything. `FD` is a socket to the judge's process. Site packages are not
+importable, but for those that `PACKAGES` lists (`imports`), nor is this package once programs run.
 """
 
 from __future__ import annotations
@@ -14,6 +14,10 @@ import socket
 import sys
 import types
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from verigrad.sandbox.imports import Imports
 
 __all__ = ["PRELOADED", "main", "remove_folder"]
 
@@ -25,7 +29,7 @@ PRELOADED = (
 _MAX_TEXT = 4096
 
 
-def main(parent: int, levels: Sequence[str], serving: str) -> None:
+def main(parent: int, levels: Sequence[str], serving: str, packages: str = "") -> None:
     """Serve programs or commands until the judge's process goes away, and the folder this began in with it."""
     _make_importable()
     folder = os.getcwd()
@@ -35,12 +39,12 @@ def main(parent: int, levels: Sequence[str], serving: str) -> None:
 
             serve_commands(parent, levels)
         else:
-            _serve_programs(parent, levels)
+            _serve_programs(parent, levels, packages)
     finally:
         remove_folder(folder)
 
 
-def _serve_programs(parent: int, levels: Sequence[str]) -> None:
+def _serve_programs(parent: int, levels: Sequence[str], packages: str) -> None:
     """Fork a fork-server of the first of `levels` within reach, then supervise until the judge's process goes away.
 
     The first message to the judge's process is `[level, READY or SHIELDED, why not the first, ...]`.
@@ -55,7 +59,7 @@ def _serve_programs(parent: int, levels: Sequence[str]) -> None:
     try:
         from verigrad.sandbox.protocol import pack, write_all
 
-        level, link, ready, reasons = _start_zygote(parent, levels)
+        level, link, ready, reasons = _start_zygote(parent, levels, packages)
         from verigrad.sandbox.supervisor import run_supervisor  # only now: what a fork-server has makes forks dearer
 
         with link:
@@ -79,13 +83,13 @@ def remove_folder(path: str) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _start_zygote(parent: int, levels: Sequence[str]) -> tuple[str, socket.socket, bytes, list[str]]:
+def _start_zygote(parent: int, levels: Sequence[str], packages: str) -> tuple[str, socket.socket, bytes, list[str]]:
     """The level reached, the link to its fork-server and its word, and why those before it were out of reach."""
     from verigrad.sandbox.protocol import READY, SHIELDED
 
     reasons: list[str] = []
     for level in levels:
-        pid, link = _fork_zygote(parent, level)
+        pid, link = _fork_zygote(parent, level, packages)
         message = link.recv(_MAX_TEXT)
         if message in (READY, SHIELDED):
             if level in ("namespaces", "full"):
@@ -100,7 +104,7 @@ def _start_zygote(parent: int, levels: Sequence[str]) -> tuple[str, socket.socke
     raise SystemExit("; ".join(f"level {level!r} is out of reach: {reason}" for level, reason in tried))
 
 
-def _fork_zygote(parent: int, level: str) -> tuple[int, socket.socket]:
+def _fork_zygote(parent: int, level: str, packages: str) -> tuple[int, socket.socket]:
     """Returns a new process and our end of its link, on which every message comes with its sender's process id."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
@@ -108,10 +112,12 @@ def _fork_zygote(parent: int, level: str) -> tuple[int, socket.socket]:
     if pid == 0:
         ours.close()
         os.close(parent)
-        _preload()
+        from verigrad.sandbox.imports import Imports
+
+        _preload(imports := Imports(packages))
         from verigrad.sandbox.zygote import run_zygote
 
-        run_zygote(theirs, level)
+        run_zygote(theirs, level, imports)
     theirs.close()
     return pid, ours
 
@@ -122,7 +128,7 @@ def _wait_for_all() -> None:
             os.wait()
 
 
-def _preload() -> None:
+def _preload(imports: Imports) -> None:
     """Import what programs use, without the hooks that run in every fork.
 
     Those serve forks of programs with threads, and reseed `random`; the fork-server has one thread and
@@ -132,6 +138,7 @@ def _preload() -> None:
     os.register_at_fork = lambda **hooks: None
     for name in PRELOADED:
         importlib.import_module(name)
+    imports.load()
     os.register_at_fork = register
 
 
@@ -145,4 +152,4 @@ def _make_importable() -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2].split(","), sys.argv[3])
+    main(int(sys.argv[1]), sys.argv[2].split(","), *sys.argv[3:])

@@ -17,6 +17,7 @@ import sys
 from typing import NoReturn
 
 from verigrad.sandbox.enclosure import Enclosure, enclose
+from verigrad.sandbox.imports import ENVIRONMENT, Imports
 from verigrad.sandbox.program import run_program, warm_up
 from verigrad.sandbox.protocol import DISK, END, ENDED, FAILED, READY, SHIELDED, STARTED
 
@@ -30,14 +31,14 @@ _EXHAUSTED = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 """What the kernel says where something has run out for now; it is no reason to settle for a lower level."""
 
 
-def run_zygote(link: socket.socket, level: str) -> NoReturn:
+def run_zygote(link: socket.socket, level: str, imports: Imports) -> NoReturn:
     """Serve the supervisor at the other end of `link` until it goes away; ends this process.
 
     The first message is `READY` or `SHIELDED` where programs are isolated as `level` says, else the reason why that
     is out of reach, which ends this process.
     """
     try:
-        enclosure = _prepare(link, level)
+        enclosure = _prepare(link, level, imports)
         while True:
             pid = _start(link, enclosure)
             if not _asked_to_end(link, enclosure):
@@ -63,13 +64,13 @@ def _asked_to_end(link: socket.socket, enclosure: Enclosure) -> bool:
         return False
 
 
-def _prepare(link: socket.socket, level: str) -> Enclosure:
+def _prepare(link: socket.socket, level: str, imports: Imports) -> Enclosure:
     """Set up what every program inherits and forget what none should find."""
     while (fd := os.dup(0)) <= _ANSWERS:  # so that a pipe's end never has a number it is to be moved to
         pass
     os.close(fd)
     try:
-        enclosure = enclose(level)
+        enclosure = enclose(level, imports)
     except OSError as error:
         if error.errno in _EXHAUSTED:
             raise
@@ -79,6 +80,7 @@ def _prepare(link: socket.socket, level: str) -> Enclosure:
     for name in [name for name in sys.modules if name.partition(".")[0] == "verigrad"]:
         del sys.modules[name]
     os.environ.clear()
+    os.environ.update(ENVIRONMENT if imports.names else {})
     sys.argv[:] = [""]
     warm_up()
     random.seed(0)  # a verdict must not depend on luck

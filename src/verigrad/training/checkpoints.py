@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from verigrad.training.run import Run
+from verigrad.training.run import Run, require_intact
 from verigrad.training.stage import Stage
 
 __all__ = ["after_step", "load_best"]
@@ -31,6 +31,12 @@ def after_step(
 
 
 def load_best(stage: Stage, run: Run, notes: dict[str, Any], load: Callable[[Path], object]) -> None:
-    """Put back the best validated weights, where the run is to end with them."""
+    """Put back the best validated weights, where the run is to end with them.
+
+    Raises:
+        CheckpointError: their checkpoint is damaged.
+    """
     if stage.config.report.keep_best and "best_step" in notes:
-        load(run.checkpoint_folder(notes["best_step"]))
+        best = run.checkpoint_folder(notes["best_step"])
+        require_intact(best)
+        load(best)

@@ -56,8 +56,8 @@ class Companion(Protocol):
         """What checkpoints must hold of it; None where `notes` say it all."""
         ...
 
-    def signals(self, batch: Batch, known: _Signals) -> dict[str, Tensor]:
-        """Tensors it adds to those known: (N,) per rollout or (B, T) per token, without gradient."""
+    def signals(self, batch: Batch, known: _Signals, step: int) -> dict[str, Tensor]:
+        """Tensors it adds to those known, before the policy learns: (N,) per rollout or (B, T), without gradient."""
         ...
 
     def learn(self, batch: Batch, known: _Signals, step: int) -> dict[str, float]:
@@ -95,7 +95,7 @@ class Critic(_Stateless):
     def learner(self) -> Learner:
         return self._learner
 
-    def signals(self, batch: Batch, known: _Signals) -> dict[str, Tensor]:
+    def signals(self, batch: Batch, known: _Signals, step: int) -> dict[str, Tensor]:
         budget = self._config.token_budget
         return {"values": token_values(self._learner.model, batch, token_budget=budget, dtype=self._dtype)}
 
@@ -140,7 +140,7 @@ class OutcomeCritic(_Stateless):
     def learner(self) -> Learner:
         return self._learner
 
-    def signals(self, batch: Batch, known: _Signals) -> dict[str, Tensor]:
+    def signals(self, batch: Batch, known: _Signals, step: int) -> dict[str, Tensor]:
         budget = self._config.token_budget
         logits = token_outputs(self._learner.model, batch, token_budget=budget, dtype=self._dtype)
         outcomes = known["outcomes"][batch.rollout_index]
@@ -175,7 +175,8 @@ class ProcessModel(_Stateless):
     """PRIME's implicit process rewards: `process_rewards` (B, T) = beta (log prm - log ref) of each token.
 
     Cui et al. 2025, arXiv:2502.01456. A language model that starts as the policy does and learns from the outcome
-    of whole rollouts alone.
+    of whole rollouts alone: whether they pass every test, whatever the reward makes of that. With `update` "before" it
+    judges a step's rollouts after it has learned from them.
     """
 
     def __init__(self, config: RLConfig, stage: Stage) -> None:
@@ -184,26 +185,36 @@ class ProcessModel(_Stateless):
         self._reference = copy.deepcopy(model).requires_grad_(False)
         self._optim = replace(config.optim, learning_rate=config.critic.learning_rate)
         self._learner = Learner(model, make_optimizer(model, self._optim))
-        self._beta = 0.05  # section 4 of the paper
+        self._beta = config.process.beta
+        self._found: dict[str, float] = {}
 
     @property
     def learner(self) -> Learner:
         return self._learner
 
-    def signals(self, batch: Batch, known: _Signals) -> dict[str, Tensor]:
-        budget = self._config.token_budget
-        reference = token_logprobs(self._reference, batch, token_budget=budget, dtype=self._dtype).values
-        own = token_logprobs(self._learner.model, batch, token_budget=budget, dtype=self._dtype).values
+    def signals(self, batch: Batch, known: _Signals, step: int) -> dict[str, Tensor]:
+        reference, own = (self._logprobs(model, batch) for model in (self._reference, self._learner.model))
+        if self._config.process.update == "before":
+            self._found = self._fit(batch, own, reference, known["succeeded"], step)
+            own = self._logprobs(self._learner.model, batch)
         process = implicit_prm(own, reference, batch.mask, beta=self._beta)
         return {"process_rewards": process, "process_logprobs": own, "process_reference": reference}
 
+    def _logprobs(self, model: Any, batch: Batch) -> Tensor:
+        return token_logprobs(model, batch, token_budget=self._config.token_budget, dtype=self._dtype).values
+
     def learn(self, batch: Batch, known: _Signals, step: int) -> dict[str, float]:
+        if self._config.process.update == "before":
+            return self._found
+        return self._fit(batch, known["process_logprobs"], known["process_reference"], known["succeeded"], step)
+
+    def _fit(self, batch: Batch, logprobs: Tensor, reference: Tensor, succeeded: Tensor, step: int) -> dict[str, float]:
+        """One optimizer step towards the outcomes (N,), bool; log-probs (B, T) are those before it."""
         # The logit is a sum over all rows of a rollout, which packs may cut up: its slopes first, then pack by pack.
-        own = known["process_logprobs"].clone().requires_grad_()
-        rewards = implicit_prm(own, known["process_reference"], batch.mask, beta=self._beta).sum(dim=1)
+        own = logprobs.clone().requires_grad_()
+        rewards = implicit_prm(own, reference, batch.mask, beta=self._beta).sum(dim=1)
         logits = torch.zeros(batch.num_rollouts).index_add(0, batch.rollout_index, rewards)
-        scored = ~batch.rewards.isnan()
-        loss = (verdict_cross_entropy(logits, batch.rewards.nan_to_num()) * scored).sum() / scored.sum().clamp(min=1)
+        loss = verdict_cross_entropy(logits, succeeded).mean()
         loss.backward()
         assert own.grad is not None
         for pack in pack_views(batch.views, token_budget=self._config.token_budget):
@@ -217,7 +228,7 @@ class ProcessModel(_Stateless):
 class CostMultiplier:
     """Safe RLHF's price of cost: `multiplier`, a number that rises while the mean cost is above its limit.
 
-    Dai et al. 2023, arXiv:2310.12773, section 3.3. The costs themselves are `Score.parts["cost"]`.
+    Dai et al. 2023, arXiv:2310.12773, section 3.3. The costs are a cost model's, or `Score.parts["cost"]`.
     """
 
     learner: Learner | None = None
@@ -226,11 +237,11 @@ class CostMultiplier:
         self._config = config
         self._multiplier = config.cost.multiplier
 
-    def signals(self, batch: Batch, known: _Signals) -> dict[str, Tensor]:
+    def signals(self, batch: Batch, known: _Signals, step: int) -> dict[str, Tensor]:
         return {"multiplier": torch.tensor(self._multiplier)}
 
     def learn(self, batch: Batch, known: _Signals, step: int) -> dict[str, float]:
-        mean = float(known["costs"].nanmean())
+        mean = float(known["costs"].mean())
         cost = self._config.cost
         self._multiplier = update_multiplier(self._multiplier, mean, limit=cost.limit, learning_rate=cost.learning_rate)
         return {"cost": mean, "multiplier": self._multiplier}
@@ -260,7 +271,7 @@ class AveragedPolicy(_Stateless):
     def learner(self) -> Learner:
         return self._learner
 
-    def signals(self, batch: Batch, known: _Signals) -> dict[str, Tensor]:
+    def signals(self, batch: Batch, known: _Signals, step: int) -> dict[str, Tensor]:
         budget = self._config.token_budget
         scores = token_logprobs(self._average, batch, token_budget=budget, dtype=self._stage.dtype)
         return {"old_logprobs": scores.values}
@@ -289,7 +300,7 @@ class RunningBaseline:
     def __init__(self, config: RLConfig, stage: Stage) -> None:
         self._baseline = torch.zeros(1)
 
-    def signals(self, batch: Batch, known: _Signals) -> dict[str, Tensor]:
+    def signals(self, batch: Batch, known: _Signals, step: int) -> dict[str, Tensor]:
         return {"baseline": self._baseline}
 
     def learn(self, batch: Batch, known: _Signals, step: int) -> dict[str, float]:
@@ -318,7 +329,7 @@ class Teacher(_Stateless):
         if own != other:
             raise ConfigError(f"{config.teacher!r} has {other} token ids, the policy {own}; wanted one vocabulary")
 
-    def signals(self, batch: Batch, known: _Signals) -> dict[str, Tensor]:
+    def signals(self, batch: Batch, known: _Signals, step: int) -> dict[str, Tensor]:
         budget = self._config.token_budget
         scores = token_logprobs(self._model, batch, token_budget=budget, dtype=self._dtype)
         return {"teacher_logprobs": scores.values}

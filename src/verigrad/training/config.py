@@ -6,10 +6,11 @@ Defaults are the settings we would start with on a laptop CPU and the default mo
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from verigrad.engines.denoise_params import DenoiseParams
 from verigrad.errors import ConfigError
+from verigrad.settings import diff
 
 __all__ = [
     "AuditConfig",
@@ -21,6 +22,7 @@ __all__ = [
     "NoiseConfig",
     "OptimConfig",
     "PreferenceConfig",
+    "ProcessConfig",
     "RLConfig",
     "ReportConfig",
     "RewardModelConfig",
@@ -29,9 +31,10 @@ __all__ = [
     "ScoringConfig",
     "StageConfig",
     "TinyConfig",
+    "changed_settings",
 ]
 
-Dtype = Literal["float32", "bfloat16"]
+Dtype = Literal["auto", "float32", "bfloat16"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,17 +146,37 @@ class CriticConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class CostConfig:
-    """A constraint on costs (Safe RLHF): the mean of `Score.parts["cost"]` is to stay below a limit.
+    """A constraint on costs (Safe RLHF): their mean is to stay below a limit.
 
     Attributes:
+        model: folder of a cost model (a reward model that scores what is bad) whose scores are the costs; empty for
+            the reward function's `Score.parts["cost"]`.
         limit: mean cost allowed.
         multiplier: price of a unit of cost at the start.
         learning_rate: of the logarithm of the price.
     """
 
+    model: str = ""
     limit: float = 0.0
     multiplier: float = 1.0
     learning_rate: float = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessConfig:
+    """The implicit process reward model of PRIME; it starts as `critic.model` and learns at `critic.learning_rate`.
+
+    Attributes:
+        beta: its reward is so many times the log-ratio of a token.
+        update: it learns from a step's rollouts `after` it has judged them, or `before`.
+    """
+
+    beta: float = 0.05
+    update: Literal["after", "before"] = "after"
+
+    def __post_init__(self) -> None:
+        if self.beta <= 0:
+            raise ConfigError(f"process.beta is {self.beta}; wanted above 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,7 +228,8 @@ class StageConfig:
         model: `smollm2-135m-instruct`, a folder or a hub id.
         seed: decides tasks, order, draws and everything else.
         system: system message; empty for the chat template's own.
-        dtype: of the forward and backward pass and of the sampler; weights and optimizer stay float32.
+        dtype: of the forward and backward pass and of the sampler; weights and optimizer stay float32. `auto` is
+            bfloat16 where the device computes in it, else float32; a run keeps what it began with.
         device: `auto`, `cpu`, `cuda`.
         max_length: prompt and completion tokens at most.
         token_budget: positions in one forward pass of training.
@@ -226,7 +250,7 @@ class StageConfig:
     model: str = "smollm2-135m-instruct"
     seed: int = 0
     system: str = ""
-    dtype: Dtype = "bfloat16"
+    dtype: Dtype = "auto"
     device: str = "auto"
     max_length: int = 1024
     token_budget: int = 1536
@@ -241,6 +265,17 @@ class StageConfig:
     optim: OptimConfig = OptimConfig()
     lora: LoraConfig = LoraConfig()
     report: ReportConfig = ReportConfig()
+
+
+def changed_settings(begun: Any, config: Any) -> dict[str, tuple[Any, Any]]:
+    """What a run, or a sweep, that was begun with some settings would have to change: key -> (old, new).
+
+    `dtype = "auto"` asks for no change: it is what was begun with.
+    """
+    changed = diff(begun, config)
+    if changed.get("dtype", ("", ""))[1] == "auto":
+        del changed["dtype"]
+    return changed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -287,6 +322,7 @@ class RLConfig(StageConfig):
         rename: share of the tasks whose function gets a name that says nothing, so that names are not relied on.
         fresh_tests: hidden tests are drawn anew each time a task comes up, where it has something to draw from.
         algorithm: preset name, or `file.py:attr`.
+        options: hyper-parameters of the algorithm by name, such as tau_neg or process_weight; its own where not set.
         reward: reward name, or `file.py:function`; not set: the algorithm's own, else `tests`.
         reward_model: folder of a reward model to train against; `reward` is then only measured, as the gold standard.
         teacher: model to distil from, where the algorithm has one; of the same vocabulary.
@@ -296,8 +332,10 @@ class RLConfig(StageConfig):
         resample: rounds of further tasks in place of groups whose scores are all alike; not set: the algorithm's own.
         minibatches: optimizer steps made of one step's rollouts.
         passes: times each of them is taken.
-        kl_coef: weight of the KL penalty against the starting model: k3 in the loss, or k1 in the reward where the
+        kl_coef: weight of the KL penalty against the starting model: in the loss, or k1 in the reward where the
             algorithm has it there.
+        kl: form of the penalty in the loss: `k1`, `k2`, `k3`, `k3+` (the value of k3, the gradient of k2), or
+            `k1_weighted` and `k3_weighted` (times the ratio); not set: `k3`.
         nll_coef: weight of the likelihood of rollouts that pass every test; not set: the algorithm's own.
         gold_coef: weight of the cross-entropy of the tasks' gold programs; not set: the algorithm's own.
         overlong: last share of the token budget over which the reward falls by 1; not set: the algorithm's own.
@@ -309,16 +347,22 @@ class RLConfig(StageConfig):
         clip_low: lower bound of the ratio is 1 - clip_low; the algorithm's own where not set.
         clip_high: upper bound of the ratio is 1 + clip_high; the algorithm's own where not set.
         importance: correction of tokens that sampler and trainer disagree on: `truncate` their weight at
-            importance_cap, `mask` those above it, or `none`; not set: `truncate` where the scores are exact
-            log-probabilities, else `none`.
+            importance_cap, `mask` those above it or below importance_low, or `none`; not set: `truncate` where the
+            scores are exact log-probabilities, else `none`.
         importance_cap: see there.
+        importance_low: see there.
+        importance_level: the weight is the ratio of the `token`, of the whole rollout (`sequence`), or the rollout's
+            geometric mean (`geometric`).
+        opsm_delta: rollouts with a negative advantage are dropped where the policy has moved off them by more than so
+            many nats per token; not set: none are.
         ewma_decay: of the averaged policy, where the algorithm has one.
-        engine: that samples.
+        engine: that samples: `local`, the model's own (`denoise` of a masked-diffusion model); there is no other yet.
         share_prompts: run the prompt of a group once.
         allow_scripts: train on tasks whose tests share the program's process.
         rollouts_kept: steps between saved rollouts; 0 for none.
         critic: see the section.
         cost: see the section.
+        process: see the section.
         audit: see the section.
         denoise: how a masked-diffusion model samples, see the section.
         diffusion: how it scores what it sampled, see the section.
@@ -330,6 +374,7 @@ class RLConfig(StageConfig):
     rename: float = 0.0
     fresh_tests: bool = False
     algorithm: str = "grpo"
+    options: dict[str, float] = field(default_factory=dict)
     reward: str | None = None
     reward_model: str = ""
     teacher: str = ""
@@ -340,6 +385,7 @@ class RLConfig(StageConfig):
     minibatches: int = 1
     passes: int = 1
     kl_coef: float = 0.0
+    kl: Literal["k1", "k2", "k3", "k3+", "k1_weighted", "k3_weighted"] | None = None
     nll_coef: float | None = None
     overlong: float | None = None
     gold_coef: float | None = None
@@ -351,6 +397,9 @@ class RLConfig(StageConfig):
     clip_high: float | None = None
     importance: Literal["truncate", "mask", "none"] | None = None
     importance_cap: float = 2.0
+    importance_low: float = 0.5
+    importance_level: Literal["token", "sequence", "geometric"] = "token"
+    opsm_delta: float | None = None
     ewma_decay: float = 0.9
     engine: str = "local"
     share_prompts: bool = True
@@ -359,16 +408,16 @@ class RLConfig(StageConfig):
     rollouts_kept: int = 1
     critic: CriticConfig = CriticConfig()
     cost: CostConfig = CostConfig()
+    process: ProcessConfig = ProcessConfig()
     audit: AuditConfig = AuditConfig()
     denoise: DenoiseParams = field(default_factory=DenoiseParams)
     diffusion: ScoringConfig = field(default_factory=ScoringConfig)
 
     def __post_init__(self) -> None:
-        truncated = self.sampling.top_p < 1 or self.sampling.top_k > 0
-        if truncated and self.engine != "local":
+        if self.engine != "local":
             raise ConfigError(
-                f"top_p and top_k need an engine that reports the kept token sets to train on; engine "
-                f"{self.engine!r} does not. Use temperature alone, or engine = 'local'"
+                f"engine is {self.engine!r}, and rl samples with 'local' alone, which takes the new weights after "
+                "every step; leave engine out. vllm and openai sample for `verigrad eval --engine ...`"
             )
         if self.sampling.temperature <= 0:
             raise ConfigError("sampling.temperature is 0: greedy completions of a group are all alike; want > 0")
@@ -376,6 +425,11 @@ class RLConfig(StageConfig):
             raise ConfigError(
                 f"audit.flagged is {self.audit.flagged!r}, which changes the verified reward, and the run trains on "
                 "the scores of reward_model instead; take audit.flagged = 'keep' or 'stop'"
+            )
+        if self.importance == "mask" and not 0 <= self.importance_low <= self.importance_cap:
+            raise ConfigError(
+                f"importance_low is {self.importance_low} and importance_cap {self.importance_cap}; wanted "
+                "0 <= importance_low <= importance_cap"
             )
         if self.group_size < 2:
             raise ConfigError(f"group_size is {self.group_size}; group estimators compare at least 2 completions")
@@ -518,7 +572,8 @@ class PreferenceConfig(StageConfig):
         tasks: task source to sample, judge and mine pairs from; one round is iterative DPO, many short ones online.
         loss: name of a preference loss, or `file.py:attr`.
         options: hyper-parameters of the loss by name, such as beta; its paper's where not set.
-        token_weights: of losses that weigh tokens: `diff` (what differs counts double), `length` (LD-DPO), `none`.
+        token_weights: of losses that weigh tokens: `diff` (what differs counts double), `edits` (Target-DPO), `length`
+            (LD-DPO), `security` (LPO), `none`, or `file.py:function`.
         epochs: passes over the records (of each round).
         batch_size: records per optimizer step.
         reference: frozen policy that losses compare with: of the `start`, or of the start of each `round`.
@@ -526,6 +581,7 @@ class PreferenceConfig(StageConfig):
         tasks_per_round: tasks sampled in a round.
         group_size: completions sampled of each.
         miner: of pairs from verdicts, or `file.py:function`.
+        miner_options: its options by name, such as gap (docs/preferences.md); 1 and 0 for true and false.
         records_per_task: at most; 0 for all.
         records_per_round: at most; the schedule counts on as many.
         allow_scripts: sample tasks whose tests share the program's process.
@@ -538,7 +594,7 @@ class PreferenceConfig(StageConfig):
     tasks: str = ""
     loss: str = "dpo"
     options: dict[str, float] = field(default_factory=dict)
-    token_weights: Literal["none", "diff", "length"] = "none"
+    token_weights: str = "none"
     epochs: int = 1
     batch_size: int = 16
     reference: Literal["start", "round"] = "start"
@@ -546,6 +602,7 @@ class PreferenceConfig(StageConfig):
     tasks_per_round: int = 64
     group_size: int = 8
     miner: str = "pass_fail"
+    miner_options: dict[str, float] = field(default_factory=dict)
     records_per_task: int = 2
     records_per_round: int = 64
     allow_scripts: bool = False

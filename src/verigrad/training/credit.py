@@ -1,7 +1,8 @@
-"""Which tokens of a rollout its verdict speaks about: the line that failed, the lines that ran.
+"""What a rollout's verdict, score and turns say of single tokens: the line that failed, the lines that ran, rewards.
 
 The program is found in the text again, its lines are brought to tokens by characters, and what the judge reports by
-line becomes weights and rewards by token (`verigrad.algorithms.shaping`).
+line becomes weights and rewards by token (`verigrad.algorithms.shaping`). So do the rewards that a `Score` gives spans
+of the text, and those that turns have of their own.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from verigrad.rollout import Group, verdict_of
 from verigrad.training.batching import trains
 from verigrad.types import Rollout, Task, Verdict
 
-__all__ = ["Blame", "blame", "credit_tensors", "program_lines"]
+__all__ = ["Blame", "blame", "credit_tensors", "program_lines", "span_rewards", "turn_tensors"]
 
 _WHOLE = ("timeout", "memory", "output_limit")
 
@@ -53,7 +54,7 @@ def credit_tensors(
     executed_only: bool,
     prefills: Mapping[str, str] | None = None,
 ) -> dict[str, Tensor]:
-    """Token weights and token rewards of a step, as asked for; `outcomes` (N,) always.
+    """Token weights and token rewards of a step, as asked for; `outcomes` (N,) and what `turn_tensors` has always.
 
     Args:
         groups: those that `batch` was made of.
@@ -62,18 +63,25 @@ def credit_tensors(
         prefills: by task id, the beginning of the answer that was given and not sampled.
 
     Returns:
-        `outcomes` (N,) int64 class of each rollout, see `outcome_class`; `token_bonus` (B, T) with a penalty;
-        `token_weights` (B, T) with `executed_only`.
+        `outcomes` (N,) int64 class of each rollout, see `outcome_class`; `token_bonus` (B, T) with a penalty, or where
+        a score has spans; `token_weights` (B, T) with `executed_only`.
     """
     told = [(rollout, group.task) for group in groups for rollout in group.rollouts if trains(rollout)]
     found: dict[str, Tensor] = {
         "outcomes": torch.tensor([outcome_class(verdict_of(rollout)) for rollout, _ in told], dtype=torch.long)
     }
+    found |= turn_tensors([rollout for rollout, _ in told], batch)
+    last_row = {int(rollout): row for row, rollout in enumerate(batch.rollout_index)}
+    if any(rollout.score.spans for rollout, _ in told):
+        found["token_bonus"] = torch.zeros(batch.mask.shape)
+        for number, (rollout, _) in enumerate(told):
+            own_rewards = span_rewards(rollout, tokenizer)
+            places = batch.mask[last_row[number]].nonzero()[-len(own_rewards) :, 0]
+            found["token_bonus"][last_row[number], places] = own_rewards
     if not error_penalty and not executed_only:
         return found
     lines = torch.zeros(*batch.mask.shape, 2, dtype=torch.long)
     blames = [Blame(None, None, None)] * len(batch.mask)
-    last_row = {int(rollout): row for row, rollout in enumerate(batch.rollout_index)}
     for number, (rollout, task) in enumerate(told):
         prefill = (prefills or {}).get(task.id, "")
         row = last_row[number]
@@ -83,11 +91,43 @@ def credit_tensors(
             lines[row, places] = own
             blames[row] = blame(rollout, task, prefill)
     if error_penalty:
-        found["token_bonus"] = error_lines(lines, batch.mask, [b.error_line for b in blames], penalty=error_penalty)
+        punished = error_lines(lines, batch.mask, [b.error_line for b in blames], penalty=error_penalty)
+        found["token_bonus"] = found.get("token_bonus", 0.0) + punished
     if executed_only:
         found["token_weights"] = executed_lines(
             lines, batch.mask, [b.executed for b in blames], executable=[b.executable for b in blames]
         )
+    return found
+
+
+def turn_tensors(told: Sequence[Rollout], batch: Batch) -> dict[str, Tensor]:
+    """`turn_rewards` (N, K), of each turn alone, 0 where it has none and NaN after the last; `turn_index` (B, T).
+
+    A turn is one of the policy's: text that a scaffold made up is none. The outcome is not in `turn_rewards`.
+
+    Args:
+        told: the rollouts that `batch` was made of, in its order.
+    """
+    turns = [[turn for turn in rollout.turns if turn.sampled and turn.completion_ids] for rollout in told]
+    rewards = torch.full((len(told), max(map(len, turns), default=0)), torch.nan)
+    index = torch.zeros(batch.mask.shape, dtype=torch.long)
+    for number, own in enumerate(turns):
+        rewards[number, : len(own)] = torch.tensor([turn.reward or 0.0 for turn in own])
+        if len(own) < 2:
+            continue
+        # A rollout's tokens in their order, over its rows, are those of its turns in theirs.
+        places = (batch.mask & (batch.rollout_index == number)[:, None]).nonzero(as_tuple=True)
+        index[places] = torch.arange(len(own)).repeat_interleave(torch.tensor([len(t.completion_ids) for t in own]))
+    return {"turn_rewards": rewards, "turn_index": index}
+
+
+def span_rewards(rollout: Rollout, tokenizer: Any) -> Tensor:
+    """The rewards of a score's spans, by token of the last turn (T,): every token that touches a span has all of it."""
+    pieces = token_bytes(tokenizer, rollout.turns[-1].completion_ids)
+    found = torch.zeros(len(pieces))
+    for start, end, reward in rollout.score.spans:
+        for token, (first, last) in enumerate(piece_offsets(pieces)):
+            found[token] += reward * (first < end and last > start)
     return found
 
 

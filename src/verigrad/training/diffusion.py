@@ -26,7 +26,7 @@ from verigrad.training.config import DiffusionConfig
 from verigrad.training.epochs import train_epochs
 from verigrad.training.reporter import Reporter, Silent
 from verigrad.training.sft import demonstration_rows, gold_demonstrations, read_demonstrations
-from verigrad.training.stage import Stage, open_stage
+from verigrad.training.stage import Stage, open_stage, settled
 
 __all__ = ["chosen_spec", "step_attention", "train"]
 
@@ -42,6 +42,7 @@ def train(config: DiffusionConfig, *, resume: bool = False, reporter: Reporter |
         DataError: a file of texts or demonstrations is malformed.
     """
     reporter = reporter or Silent()
+    config = settled(config, resume=resume)
     tasks = load_source(config.tasks) if config.tasks else None
 
     def make_engine(model: Any, tokenizer: Any, **options: Any) -> Engine:

@@ -62,9 +62,11 @@ def train_epochs(
             stage.model.train()
             metrics = gradient(step_numbers(count, config.batch_size, config.seed, step), step)
             stage.model.eval()
-            row = {"step": step + 1, "kind": "train", **metrics, **_apply(policy.optimizer, stage, config, step, steps)}
+            row: dict[str, Any] = {"step": step + 1, "kind": "train", **metrics}
+            row.update(_apply(policy.optimizer, stage, config, step, steps))
             give_back_freed_memory()
             row["seconds"] = time.perf_counter() - started
+            row["tokens_per_second"] = row["completion_tokens_total"] / row["seconds"]
             run.log(row)
             reporter.step(row)
             after_step(stage, run, step + 1, last=step + 1 == steps, notes=notes, save=save)

@@ -1,59 +1,326 @@
-"""What a run will need, before it starts: memory and, roughly, time."""
+"""What a run will need, before it starts: memory, disk and, roughly, time.
+
+Memory is counted from the sizes in the model's config.json; tests/training/test_estimate.py holds it against the peaks
+in docs/results.md. Time is the work in floating-point operations over the rates of the machine those were measured on.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from verigrad.errors import VerigradError
+from verigrad.models.causal import pick_device
 from verigrad.models.gguf import DEFAULT_MODEL, default_model_dir
-from verigrad.training.config import RLConfig, StageConfig
+from verigrad.registry import resolve
+from verigrad.training.config import (
+    DiffusionConfig,
+    PreferenceConfig,
+    RewardModelConfig,
+    RLConfig,
+    StageConfig,
+)
 
-__all__ = ["estimate", "parameter_count"]
+__all__ = ["Shape", "Work", "estimate", "memory", "model_shape", "work"]
 
-# Floating-point operations a second of a whole step. bfloat16: the quickstart's first step on 2 cores (x86-64, AVX-512
-# bf16), about 4,000 tokens in 20 s. float32 is a guess, a third of it. Elsewhere both are no more than a hint.
-_RATE = {"bfloat16": 200e9, "float32": 70e9}
+_GIB = 2**30
+_PROCESS = 0.9 * _GIB  # Python, torch, transformers, compiled kernels
+_PROMPT = 128  # tokens of a prompt; the built-in tasks have about as many
+_KEYS = 256  # that a token attends to in training
+_BYTES_PER_TOKEN = 3  # of code and JSON, in text
+_TEMPLATE = 40  # tokens of the chat template around a demonstration
+_ROW = 3000  # bytes of a kept rollout: prompt, program, every test's result
 
+# Floating-point operations a second on 2 cores (docs/results.md, "Speed"): 880 and 592 tokens a second sampled, an
+# update of 3,400 positions in 6.0 and 11.1 s.
+_SAMPLING = {"bfloat16": 240e9, "float32": 160e9}
+_TRAINING = {"bfloat16": 450e9, "float32": 245e9}
+_THREADS = 2
 
-def estimate(config: StageConfig) -> str:
-    """Lines that say how much memory a run takes and about how long, for a machine like the one measured."""
-    parameters = parameter_count(config.model)
-    if parameters is None:
-        return f"no estimate: {config.model!r} is not on this machine yet"
-    trained = parameters if config.lora.rank == 0 else parameters // 50
-    sampler = parameters * (2 if config.dtype == "bfloat16" else 4)
-    weights = 4 * parameters
-    state = 12 * trained
-    logits = 49152 * config.token_budget * (2 if config.dtype == "bfloat16" else 4)
-    total = (weights + state + sampler + 2 * logits) / 2**30
-    lines = [
-        f"{parameters / 1e6:.0f}M parameters, {trained / 1e6:.0f}M trained",
-        f"memory: about {total:.1f} GiB (weights {weights / 2**30:.1f}, gradients and optimizer {state / 2**30:.1f}, "
-        f"sampler {sampler / 2**30:.1f}, logits {2 * logits / 2**30:.1f})",
-    ]
-    if isinstance(config, RLConfig):
-        tokens = config.steps * config.tasks_per_step * config.group_size * config.sampling.max_tokens
-        seconds = tokens * 8 * parameters / _RATE[config.dtype]
-        lines.append(
-            f"time: at most {tokens:,} completion tokens to train on, up to {seconds / 60:.0f} minutes of sampling and "
-            f"training on 2 cores ({os.cpu_count()} here); completions usually end earlier; evaluations come on top"
-        )
-    return "\n".join(lines)
+# What algorithms keep beside the policy, in bytes a weight: 4 a frozen model, 16 one that learns.
+_COMPANIONS = {"critic": 16, "outcome_critic": 16, "prm": 20, "average": 4, "teacher": 4}
 
 
-def parameter_count(model: str) -> int | None:
-    """Weights of a model that is on this machine, from its config alone; None where it is not."""
+@dataclass(frozen=True)
+class Shape:
+    """Sizes of a decoder; `inner` is the width of its feed-forward part, which has `gates` + 1 matrices."""
+
+    vocabulary: int
+    hidden: int
+    layers: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    inner: int
+    gates: int
+    tied: bool
+
+    @property
+    def parameters(self) -> int:
+        attention = self.hidden * self.head_dim * (2 * self.heads + 2 * self.kv_heads)
+        embeddings = self.vocabulary * self.hidden * (1 if self.tied else 2)
+        return self.layers * (attention + (self.gates + 1) * self.hidden * self.inner) + embeddings
+
+    def adapters(self, rank: int) -> int:
+        """Weights of adapters on every linear layer but the head."""
+        queries, keys = self.heads * self.head_dim, self.kv_heads * self.head_dim
+        attention = 2 * (self.hidden + queries) + 2 * (self.hidden + keys)
+        return rank * self.layers * (attention + (self.gates + 1) * (self.hidden + self.inner))
+
+
+@dataclass(frozen=True)
+class Work:
+    """Positions a run passes over: `sampled` (prompts and completions), `scored` without gradient, `trained`.
+
+    `completions` are those sampled to train on, `evaluations` those of reported splits and validations.
+    """
+
+    sampled: int
+    trained: int
+    scored: int = 0
+    completions: int = 0
+    evaluations: int = 0
+
+
+def model_shape(model: str) -> Shape | None:
+    """Sizes of a model that is on this machine, from its config alone; None where it is not."""
     folder = default_model_dir() if model == DEFAULT_MODEL else Path(model).expanduser()
     if not (folder / "config.json").is_file():
         return None
     c: dict[str, Any] = json.loads((folder / "config.json").read_text())
-    hidden, layers = c["hidden_size"], c["num_hidden_layers"]
     heads = c["num_attention_heads"]
-    head_dim = c.get("head_dim") or hidden // heads
-    kv = c.get("num_key_value_heads") or heads
-    attention = hidden * head_dim * (2 * heads + 2 * kv)
-    gated = 2 if c.get("model_type") == "gpt_neox" else 3
-    embeddings = c["vocab_size"] * hidden * (1 if c.get("tie_word_embeddings") else 2)
-    return int(layers * (attention + gated * hidden * c["intermediate_size"]) + embeddings)
+    return Shape(
+        vocabulary=c["vocab_size"],
+        hidden=c["hidden_size"],
+        layers=c["num_hidden_layers"],
+        heads=heads,
+        kv_heads=c.get("num_key_value_heads") or heads,
+        head_dim=c.get("head_dim") or c["hidden_size"] // heads,
+        inner=c["intermediate_size"],
+        gates=1 if c.get("model_type") == "gpt_neox" else 2,
+        tied=bool(c.get("tie_word_embeddings")),
+    )
+
+
+def estimate(config: StageConfig) -> str:
+    """Lines that say how much memory, disk and time a run takes, for a machine like the one measured."""
+    shape = model_shape(config.model)
+    if shape is None:
+        return f"no estimate: {config.model!r} is not on this machine yet"
+    parts = memory(config, shape)
+    named = ", ".join(f"{name} {size / _GIB:.1f}" for name, size in parts.items() if size > 0.05 * _GIB)
+    lines = [
+        f"{shape.parameters / 1e6:.0f}M parameters, {_trained(config, shape) / 1e6:.0f}M trained",
+        f"memory: about {sum(parts.values()) / _GIB:.1f} GiB ({named})",
+    ]
+    try:
+        planned = work(config)
+    except (VerigradError, OSError) as error:
+        return "\n".join([*lines, f"no estimate of disk and time: {error}"])
+    stored = _disk(config, shape, planned)
+    kept = ", ".join(f"{name} {size / _GIB:.1f}" for name, size in stored.items() if size > 0.05 * _GIB)
+    lines.append(f"disk: about {sum(stored.values()) / _GIB:.1f} GiB below {config.run} ({kept})")
+    return "\n".join([*lines, _time_line(config, shape, planned)])
+
+
+def _trained(config: StageConfig, shape: Shape) -> int:
+    return shape.adapters(config.lora.rank) if config.lora.rank else shape.parameters
+
+
+def _dtype(config: StageConfig) -> str:
+    return "float32" if config.dtype == "float32" else "bfloat16"
+
+
+# --------------------------------------------------------------------------------------------------------- memory
+
+
+def memory(config: StageConfig, shape: Shape) -> dict[str, float]:
+    """Bytes at the peak, by what they are for."""
+    width = 4 if _dtype(config) == "float32" else 2
+    # Mixed precision converts every weight for a pass and keeps it until the pass has gone back.
+    converted = width * shape.parameters if width < 4 else 0
+    found = {
+        "process": _PROCESS,
+        "weights": 4 * shape.parameters + converted,
+        "gradients and optimizer": 12 * _trained(config, shape),
+        "activations": _activations(config, shape, width),
+    }
+    if not isinstance(config, RewardModelConfig):
+        # The sampler's old weights stay until the new ones are complete.
+        own = 4 if isinstance(config, DiffusionConfig) else width
+        found["sampler"] = 2 * own * shape.parameters + _cache(config, shape, width)
+        # Probabilities of every scored position, and the head's gradient in both precisions.
+        found["head"] = config.token_budget * shape.vocabulary * width + (width + 4) * shape.vocabulary * shape.hidden
+    if isinstance(config, RLConfig):
+        found["other models"] = _others(config) * shape.parameters
+    return found
+
+
+def _activations(config: StageConfig, shape: Shape, width: int) -> float:
+    """What the backward pass of one forward pass needs: of `token_budget` positions, in every layer."""
+    queries, keys = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
+    residual = 4 * 2 * shape.hidden
+    normed, projected, rotated, mixed = 2 * shape.hidden, queries + 2 * keys, queries + keys, queries
+    inner = (shape.gates + 2) * shape.inner
+    layer = residual + width * (normed + projected + rotated + mixed + inner + shape.heads * _KEYS)
+    if config.gradient_checkpointing:
+        return config.token_budget * (shape.layers * 4 * shape.hidden + layer)
+    return config.token_budget * shape.layers * layer
+
+
+def _cache(config: StageConfig, shape: Shape, width: int) -> float:
+    """Keys and values of all slots."""
+    length = min(config.max_length, _PROMPT + _most_tokens(config))
+    return config.slots * length * shape.layers * 2 * shape.kv_heads * shape.head_dim * width
+
+
+def _most_tokens(config: StageConfig) -> int:
+    return max(config.sampling.max_tokens, config.report.max_tokens)
+
+
+def _others(config: RLConfig) -> int:
+    """Bytes a weight of the models beside the policy."""
+    from verigrad.algorithms.diffusion_presets import DIFFUSION_PRESETS
+    from verigrad.algorithms.presets import PRESETS
+
+    algorithm = resolve(config.algorithm, {**PRESETS, **DIFFUSION_PRESETS}, what="algorithm")
+    reference = 4 if config.kl_coef and not config.lora.rank else 0
+    return reference + 4 * bool(config.reward_model) + sum(_COMPANIONS.get(need, 0) for need in algorithm.needs)
+
+
+# ----------------------------------------------------------------------------------------------------------- work
+
+
+def work(config: StageConfig) -> Work:
+    """What a run passes over at most: completions count as long as they may become, prompts are a guess.
+
+    Raises:
+        VerigradError: a task source cannot be loaded.
+        OSError: a file cannot be read.
+    """
+    if isinstance(config, RLConfig):
+        return _rl_work(config)
+    if isinstance(config, PreferenceConfig) and config.tasks:
+        return _mined_work(config)
+    settings: Any = config  # of the loops that read examples, each with its own epochs and batch_size
+    count, tokens = _examples(settings)
+    steps = settings.epochs * -(-count // settings.batch_size)
+    trained = settings.epochs * tokens
+    if isinstance(config, DiffusionConfig):  # block attention runs every row twice, as does a complementary mask
+        trained *= (2 if config.attention == "block" else 1) * (2 if config.noise.complementary else 1)
+    scored = tokens if isinstance(config, PreferenceConfig) else 0  # under the reference
+    evaluated = _evaluated(config, steps)
+    return Work(_asked(config, evaluated), trained, scored, evaluations=evaluated)
+
+
+def _rl_work(config: RLConfig) -> Work:
+    groups = config.steps * config.tasks_per_step
+    completions = groups * config.group_size
+    positions = groups * _PROMPT + completions * config.sampling.max_tokens
+    evaluated = _evaluated(config, config.steps)
+    return Work(
+        sampled=positions + _asked(config, evaluated),
+        trained=positions * config.passes,
+        scored=positions if config.kl_coef else 0,
+        completions=completions,
+        evaluations=evaluated,
+    )
+
+
+def _mined_work(config: PreferenceConfig) -> Work:
+    groups = config.rounds * config.tasks_per_round
+    completions = groups * config.group_size
+    records = config.rounds * (config.records_per_round or config.tasks_per_round * max(1, config.records_per_task))
+    pairs = records * (_PROMPT + 2 * config.sampling.max_tokens)
+    steps = config.epochs * -(-records // config.batch_size)
+    evaluated = _evaluated(config, steps)
+    return Work(
+        sampled=groups * _PROMPT + completions * config.sampling.max_tokens + _asked(config, evaluated),
+        trained=config.epochs * pairs,
+        scored=pairs,
+        completions=completions,
+        evaluations=evaluated,
+    )
+
+
+def _asked(config: StageConfig, completions: int) -> int:
+    """Positions of evaluation completions, one a task."""
+    return completions * (_PROMPT + (config.report.max_tokens or config.sampling.max_tokens))
+
+
+def _evaluated(config: StageConfig, steps: int) -> int:
+    """Completions of the reported splits, before and after, and of all validations."""
+    report = config.report
+    if isinstance(config, RewardModelConfig):  # measures on records, and samples nothing
+        return 0
+    found = sum(2 * _num_tasks(source) * report.samples for source in report.splits.values())
+    if report.validation and report.validate_every:
+        times = -(-steps // report.validate_every)
+        found += times * _num_tasks(report.validation) * report.validation_samples
+    return found
+
+
+def _num_tasks(source: str) -> int:
+    from verigrad.tasks import load_tasks
+
+    return len(load_tasks(source))
+
+
+def _examples(config: Any) -> tuple[int, int]:
+    """How many demonstrations or records there are, and about how many tokens they have."""
+    from verigrad.tasks import load_tasks
+
+    if source := getattr(config, "tasks", ""):
+        tasks = load_tasks(source)
+        golds = [(task.prompt, tasks.oracle(task).gold or "") for task in tasks.tasks]
+        sizes = [len(prompt) + len(gold) for prompt, gold in golds if gold]
+        return len(sizes), sum(sizes) // _BYTES_PER_TOKEN + _TEMPLATE * len(sizes)
+    file = Path(getattr(config, "text", "") or config.data)
+    with file.open("rb") as stream:
+        count = sum(1 for line in stream if line.strip())
+    return count, file.stat().st_size // _BYTES_PER_TOKEN
+
+
+# -------------------------------------------------------------------------------------------------- disk and time
+
+
+def _disk(config: StageConfig, shape: Shape, planned: Work) -> dict[str, float]:
+    """Bytes of the run folder at its fullest, while the newest checkpoint is being written."""
+    held = config.keep_checkpoints if config.checkpoint_every else 1
+    return {
+        "checkpoints": (max(1, held) + 1 + config.report.keep_best) * 12 * _trained(config, shape),
+        "model": 4 * shape.parameters,
+        "rollouts": _ROW * (_kept(config, planned) + planned.evaluations),
+    }
+
+
+def _kept(config: StageConfig, planned: Work) -> int:
+    if not isinstance(config, RLConfig):
+        return planned.completions
+    return planned.completions // config.rollouts_kept if config.rollouts_kept else 0
+
+
+def _time_line(config: StageConfig, shape: Shape, planned: Work) -> str:
+    done = f"{planned.evaluations:,} completions to evaluate"
+    if planned.completions:
+        done = f"{planned.completions:,} completions to train on, {done}"
+    positions = f"{planned.trained:,} positions to train on and {done}"
+    if pick_device(config.device).type != "cpu":
+        return f"time: {positions}; how long that takes on a GPU was not measured"
+    threads = config.threads or os.cpu_count() or 1
+    seconds = _seconds(_dtype(config), shape, planned) * _THREADS / threads
+    return (
+        f"time: up to {seconds / 60:.0f} minutes on {threads} threads of a machine like that of docs/results.md, for "
+        f"at most {positions}; completions usually end earlier, judging comes on top"
+    )
+
+
+def _seconds(dtype: str, shape: Shape, planned: Work) -> float:
+    """On the threads of the machine measured: 2 operations a weight and position forwards, 4 backwards."""
+    forward = 2 * shape.parameters
+    rates: Mapping[str, float] = _SAMPLING
+    return forward * (planned.sampled / rates[dtype] + (planned.scored + 3 * planned.trained) / _TRAINING[dtype])

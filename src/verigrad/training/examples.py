@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from verigrad.errors import ConfigError, DataError
 from verigrad.models.base import Batch
 from verigrad.models.chat import answer_ids, prompt_ids
 from verigrad.models.packing import Pack, pack_views
@@ -94,13 +95,20 @@ def completion_row(
 def examples_of(
     tokenizer: Any, records: Sequence[Record], *, system: str | None, max_length: int, closing: bool = False
 ) -> list[Example]:
-    """Examples of records; those with an answer longer than `max_length` are left out."""
+    """Examples of records; those with an answer longer than `max_length` are left out.
+
+    Raises:
+        DataError: the model's chat template does not take a record's messages; names the record.
+    """
     found = []
     for number, record in enumerate(records):
-        built = [
-            completion_row(tokenizer, record.prompt, text, system=system, max_length=max_length, closing=closing)
-            for text in answers_of(record)
-        ]
+        try:
+            built = [
+                completion_row(tokenizer, record.prompt, text, system=system, max_length=max_length, closing=closing)
+                for text in answers_of(record)
+            ]
+        except ConfigError as error:
+            raise DataError(f"{record.place or f'record {number + 1}'}: {error}") from error
         rows = tuple(row for row in built if row is not None)
         if len(rows) == len(built):
             found.append(Example(rows, record, number, _facts(record)))

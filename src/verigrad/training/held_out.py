@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import torch
@@ -25,8 +26,7 @@ from torch import Tensor
 from verigrad.algorithms.score_metrics import auc, expected_calibration_error, length_bias, pair_accuracy
 from verigrad.evaluation.held_out import mistake
 from verigrad.models.scalar import last_values, pack_values
-from verigrad.preferences.records import Pair, Rated, Record
-from verigrad.training.config import RewardModelConfig
+from verigrad.preferences.records import Pair, Prompt, Rated, Record
 from verigrad.training.examples import Example, answers_of, chunks, one_pack
 from verigrad.types import Message
 
@@ -35,11 +35,11 @@ __all__ = ["held_out_metrics", "held_out_rows", "score_examples"]
 _TEXTS = 20
 
 
-def score_examples(model: Any, examples: Sequence[Example], config: RewardModelConfig, dtype: torch.dtype) -> Tensor:
+def score_examples(model: Any, examples: Sequence[Example], token_budget: int, dtype: torch.dtype) -> Tensor:
     """Scores of all rows of all examples, in order, without gradient."""
     found = []
     with torch.no_grad():
-        for chunk in chunks(examples, config.token_budget):
+        for chunk in chunks(examples, token_budget):
             values = pack_values(model, one_pack(chunk.batch), chunk.batch, dtype=dtype).cpu()
             found.append(last_values(values, chunk.batch.mask))
     return torch.cat(found)
@@ -48,8 +48,10 @@ def score_examples(model: Any, examples: Sequence[Example], config: RewardModelC
 def held_out_metrics(scores: Tensor, examples: Sequence[Example], objective: str) -> dict[str, float]:
     """Figures on prompts not trained on.
 
-    `pair_accuracy` (ties half), `auc` of wanted against unwanted answers, `calibration_error` of the probability the
-    model gives its own choice, `length_bias` (rank correlation of score and length), each where the data determine it.
+    `pair_accuracy` (ties half), `auc` of wanted against unwanted answers, `auc_verdicts` of answers that pass every
+    test against those that do not, `auc_verdicts_within_prompt` of such answers to one prompt, `calibration_error` of
+    the probability the model gives its own choice, `length_bias` (rank correlation of score and length), each where the
+    data determine it.
 
     Args:
         scores: of all rows of all examples, in order, as `score_examples` gives them.
@@ -69,7 +71,32 @@ def held_out_metrics(scores: Tensor, examples: Sequence[Example], objective: str
         both = torch.cat([good, bad])
         found["auc"] = auc(both, torch.arange(len(both)) < len(good))
         found["calibration_error"] = expected_calibration_error((good - bad).abs().sigmoid(), good > bad)
+    found |= _by_verdicts(scores, examples)
     return {key: value for key, value in found.items() if value is not None}
+
+
+def _by_verdicts(scores: Tensor, examples: Sequence[Example]) -> dict[str, float | None]:
+    """How the scores tell distinct answers that pass from those that fail, where the records know of their tests."""
+    known: dict[Prompt, dict[str, tuple[float, bool]]] = {}
+    scored = iter(scores.tolist())
+    for example in examples:
+        texts = answers_of(example.record)
+        for text, fraction in zip(texts, _fractions(example.record) or [None] * len(texts), strict=True):
+            score = next(scored)
+            if fraction is not None:
+                known.setdefault(example.record.prompt, {})[text] = (score, fraction == 1.0)
+    answers = [answer for own in known.values() for answer in own.values()]
+    wins = [
+        (good > bad) + 0.5 * (good == bad)
+        for own in known.values()
+        for (good, passed), (bad, passes_too) in product(own.values(), repeat=2)
+        if passed and not passes_too
+    ]
+    values, outcomes = torch.tensor([score for score, _ in answers]), torch.tensor([passed for _, passed in answers])
+    return {
+        "auc_verdicts": auc(values, outcomes.bool()),
+        "auc_verdicts_within_prompt": sum(wins) / len(wins) if wins else None,
+    }
 
 
 def _ordered(example: Example) -> list[tuple[int, int]]:

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import resource
 import sys
 from functools import cache
 from typing import Any
 
-__all__ = ["give_back_freed_memory", "keep_freed_memory"]
+import torch
+
+__all__ = ["give_back_freed_memory", "keep_freed_memory", "peak_memory"]
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # malloc.h
 _NEVER = 2**31 - 1
@@ -26,6 +29,14 @@ def keep_freed_memory() -> bool:
     if libc is None:
         return False
     return bool(libc.mallopt(_M_MMAP_MAX, 0)) and bool(libc.mallopt(_M_TRIM_THRESHOLD, _NEVER))
+
+
+def peak_memory(device: torch.device) -> dict[str, float]:
+    """`peak_memory_mb` of this process, and on a GPU `peak_gpu_memory_mb`, the most that torch held there."""
+    found = {"peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    if device.type == "cuda":
+        found["peak_gpu_memory_mb"] = torch.cuda.max_memory_allocated(device) / 2**20
+    return found
 
 
 def give_back_freed_memory() -> None:

@@ -8,6 +8,9 @@
 A stage is done when its command ended well and what it `makes` is there. One that was cut short is started again, with
 `--resume` where its run folder was begun. `{run}` and `{seed}` are the pipeline's; so are further names of its
 `[values]` table, which the command line may change. A process of its own gives every stage its memory back to the next.
+
+`pipeline.json` keeps the command that each stage was begun with. Other values in the same folder are refused: its
+stages would no longer belong together.
 """
 
 from __future__ import annotations
@@ -20,10 +23,12 @@ import time
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from verigrad.errors import ConfigError, RunError
+from verigrad.files import write_whole
 from verigrad.registry import did_you_mean
 from verigrad.training.reporter import Reporter, Silent
 
@@ -49,10 +54,11 @@ class PipelineStage:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Stages in order, all names filled in, and the folder they share."""
+    """Stages in order, all names filled in, the folder they share, and the values that were filled in."""
 
     folder: Path
     stages: tuple[PipelineStage, ...]
+    values: Mapping[str, str]
 
 
 def read_pipeline(file: Path, values: Mapping[str, str]) -> Pipeline:
@@ -75,7 +81,7 @@ def read_pipeline(file: Path, values: Mapping[str, str]) -> Pipeline:
     stages = tuple(_stage(row, f"{file}, stage {number}", filled) for number, row in enumerate(rows, 1))
     if len({stage.name for stage in stages}) < len(stages):
         raise ConfigError(f"{file}: two stages have the same name")
-    return Pipeline(Path(filled["run"]), stages)
+    return Pipeline(Path(filled["run"]), stages, filled)
 
 
 def _stage(row: Mapping[str, Any], place: str, values: Mapping[str, str]) -> PipelineStage:
@@ -92,22 +98,43 @@ def run_pipeline(pipeline: Pipeline, reporter: Reporter | None = None) -> Path:
     """Run what is not done yet; returns `pipeline.json`, with every stage's time and summary.
 
     Raises:
-        RunError: a stage failed, or ended without making its file; what is done stays done.
+        RunError: the folder holds stages with other values; or a stage failed, or ended without making its file. What
+            is done stays done.
     """
     reporter = reporter or Silent()
     pipeline.folder.mkdir(parents=True, exist_ok=True)
     record = pipeline.folder / "pipeline.json"
     known: dict[str, Any] = json.loads(record.read_text())["stages"] if record.exists() else {}
+    for stage in pipeline.stages:
+        _check_unchanged(pipeline.folder, stage, known.get(stage.name, {}))
     for number, stage in enumerate(pipeline.stages, 1):
+        started = {"command": list(stage.command), "makes": os.path.relpath(stage.makes, pipeline.folder)}
         title = f"stage {number} of {len(pipeline.stages)}, {stage.name}"
-        if stage.name in known and stage.makes.exists():
+        if "seconds" in known.get(stage.name, {}) and stage.makes.exists():
             reporter.message(f"{title}: done before")
+            known[stage.name] = {**started, **known[stage.name]}
             continue
         reporter.message(f"{title}: verigrad {' '.join(stage.command)}")
+        known[stage.name] = started
+        _write(record, pipeline, known)
         seconds = _run_stage(stage)
-        known[stage.name] = {"seconds": seconds, "summary": _summary(stage)}
-        _write(record, known)
+        known[stage.name] |= {"seconds": seconds, "summary": _summary(stage)}
+    _write(record, pipeline, known)
     return record
+
+
+def _check_unchanged(folder: Path, stage: PipelineStage, row: Mapping[str, Any]) -> None:
+    """A stage that was begun, and left something to go on from or to build on, goes on with the same words."""
+    before, now = row.get("command", list(stage.command)), list(stage.command)
+    begun = "seconds" in row or stage.makes.parent.joinpath("config.toml").exists()
+    if before == now or not begun:
+        return
+    words = zip_longest(before, now, ["", *now], fillvalue="")
+    changes = [f"{flag} {old or '(nothing)'} -> {new or '(nothing)'}" for old, new, flag in words if old != new]
+    raise RunError(
+        f"{folder} holds a pipeline with other values; stage {stage.name!r}: {', '.join(changes[:4])}. Its stages "
+        "belong together; undo the change, or choose another folder with --run"
+    )
 
 
 def _run_stage(stage: PipelineStage) -> float:
@@ -135,16 +162,20 @@ def _summary(stage: PipelineStage) -> Any:
     return None
 
 
-def _write(record: Path, stages: Mapping[str, Any]) -> None:
-    building = record.with_name(f".{record.name}")
-    building.write_text(json.dumps({"stages": stages}, indent=2) + "\n")
-    building.replace(record)
+def _write(record: Path, pipeline: Pipeline, stages: Mapping[str, Any]) -> None:
+    content = {"values": dict(pipeline.values), "stages": stages}
+    try:
+        write_whole(record, json.dumps(content, indent=2) + "\n")
+    except OSError as error:
+        raise RunError(f"cannot write {record}: {error}; free space, then run the same command again") from error
 
 
 def overview(stages: Mapping[str, Any]) -> Sequence[str]:
     """A line a stage: its time and its own metric."""
     lines = []
     for name, row in stages.items():
+        if "seconds" not in row:
+            continue
         summary = row.get("summary") or {}
         parts = [f"{row['seconds'] / 60:.1f} min"]
         parts += [f"{key} {value:.3g}" for key, value in summary.get("held_out", {}).items()]

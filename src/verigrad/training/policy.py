@@ -16,7 +16,7 @@ from torch import Tensor
 
 from verigrad.algorithms.diagnostics import entropy_summary, policy_change, sampler_drift
 from verigrad.algorithms.objectives import decoupled_ppo, ppo_clip
-from verigrad.algorithms.penalties import kl_k3, masked_importance, truncated_importance
+from verigrad.algorithms.penalties import kl_k3
 from verigrad.algorithms.presets import Algorithm, asks_for, call
 from verigrad.algorithms.reductions import token_mean
 from verigrad.algorithms.supervised import cross_entropy
@@ -27,6 +27,7 @@ from verigrad.models.packing import Pack
 from verigrad.models.scoring import cuts, pack_batch, score_pack, scored_tokens, token_logprobs
 from verigrad.training.batching import select_rollouts
 from verigrad.training.config import RLConfig
+from verigrad.training.corrections import correction, kl_loss, reads_rollouts
 from verigrad.training.optim import clip_gradients, learning_rate, set_learning_rate
 from verigrad.training.run import Learner
 
@@ -173,6 +174,9 @@ def _accumulate(
     nll_weights = nll_weights * (config.nll_coef or 0.0)
     kl_coef = 0.0 if algorithm.kl_in_reward else config.kl_coef
     keep = (part.per_row() != 0).any(dim=1) | copied
+    by_rollout = reads_rollouts(algorithm, batch, config)
+    if by_rollout:
+        keep = _whole_rollouts(keep, batch)
     if kl_coef:
         keep = torch.ones_like(keep)
     if not bool(keep.any()):
@@ -182,7 +186,6 @@ def _accumulate(
     seen = _Seen.empty(part.batch)
     packs = pack_batch(model, part.batch, token_budget=config.token_budget, share_prompts=config.share_prompts)
     slopes, total = None, 0.0
-    by_rollout = asks_for(algorithm.objective, "rollout_index")
     if cuts(packs, part.batch, rollouts=by_rollout):
         slopes, total = _slopes(model, part, weights, algorithm, config, settings, dtype)
     model.train()
@@ -197,7 +200,8 @@ def _accumulate(
             loss = loss + (_policy_loss(logprobs, part, rows, mask, algorithm, config, settings) * weights[rows]).sum()
         if kl_coef:
             ref = _reference_of(pack, part.batch, reference, dtype)[rows]
-            loss = loss + (kl_coef * kl_k3(logprobs, ref, mask) * weights[rows]).sum()
+            penalty = kl_loss(logprobs, ref, _anchor(part, rows, logprobs), mask, config.kl)
+            loss = loss + (kl_coef * penalty * weights[rows]).sum()
             seen.kl[rows] += kl_k3(logprobs.detach(), ref, mask)
         total += float(loss.detach())
         if slopes is not None:
@@ -208,6 +212,13 @@ def _accumulate(
         seen.entropy[rows] += scores.entropy[rows].cpu()
     model.eval()
     return {"loss": total, **seen.metrics(part, _bounds(algorithm.objective, settings), with_kl=bool(kl_coef))}
+
+
+def _whole_rollouts(keep: Tensor, batch: Batch) -> Tensor:
+    """The rows (B,) of all rollouts of which a row is kept."""
+    rollouts = torch.zeros(batch.num_rollouts, dtype=torch.bool)
+    rollouts[batch.rollout_index[keep]] = True
+    return rollouts[batch.rollout_index]
 
 
 def _slopes(
@@ -257,14 +268,8 @@ def _policy_loss(
     )
     if loss_weights is not None and not asks_for(algorithm.objective, "loss_weights"):
         per_token = per_token * loss_weights
-    importance = config.importance or ("truncate" if batch.kind == "exact" else "none")
-    if importance == "none" or asks_for(algorithm.objective, "sampler_logprobs"):
-        return per_token
-    if importance == "mask":
-        correction = masked_importance(anchor, batch.sampler_logprobs[rows], mask, high=config.importance_cap)
-    else:
-        correction = truncated_importance(anchor, batch.sampler_logprobs[rows], mask, cap=config.importance_cap)
-    return per_token * correction
+    factors = correction(algorithm, logprobs, anchor, part.per_row()[rows], mask, batch, rows, config)
+    return per_token if factors is None else per_token * factors
 
 
 def _anchor(part: _Part, rows: list[int], logprobs: Tensor) -> Tensor:

@@ -28,12 +28,10 @@ from verigrad.algorithms.preference import (
     bco_delta,
     implicit_rewards,
     kto_kl,
-    ld_weights,
     preference_summary,
 )
 from verigrad.algorithms.preference_presets import PREFERENCE_LOSSES, PreferenceLoss
-from verigrad.algorithms.presets import call
-from verigrad.algorithms.shaping import diff_span
+from verigrad.algorithms.presets import asks_for, call
 from verigrad.errors import ConfigError
 from verigrad.evaluation.sources import load_source
 from verigrad.models.base import Batch
@@ -41,7 +39,7 @@ from verigrad.models.checkpoint import new_folder
 from verigrad.models.diffusion import DiffusionSpec, diffusion_spec, is_diffusion
 from verigrad.models.lora import base_weights, is_lora
 from verigrad.models.scoring import pack_batch, score_pack, token_logprobs
-from verigrad.preferences.mining import MINERS, from_groups, mine
+from verigrad.preferences.mining import MINERS, Miner, from_groups, mine, miner_options
 from verigrad.preferences.records import (
     Record,
     as_pairs,
@@ -62,9 +60,10 @@ from verigrad.training.examples import Chunk, Example, chunks, examples_of, flat
 from verigrad.training.memory import give_back_freed_memory
 from verigrad.training.optim import clip_gradients, learning_rate, make_optimizer, set_learning_rate
 from verigrad.training.reporter import Reporter, Silent
-from verigrad.training.rl import scheduled_tasks
 from verigrad.training.run import Learner, Run, TrainState, load_state, save_state
-from verigrad.training.stage import Stage, open_run, open_stage, own_engine, sampling_params
+from verigrad.training.sampling import scheduled_tasks
+from verigrad.training.stage import Stage, open_run, open_stage, own_engine, sampling_params, settled
+from verigrad.training.token_weights import WEIGHTINGS, weights_of
 from verigrad.types import Row
 
 __all__ = ["train"]
@@ -79,6 +78,7 @@ def train(config: PreferenceConfig, *, resume: bool = False, reporter: Reporter 
         RunError: the run folder cannot be used.
     """
     reporter = reporter or Silent()
+    config = settled(config, resume=resume)
     row: PreferenceLoss = resolve(config.loss, PREFERENCE_LOSSES, what="preference loss")
     _check_options(row, config)
     tasks = load_source(config.tasks) if config.tasks else None
@@ -113,13 +113,28 @@ def _check_options(row: PreferenceLoss, config: PreferenceConfig) -> None:
         raise ConfigError(
             f"loss {row.name!r} has no option {', '.join(unknown)}; it has {', '.join(sorted(known)) or 'none'}"
         )
-    if config.token_weights != "none" and row.form != "tokens":
+    weighs = "chosen_weights" in row.extra or asks_for(row.loss, "chosen_weights")
+    if config.token_weights != "none" and not weighs:
         raise ConfigError(f"token_weights is {config.token_weights!r}, but loss {row.name!r} does not weigh tokens")
-    if config.token_weights == "none" and row.form == "tokens":
+    if config.token_weights == "none" and weighs:
         raise ConfigError(f"loss {row.name!r} weighs tokens, and all alike it is dpo; set token_weights, or take dpo")
+    if weighs:
+        resolve(config.token_weights, WEIGHTINGS, what="token_weights")
+
+
+def _miner(config: PreferenceConfig) -> Miner:
+    """The miner with its options, each of the type its default has."""
+    miner: Miner = resolve(config.miner, MINERS, what="miner")
+    known = miner_options(miner)
+    if unknown := sorted(set(config.miner_options) - set(known)):
+        raise ConfigError(
+            f"miner {config.miner!r} has no option {', '.join(unknown)}; it has {', '.join(known) or 'none'}"
+        )
+    return partial(miner, **{name: type(known[name])(value) for name, value in config.miner_options.items()})
 
 
 def _check_tasks(tasks: TaskSet, config: PreferenceConfig) -> None:
+    _miner(config)  # what it says of its options it should say before anything is sampled
     scripts = [task.id for task in tasks.tasks if tasks.oracle(task).trust == "script"]
     if scripts and not config.allow_scripts:
         raise ConfigError(
@@ -147,13 +162,15 @@ class _Round:
     """Examples of a round with what the frozen reference says of them.
 
     `reference` has a tensor of scored tokens' log-probs for every row, in the order of the examples; `mismatched`
-    holds for each example its prompt with the answer to another, and `mismatched_reference` the reference's sums.
+    holds for each example its prompt with the answer to another, and `mismatched_reference` the reference's sums;
+    `weights` are those of every pair's tokens, where the loss weighs tokens.
     """
 
     examples: tuple[Example, ...]
     reference: tuple[tuple[Tensor, ...], ...]
     mismatched: tuple[Row, ...]
     mismatched_reference: Tensor
+    weights: tuple[tuple[Tensor, Tensor], ...]
 
 
 def _scoring(stage: Stage, config: PreferenceConfig) -> ScoringConfig | None:
@@ -290,7 +307,21 @@ class _Loop:
         own = iter(scored)
         reference = tuple(tuple(next(own) for _ in example.rows) for example in examples)
         sums = torch.tensor([float(values.sum()) for values in own])
-        return _Round(tuple(examples), reference, tuple(mismatched), sums)
+        weights: list[tuple[Tensor, Tensor]] = []
+        if self.config.token_weights != "none":
+            weights = self._weights(examples)
+        return _Round(tuple(examples), reference, tuple(mismatched), sums, tuple(weights))
+
+    def _weights(self, examples: Sequence[Example]) -> list[tuple[Tensor, Tensor]]:
+        """Weights of every pair's tokens; pairs without any are told."""
+        how = self.config.token_weights
+        weights = weights_of(how, examples, self.stage.tokenizer)
+        if silent := sum(not (bool(one.any()) or bool(other.any())) for one, other in weights):
+            said = f"token_weights = {how!r} gives {silent} of {len(weights)} pairs no token of any weight"
+            if silent == len(weights) and self._given is not None:
+                raise ConfigError(f"{said}, so there is nothing to learn; take other weights, or dpo")
+            self.stage.reporter.message(f"{said}: they teach nothing")
+        return weights
 
     def _fitting(self, records: Sequence[Record]) -> list[Example]:
         """Token ids of the records that are not too long; the schedule counts these."""
@@ -327,7 +358,7 @@ class _Loop:
             )
         )
         stage.reporter.end()
-        miner = resolve(config.miner, MINERS, what="miner")
+        miner = _miner(config)
         seed = derive_seed(config.seed, "mine", number)
         records: list[Record] = []
         for task in from_groups(groups):
@@ -368,8 +399,10 @@ class _Loop:
     def _step(self, current: _Round, number: int, index: int, step: int) -> dict[str, Any]:
         chosen = _chosen(len(current.examples), self.config, number, index)
         examples = [current.examples[i] for i in chosen]
-        known = {**self.config.options, **self._scalars(current, chosen)}
+        scalars = self._scalars(current, chosen)
+        known = {**self.config.options, **scalars}
         references = iter([current.reference[i] for i in chosen])
+        weights = iter([current.weights[i] for i in chosen] if current.weights else [])
         model, total = self.policy.model, 0.0
         seen: list[tuple[Tensor, Tensor]] = []
         model.train()
@@ -378,7 +411,9 @@ class _Loop:
             (pack,) = pack_batch(model, chunk.batch, token_budget=1 << 60)
             scores = score_pack(model, pack, chunk.batch, dtype=self.stage.dtype).values.cpu()
             reference = [next(references) for _ in chunk.examples]
-            offered = _offered(chunk, scores, reference, self.row, self.config.token_weights)
+            offered = _offered(chunk, scores, reference, self.row)
+            if current.weights:
+                offered.update(_padded_weights([next(weights) for _ in chunk.examples], chunk.batch.mask))
             loss = call(self.row.loss, **offered, **known).sum() / len(examples)
             loss.backward()
             total += float(loss.detach())
@@ -393,12 +428,14 @@ class _Loop:
         if "delta" in self.row.extra:
             self._move_delta(good, bad)
         summary = _unpaired_summary(good, bad) if self.row.data == "unpaired" else preference_summary(good, bad)
+        told = {"kl": "kto_z", "delta": "bco_delta"}
         return {
             "step": step + 1,
             "kind": "train",
             "round": number + 1,
             "loss": total,
             **summary,
+            **{told[name]: max(0.0, float(known[name])) if name == "kl" else known[name] for name in scalars},
             "grad_norm": norm,
             "learning_rate": rate,
             "records": len(examples),
@@ -457,7 +494,7 @@ def _mismatched(examples: Sequence[Example], max_length: int) -> list[Row]:
 
 
 def _offered(
-    chunk: Chunk, scores: Tensor, reference: Sequence[Sequence[Tensor]], row: PreferenceLoss, token_weights: str
+    chunk: Chunk, scores: Tensor, reference: Sequence[Sequence[Tensor]], row: PreferenceLoss
 ) -> dict[str, Any]:
     """Everything a loss may ask for, by name: sums, means and tokens under policy and reference."""
     mask = chunk.batch.mask
@@ -465,7 +502,7 @@ def _offered(
     if row.reference:
         ref[mask] = torch.cat([values for example in reference for values in example])
     if row.data == "pairs":
-        return _pair_inputs(chunk, scores, ref, token_weights)
+        return _pair_inputs(chunk, scores, ref)
     sums, means, _ = token_sums(scores, mask)
     if row.data == "unpaired":
         desirable = torch.tensor([example.facts["desirable"] for example in chunk.examples])
@@ -486,9 +523,13 @@ def _offered(
     }
 
 
-def _pair_inputs(chunk: Chunk, scores: Tensor, ref: Tensor, token_weights: str) -> dict[str, Any]:
+def _pair_inputs(chunk: Chunk, scores: Tensor, ref: Tensor) -> dict[str, Any]:
     mask = chunk.batch.mask
     found: dict[str, Any] = {}
+    ids = torch.zeros(mask.shape, dtype=torch.long)
+    for view in chunk.batch.views:
+        whole = view.input_ids if view.clean_ids is None else view.clean_ids
+        ids[view.row, : len(whole)] = whole
     for name, rows in (("chosen", slice(0, None, 2)), ("rejected", slice(1, None, 2))):
         for who, values in (("policy", scores), ("ref", ref)):
             sums, means, counts = token_sums(values[rows], mask[rows])
@@ -497,20 +538,17 @@ def _pair_inputs(chunk: Chunk, scores: Tensor, ref: Tensor, token_weights: str) 
             found[f"{who}_{name}_tokens"] = values[rows]
             found[f"{name}_lengths"] = counts
         found[f"{name}_mask"] = mask[rows]
-    found["chosen_weights"], found["rejected_weights"] = _token_weights(chunk, found, token_weights)
+        found[f"{name}_ids"] = ids[rows]
     return found
 
 
-def _token_weights(chunk: Chunk, found: Mapping[str, Any], how: str) -> tuple[Tensor, Tensor]:
-    chosen, rejected = found["chosen_mask"], found["rejected_mask"]
-    if how == "length":
-        return ld_weights(chosen, rejected)
-    if how == "diff":
-        ids = torch.zeros(chunk.batch.mask.shape, dtype=torch.long)
-        for view in chunk.batch.views:
-            ids[view.row, : len(view.input_ids)] = view.input_ids
-        return diff_span(ids[0::2], ids[1::2], chosen, rejected)
-    return chosen.float(), rejected.float()
+def _padded_weights(weights: Sequence[tuple[Tensor, Tensor]], mask: Tensor) -> dict[str, Tensor]:
+    """Weights of a chunk's pairs at the places of the tokens they are of, 0 elsewhere: (B, T) of either side."""
+    sides = {"chosen": mask[0::2], "rejected": mask[1::2]}
+    return {
+        f"{side}_weights": torch.zeros(own.shape).masked_scatter(own, torch.cat([pair[number] for pair in weights]))
+        for number, (side, own) in enumerate(sides.items())
+    }
 
 
 def _preferred(offered: Mapping[str, Any], row: PreferenceLoss) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,6 @@ The score is the scalar head's value at the answer's end token, so a saved model
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -31,11 +30,11 @@ from verigrad.seeds import derive_seed
 from verigrad.training.config import RewardModelConfig
 from verigrad.training.examples import Example, chunks, examples_of, one_pack
 from verigrad.training.held_out import held_out_metrics, held_out_rows, score_examples
-from verigrad.training.memory import give_back_freed_memory
+from verigrad.training.memory import give_back_freed_memory, peak_memory
 from verigrad.training.optim import clip_gradients, learning_rate, make_optimizer, set_learning_rate
 from verigrad.training.reporter import Reporter, Silent
 from verigrad.training.run import Learner, Run, TrainState, load_state, save_state
-from verigrad.training.stage import open_run, prepare_model, prepare_torch
+from verigrad.training.stage import open_run, prepare_model, prepare_torch, settled, tell_of_template
 
 __all__ = ["by_prompt", "score_batch", "train"]
 
@@ -49,10 +48,12 @@ def train(config: RewardModelConfig, *, resume: bool = False, reporter: Reporter
         RunError: the run folder cannot be used.
     """
     reporter = reporter or Silent()
+    config = settled(config, resume=resume)
     records, held_out = _split(config)
     device, dtype = prepare_torch(config)
     reporter.message(f"loading {config.model} with a scalar head")
     model, tokenizer = load_scalar(config.model, device=device)
+    tell_of_template(tokenizer, config.model, reporter)
     model = prepare_model(model, config, whole=(HEAD,))
     examples, measured = (_examples(tokenizer, part, config, reporter) for part in (records, held_out))
     if config.objective == "bradley_terry":
@@ -79,7 +80,7 @@ def train(config: RewardModelConfig, *, resume: bool = False, reporter: Reporter
             _after_step(step + 1, steps, config, run, learner, measured, dtype)
             reporter.advance()
         reporter.end()
-        scores = score_examples(model, measured, config, dtype)
+        scores = score_examples(model, measured, config.token_budget, dtype)
         found = held_out_metrics(scores, measured, config.objective)
         run.write_rows("held_out.jsonl", held_out_rows(scores, measured))
         save_model(model, tokenizer, run.folder / "model")
@@ -89,7 +90,7 @@ def train(config: RewardModelConfig, *, resume: bool = False, reporter: Reporter
                 "steps": steps,
                 "records": _count(examples),
                 "seconds": time.perf_counter() - started,
-                "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+                **peak_memory(device),
             }
         )
         reporter.message("held out: " + ", ".join(f"{key} {value:.3g}" for key, value in found.items()))
@@ -243,7 +244,7 @@ def _after_step(
 ) -> None:
     every = config.report.validate_every
     if every and step % every == 0 and step != steps:
-        scores = score_examples(learner.model, measured, config, dtype)
+        scores = score_examples(learner.model, measured, config.token_budget, dtype)
         run.log({"step": step, "kind": "validation", **held_out_metrics(scores, measured, config.objective)})
     if step == steps or (config.checkpoint_every and step % config.checkpoint_every == 0):
         save_state(run.checkpoint_folder(step), {"policy": learner}, TrainState(step, {}))

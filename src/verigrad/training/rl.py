@@ -1,17 +1,16 @@
 """Reinforcement learning from verified rewards: sample, judge, compare, update.
 
-The loop is synchronous and reads in order; what waits (engine, sandbox) is inside one `collect`. Nothing
-measured by the clock enters the trajectory: tasks are scheduled by a cursor that checkpoints hold, draws are keyed by
-(seed, step, task, rollout), so a killed run resumes to the same weights.
+The loop is synchronous and reads in order; what waits (engine, sandbox) is inside `verigrad.training.sampling`. Nothing
+measured by the clock enters the trajectory, so a killed run resumes to the same weights.
 
-The update itself is in `verigrad.training.policy`, what some algorithms learn beside the policy in
-`verigrad.training.companions`. Left out on purpose, each another file: asynchronous sampling, several policies.
+Scores become advantages in `verigrad.training.advantages`, the update itself is in `verigrad.training.policy`, what
+some algorithms learn beside the policy in `verigrad.training.companions`. Left out on purpose, each another file:
+asynchronous sampling, several policies.
 """
 
 from __future__ import annotations
 
 import copy
-import inspect
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -21,58 +20,56 @@ from pathlib import Path
 from random import Random
 from typing import Any, NoReturn
 
-import torch
 from torch import Tensor
 
 from verigrad.algorithms.diffusion_presets import DIFFUSION_PRESETS
-from verigrad.algorithms.penalties import kl_k1, overlong
-from verigrad.algorithms.presets import PRESETS, Algorithm, call
+from verigrad.algorithms.presets import PRESETS, Algorithm
 from verigrad.algorithms.selection import has_signal
-from verigrad.errors import ConfigError, RunError
+from verigrad.errors import RunError
 from verigrad.evaluation.benchmark import sample_rows
-from verigrad.evaluation.fresh import FreshTests, can_draw
+from verigrad.evaluation.fresh import FreshTests
 from verigrad.evaluation.sources import load_source
 from verigrad.models.base import Batch
 from verigrad.models.diffusion import diffusion_spec, is_diffusion
 from verigrad.models.lora import is_lora
-from verigrad.models.scalar import load_scalar
-from verigrad.models.scoring import token_logprobs
 from verigrad.registry import resolve
 from verigrad.rewards import REWARDS
 from verigrad.rewards.base import Reward
 from verigrad.rewards.outcome import PASSED
-from verigrad.rollout import Group, collect
+from verigrad.rollout import Group
 from verigrad.seeds import derive_seed
 from verigrad.tasks.base import TaskSet
-from verigrad.training.audit import Audit, first_flagged, passed_share
+from verigrad.training.advantages import advantages_of, shape_rewards
+from verigrad.training.audit import Audit, first_flagged
 from verigrad.training.augment import augmented
 from verigrad.training.batching import (
     make_batch,
-    rewarded_tokens,
     rows_batch,
     score_parts,
-    select_rollouts,
-    terminal_rewards,
 )
 from verigrad.training.checkpoints import after_step, load_best
 from verigrad.training.companions import Companion, open_companions
-from verigrad.training.config import RLConfig, ScoringConfig
+from verigrad.training.config import RLConfig
 from verigrad.training.credit import credit_tensors
 from verigrad.training.curriculum import Curriculum
-from verigrad.training.estimators import chosen_estimator, drawn_batch, order_warnings, score_kind
+from verigrad.training.estimators import drawn_batch, score_kind
 from verigrad.training.memory import give_back_freed_memory
 from verigrad.training.optim import make_optimizer
-from verigrad.training.policy import reference_logprobs, update_policy
+from verigrad.training.options import with_options
+from verigrad.training.policy import update_policy
+from verigrad.training.proxies import Proxies
 from verigrad.training.replay import Replay
 from verigrad.training.reporter import Reporter, Silent
-from verigrad.training.reward_model import score_batch
+from verigrad.training.rl_settings import check_settings, with_loop_settings, with_scoring
 from verigrad.training.rollout_metrics import first_error, rollout_metrics, share_of_groups
 from verigrad.training.run import Learner, Run, TrainState, load_state, save_state
+from verigrad.training.sampling import Sampler
+from verigrad.training.selecting import keep_rollouts, score_tensors, scored, select
 from verigrad.training.sft import demonstration_rows, gold_demonstrations
-from verigrad.training.stage import Stage, open_run, open_stage, own_engine, sampling_params
-from verigrad.types import Oracle, Rollout, Task
+from verigrad.training.stage import Stage, open_run, open_stage, own_engine, settled
+from verigrad.types import Rollout
 
-__all__ = ["Loop", "advantages_of", "scheduled_tasks", "train", "with_loop_settings", "with_scoring"]
+__all__ = ["Loop", "train"]
 
 
 def train(config: RLConfig, *, resume: bool = False, reporter: Reporter | None = None) -> Path:
@@ -85,11 +82,12 @@ def train(config: RLConfig, *, resume: bool = False, reporter: Reporter | None =
     """
     reporter = reporter or Silent()
     algorithm: Algorithm = resolve(config.algorithm, {**PRESETS, **DIFFUSION_PRESETS}, what="algorithm")
-    config = with_loop_settings(config, algorithm)
+    algorithm = with_options(algorithm, config.options)
+    config = settled(with_loop_settings(config, algorithm), resume=resume)
     assert config.reward is not None
     reward: Reward = resolve(config.reward, REWARDS, what="reward")
     tasks = augmented(load_source(config.tasks), config.rename, config.word_dropout, config.seed)
-    _check(config, algorithm, tasks)
+    check_settings(config, algorithm, tasks)
     with ExitStack() as opened:
         # The stage first: it finds what is wrong with the settings before a run folder exists.
         make_engine = partial(own_engine, denoise=config.denoise)
@@ -124,100 +122,6 @@ def train(config: RLConfig, *, resume: bool = False, reporter: Reporter | None =
     return run.folder
 
 
-def with_loop_settings(config: RLConfig, algorithm: Algorithm) -> RLConfig:
-    """The settings with those left open filled in: by the algorithm where it has them, else switched off."""
-    off: dict[str, Any] = {
-        "reward": "tests",
-        "resample": 0,
-        "replay": 0,
-        "nll_coef": 0.0,
-        "gold_coef": 0.0,
-        "overlong": 0.0,
-        "error_penalty": 0.0,
-        "executed_only": False,
-        "curriculum": False,
-    }
-    chosen = {**off, **algorithm.loop}
-    return replace(config, **{name: value for name, value in chosen.items() if getattr(config, name) is None})
-
-
-def with_scoring(config: RLConfig, algorithm: Algorithm, stage: Stage) -> RLConfig:
-    """The settings with the estimator of a masked-diffusion model filled in, and warnings told.
-
-    Raises:
-        ConfigError: the model, the algorithm, the estimator and the sampler cannot go together.
-    """
-    if not is_diffusion(stage.model):
-        if algorithm.estimator or config.diffusion != ScoringConfig():
-            raise ConfigError(
-                f"algorithm {algorithm.name!r} and the section diffusion are for masked-diffusion models, and "
-                f"{config.model!r} is a causal one; convert it with `verigrad diffusion`, or take another algorithm"
-            )
-        return config
-    _check_masked(config, algorithm)
-    scoring = chosen_estimator(config, algorithm)
-    assert scoring.estimator is not None
-    for warning in order_warnings(scoring.estimator, config.denoise):
-        stage.reporter.message(f"warning: {warning}")
-    return replace(config, diffusion=scoring)
-
-
-def _check_masked(config: RLConfig, algorithm: Algorithm) -> None:
-    """Refuse what reads a completion from left to right, as masked-diffusion models do not."""
-    if wrong := set(algorithm.needs) & {"critic", "outcome_critic", "prm", "teacher"}:
-        raise ConfigError(
-            f"algorithm {algorithm.name!r} needs {', '.join(sorted(wrong))}, which score causal rows; not for a "
-            "masked-diffusion model"
-        )
-    asked = ("gold_coef", "error_penalty", "executed_only", "reward_model")
-    if on := [name for name in asked if getattr(config, name)]:
-        raise ConfigError(f"{', '.join(on)}: works on causal rows; leave it unset for a masked-diffusion model")
-
-
-def _check(config: RLConfig, algorithm: Algorithm, tasks: TaskSet) -> None:
-    if config.reward_model and ("greedy" in algorithm.needs or config.resample):
-        raise ConfigError(
-            f"algorithm {algorithm.name!r} with a reward_model: a greedy baseline and resample go by the verified "
-            "reward; take another algorithm, or set resample = 0"
-        )
-    if config.replay and config.curriculum:
-        raise ConfigError("replay and curriculum: what was given of a kept rollout's answer is not kept; set one to 0")
-    if (config.gold_coef or config.curriculum) and all(tasks.oracle(task).gold is None for task in tasks.tasks):
-        raise ConfigError(
-            f"algorithm {config.algorithm!r} reads gold programs (gold_coef, curriculum), and task source "
-            f"{config.tasks!r} has none; set gold_coef = 0 and curriculum = false, or take other tasks"
-        )
-    scripts = [task.id for task in tasks.tasks if tasks.oracle(task).trust == "script"]
-    if scripts and not config.allow_scripts:
-        raise ConfigError(
-            f"{len(scripts)} tasks (such as {scripts[0]}) are judged by scripts that share the program's process, "
-            "where a policy can forge a pass; leave them out, or set allow_scripts"
-        )
-    if config.audit.flagged == "penalise" and "part_rewards" in inspect.signature(algorithm.advantage).parameters:
-        raise ConfigError(
-            f"algorithm {config.algorithm!r} trains on the parts of a score, which audit.flagged = 'penalise' leaves "
-            "as they are; take 'screen' or 'stop'"
-        )
-    if not tasks.tasks:
-        raise ConfigError(f"task source {config.tasks!r} has no tasks")
-    if config.fresh_tests and not any(can_draw(task, tasks.oracle(task)) for task in tasks.tasks):
-        raise ConfigError(
-            f"fresh_tests = true, and no task of {config.tasks!r} has a generator to draw tests from; give them one "
-            "(docs/tasks.md), or set fresh_tests = false"
-        )
-
-
-def scheduled_tasks(tasks: Sequence[Task], start: int, count: int, seed: int) -> list[Task]:
-    """`count` tasks from position `start` on: each epoch visits every task once, ordered by (seed, epoch)."""
-    chosen = []
-    for position in range(start, start + count):
-        epoch, index = divmod(position, len(tasks))
-        order = list(range(len(tasks)))
-        Random(derive_seed(seed, "order", epoch)).shuffle(order)
-        chosen.append(tasks[order[index]])
-    return chosen
-
-
 @dataclass
 class Loop:
     """Everything a step of reinforcement learning reads and changes."""
@@ -225,34 +129,35 @@ class Loop:
     config: RLConfig
     stage: Stage
     algorithm: Algorithm
-    reward: Reward
     tasks: TaskSet
+    sampler: Sampler
     policy: Learner
     reference: Any
     companions: Mapping[str, Companion]
     audit: Audit
-    reward_model: Any = None
+    proxies: Proxies = field(default_factory=Proxies)
     curriculum: Curriculum | None = None
     replay: Replay | None = None
-    fresh_tests: FreshTests | None = None
     notes: dict[str, Any] = field(default_factory=lambda: {"tokens": 0, "cursor": 0})
 
     @classmethod
     def open(cls, config: RLConfig, stage: Stage, algorithm: Algorithm, reward: Reward, tasks: TaskSet) -> Loop:
+        audit = Audit(config.audit, tasks, config.seed)
+        curriculum = Curriculum(tasks) if config.curriculum else None
+        fresh_tests = FreshTests(stage.judge.sandbox) if config.fresh_tests else None
         return cls(
             config=config,
             stage=stage,
             algorithm=algorithm,
-            reward=reward,
             tasks=tasks,
+            sampler=Sampler(config, stage, reward, tasks, audit, curriculum, fresh_tests),
             policy=Learner(stage.model, make_optimizer(stage.model, config.optim)),
             reference=_reference(stage.model, config),
             companions=open_companions(algorithm.needs, config, stage),
-            audit=Audit(config.audit, tasks, config.seed),
-            reward_model=load_scalar(config.reward_model, device=stage.device)[0] if config.reward_model else None,
-            curriculum=Curriculum(tasks) if config.curriculum else None,
+            audit=audit,
+            proxies=Proxies.open(config, device=stage.device, dtype=stage.dtype),
+            curriculum=curriculum,
             replay=Replay(config.replay, tasks) if config.replay else None,
-            fresh_tests=FreshTests(stage.judge.sandbox) if config.fresh_tests else None,
         )
 
     @property
@@ -279,8 +184,8 @@ class Loop:
         """One round of sampling and updating; returns its row for `metrics.jsonl`."""
         started = time.perf_counter()
         begun = dict(self.notes)
-        probed = self._probe(step)
-        groups, sampled_groups = self._sample(step)
+        probed = self.sampler.probe(step)
+        groups, sampled_groups, self.notes["cursor"] = self.sampler.sample(step, self.notes["cursor"])
         if self.config.audit.flagged == "stop" and (flagged := first_flagged(sampled_groups)) is not None:
             self.notes = begun
             self._stop(flagged, sampled_groups, step, run)
@@ -288,7 +193,7 @@ class Loop:
             again = self.replay.draw(self.config.tasks_per_step, Random(derive_seed(self.config.seed, "replay", step)))
             self.replay.add(groups)
             groups = groups + again
-        greedy = self._greedy_rewards(groups, step)
+        greedy = self.sampler.greedy_rewards(groups, step) if "greedy" in self.algorithm.needs else None
         sampled = time.perf_counter()
         if self.config.rollouts_kept and step % self.config.rollouts_kept == 0:
             run.write_rows(f"rollouts/step-{step + 1:06d}.jsonl", sample_rows(groups))
@@ -322,15 +227,6 @@ class Loop:
             seed=derive_seed(self.config.seed, "views", step),
         )
 
-    def _probe(self, step: int) -> dict[str, float]:
-        """The share of impossible tasks that the policy passes, where a probe is due."""
-        pairs = self.audit.probe(step)
-        if not pairs:
-            return {}
-        chosen, oracles = zip(*pairs, strict=True)
-        share = passed_share(self._sampled(chosen, oracles, "probe", step, group_size=self.config.audit.probe_samples))
-        return {} if share is None else {"impossible_passed": share}
-
     def _stop(self, flagged: Rollout, groups: Sequence[Group], step: int, run: Run) -> NoReturn:
         """End the run before the step that a flagged rollout belongs to, with all that is needed to look at it."""
         rows = [row for row in sample_rows(groups) if row["flags"]]
@@ -343,72 +239,12 @@ class Loop:
             "--audit.flagged keep, penalise or screen"
         )
 
-    def _sample(self, step: int) -> tuple[list[Group], list[Group]]:
-        """The groups of a step, and all that were sampled for it.
-
-        They differ with `resample`: groups whose scores are all alike make way for those of further tasks, in up
-        to so many rounds (DAPO's dynamic sampling).
-        """
-        wanted, everything = self.config.tasks_per_step, list[Group]()
-        for attempt in range((self.config.resample or 0) + 1):
-            chosen = scheduled_tasks(self.tasks.tasks, self.notes["cursor"], wanted, self.config.seed)
-            self.notes["cursor"] += wanted
-            everything += self._collect(chosen, step, attempt)
-            telling = [group for group in everything if _tells(group)]
-            if len(telling) >= wanted:
-                break
-        others = [group for group in everything if not _tells(group)]
-        return (telling + others)[:wanted] if self.config.resample else everything, everything
-
-    def _greedy_rewards(self, groups: Sequence[Group], step: int) -> Tensor | None:
-        """The score of one greedy completion per group, where the algorithm asks for it."""
-        if "greedy" not in self.algorithm.needs:
-            return None
-        single = self._collect([group.task for group in groups], step, -1, greedy=True)
-        values = (group.rollouts[0].score.value for group in single)
-        return torch.tensor([float("nan") if value is None else value for value in values])
-
-    def _collect(self, chosen: Sequence[Task], step: int, attempt: int, *, greedy: bool = False) -> list[Group]:
-        words: list[str | int] = ["step", step, *([attempt] if attempt else [])]
-        oracles = self._oracles(chosen, step)
-        size = 1 if greedy else self.config.group_size
-        return self.audit.treated(self._sampled(chosen, oracles, *words, group_size=size, greedy=greedy))
-
-    def _sampled(
-        self,
-        chosen: Sequence[Task],
-        oracles: Sequence[Oracle],
-        *words: str | int,
-        group_size: int,
-        greedy: bool = False,
-    ) -> list[Group]:
-        """Scored rollouts of these tasks by the policy as it is now; `words` tell their draws from others'."""
-        params = sampling_params(self.config.sampling, temperature=0.0 if greedy else None)
-        return self.stage.wait(
-            collect(
-                chosen,
-                oracles,
-                agent=self.stage.agent(params, self.curriculum.prefill if self.curriculum else None),
-                engine=self.stage.engine,
-                judge=self.stage.judge,
-                reward=self.reward,
-                group_size=group_size,
-                seed=derive_seed(self.config.seed, *words),
-                trace_lines=bool(self.config.executed_only),
-                judge_shown=True,
-            )
-        )
-
-    def _oracles(self, chosen: Sequence[Task], step: int) -> list[Oracle]:
-        """What judges a step's tasks; with `fresh_tests`, by tests that only this step has."""
-        oracles = [self.tasks.oracle(task) for task in chosen]
-        if self.fresh_tests is None:
-            return oracles
-        return self.stage.wait(self.fresh_tests.draw(chosen, oracles, derive_seed(self.config.seed, "tests", step)))
-
     def _known(self, groups: Sequence[Group], batch: Batch, greedy: Tensor | None) -> dict[str, Tensor]:
         """What advantages and companions may ask for by name, beside the batch."""
-        parts = score_parts(group.rollouts for group in groups)
+        found = score_parts(group.rollouts for group in groups)
+        seen = sorted({*found, *self.notes.get("parts", ())})
+        self.notes["parts"] = seen
+        parts = score_tensors(found, seen, batch.num_rollouts)
         credit = credit_tensors(
             groups,
             batch,
@@ -419,7 +255,7 @@ class Loop:
             if self.curriculum
             else {},
         )
-        known = {**parts, **_parts_as_columns(parts), **credit, "succeeded": credit["outcomes"] == PASSED}
+        known = {**parts, **credit, "succeeded": credit["outcomes"] == PASSED}
         if greedy is not None:
             known["greedy_rewards"] = greedy[batch.group_ids]
         return known
@@ -440,14 +276,26 @@ class Loop:
         self, batch: Batch, known: dict[str, Tensor], demonstrations: Batch | None, step: int
     ) -> dict[str, float]:
         """Advantages, the policy's update, then the companions'."""
-        batch, row = self._by_reward_model(batch)
+        batch, known, row = self.proxies.score(batch, known)
         signal = has_signal(batch.rewards, batch.group_ids)
         row["signal_groups"] = share_of_groups(signal, batch.group_ids)
-        batch, known = self._select(batch, known, step)
-        batch, known, found = self._shape_rewards(batch, known)
+        batch, known = select(batch, known, scored(self.algorithm, batch, known))
+        if batch.num_rollouts:
+            batch, known = keep_rollouts(self.algorithm, batch, known, derive_seed(self.config.seed, "keep", step))
+        if not batch.num_rollouts:
+            return row
+        batch, known, found = shape_rewards(
+            batch,
+            known,
+            self.config,
+            self.algorithm,
+            model=self.policy.model,
+            reference=self.reference,
+            dtype=self.stage.dtype,
+        )
         row.update(found)
         for companion in self.companions.values():
-            known.update(companion.signals(batch, known))
+            known.update(companion.signals(batch, known, step))
         advantages, returns = advantages_of(self.algorithm, batch, known, self.config)
         if returns is not None:
             known["returns"] = returns
@@ -472,107 +320,9 @@ class Loop:
             row.update(companion.learn(batch, known, step))
         return row
 
-    def _by_reward_model(self, batch: Batch) -> tuple[Batch, dict[str, float]]:
-        """The batch with the reward model's scores for rewards, where there is one; verdicts stay in the metrics."""
-        if self.reward_model is None:
-            return batch, {}
-        scores = score_batch(self.reward_model, batch, token_budget=self.config.token_budget, dtype=self.stage.dtype)
-        return replace(batch, rewards=scores), {"proxy_reward": float(scores.mean())}
-
-    def _select(self, batch: Batch, known: dict[str, Tensor], step: int) -> tuple[Batch, dict[str, Tensor]]:
-        """Leave out the rollouts that the algorithm does not train on, before anything is averaged over them."""
-        if self.algorithm.keep is None:
-            return batch, known
-        seed = derive_seed(self.config.seed, "keep", step)
-        keep = call(
-            self.algorithm.keep, **{**known, "rewards": batch.rewards, "group_ids": batch.group_ids, "seed": seed}
-        )
-        if keep.dtype != torch.bool:
-            return batch, {**known, "counts": keep}
-        if not bool(keep.any()):
-            return batch, known
-        rows = keep[batch.rollout_index]
-        by_row = {name for name, values in known.items() if values.shape[:2] == batch.mask.shape}
-        chosen = {name: values[rows if name in by_row else keep] for name, values in known.items()}
-        return select_rollouts(batch, keep), chosen
-
-    def _shape_rewards(
-        self, batch: Batch, known: dict[str, Tensor]
-    ) -> tuple[Batch, dict[str, Tensor], dict[str, float]]:
-        """Penalties that belong to the reward: over-long completions, and the KL where the algorithm wants it there."""
-        config, rewards = self.config, batch.rewards
-        lengths = torch.zeros(batch.num_rollouts).index_add(0, batch.rollout_index, batch.mask.sum(1).float())
-        known = {**known, "lengths": lengths}
-        if config.overlong:
-            budget = config.sampling.max_tokens
-            rewards = rewards + overlong(lengths, max_length=budget, buffer=max(1, round(config.overlong * budget)))
-        batch = replace(batch, rewards=rewards)
-        token_rewards = terminal_rewards(batch)
-        found: dict[str, float] = {}
-        if self.algorithm.kl_in_reward and config.kl_coef:
-            old = token_logprobs(
-                self.policy.model, batch, token_budget=config.token_budget, dtype=self.stage.dtype
-            ).values
-            kl = kl_k1(old, reference_logprobs(self.reference, batch, config, self.stage.dtype), batch.mask)
-            token_rewards = token_rewards - config.kl_coef * kl
-            per_rollout = torch.zeros(batch.num_rollouts).index_add(0, batch.rollout_index, kl.sum(1))
-            batch = replace(batch, rewards=rewards - config.kl_coef * per_rollout)
-            known["old_logprobs"] = old
-            found["kl"] = float(kl[batch.mask].mean())
-        return batch, {**known, "token_rewards": token_rewards}, found
-
-
-def advantages_of(
-    algorithm: Algorithm, batch: Batch, known: Mapping[str, Tensor], config: RLConfig
-) -> tuple[Tensor, Tensor | None]:
-    """Advantages (N,) or (B, T), and returns (B, T) where the estimator gives them too.
-
-    Left-out rollouts (a reward of NaN) get advantage 0 under every estimator.
-    """
-    offered: dict[str, Any] = {
-        **known,
-        "rewards": batch.rewards,
-        "group_ids": batch.group_ids,
-        "mask": rewarded_tokens(batch),
-        "sampler_logprobs": batch.sampler_logprobs,
-        "rollout_index": batch.rollout_index,
-        "gamma": config.critic.gamma,
-        "gae_lambda": config.critic.gae_lambda,
-    }
-    try:
-        result = call(algorithm.advantage, **offered)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(
-            f"algorithm {algorithm.name!r}: {error}; parts of a reward's Score are offered too"
-        ) from error
-    advantages, returns = result if isinstance(result, tuple) else (result, None)
-    counts = known.get("counts", torch.ones(batch.num_rollouts)).masked_fill(batch.rewards.isnan(), 0.0)
-    if "token_weights" in known or "token_bonus" in known:
-        advantages = _by_token(advantages, batch, known)
-    # Every objective is proportional to a positive factor on its advantage, so this counts a rollout several times.
-    return advantages * (counts[batch.rollout_index][:, None] if advantages.ndim == 2 else counts), returns
-
-
-def _by_token(advantages: Tensor, batch: Batch, known: Mapping[str, Tensor]) -> Tensor:
-    """Advantages (N,) or (B, T) -> (B, T): weighed token by token, with the rewards that single tokens have."""
-    per_token = advantages if advantages.ndim == 2 else advantages[batch.rollout_index][:, None] * batch.mask
-    return per_token * known.get("token_weights", 1.0) + known.get("token_bonus", 0.0)
-
 
 def _reference(model: Any, config: RLConfig) -> Any:
     """The frozen starting model, where a KL penalty needs it; with LoRA it is the model itself, adapters off."""
     if config.kl_coef == 0 or is_lora(model):
         return model
     return copy.deepcopy(model).requires_grad_(False)
-
-
-def _tells(group: Group) -> bool:
-    """Whether the scores of a group differ, so that it has something to learn from."""
-    values = {rollout.score.value for rollout in group.rollouts if rollout.score.value is not None}
-    return len(values) > 1
-
-
-def _parts_as_columns(parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The parts of scores, costs apart, as one matrix (N, K) for algorithms that weigh them one by one."""
-    columns = [values for name, values in sorted(parts.items()) if name != "costs"]
-    return {"part_rewards": torch.stack(columns, dim=1)} if columns else {}

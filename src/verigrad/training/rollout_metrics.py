@@ -40,6 +40,8 @@ def rollout_metrics(groups: Sequence[Group]) -> dict[str, Any]:
         "violations": sum(bool(row["violations"]) for row in rows) / count,
         "special_cased": special_cased_share(groups),
         "infra_errors": len(rollouts) - len(sound),
+        "unscored": len(sound) - len(values),
+        "groups_skipped": sum(all(r.score.value is None for r in group.rollouts) for group in groups),
     }
 
 

@@ -16,9 +16,9 @@ from the last good one; rows written after it are set aside in `metrics.supersed
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -30,9 +30,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from verigrad.errors import CheckpointError, RunError
+from verigrad.files import write_whole
 from verigrad.models.checkpoint import new_folder
 
-__all__ = ["Learner", "Run", "TrainState", "load_state", "save_state"]
+__all__ = ["Learner", "Run", "TrainState", "load_state", "require_intact", "save_state"]
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,11 @@ class Run:
     def __init__(self, folder: Path, *, start_step: int) -> None:
         self.folder = folder
         self.start_step = start_step
-        self._metrics = (folder / "metrics.jsonl").open("a", encoding="utf-8")
-        self._tensorboard = _tensorboard(folder)
+        try:
+            self._metrics = (folder / "metrics.jsonl").open("a", encoding="utf-8")
+            self._tensorboard = _tensorboard(folder)
+        except OSError as error:
+            raise RunError(f"cannot write to the run folder {folder}: {error}; free space, then --resume") from error
 
     @classmethod
     def create(cls, folder: Path, config_toml: str) -> Run:
@@ -105,10 +109,14 @@ class Run:
         try:
             self._metrics.write(json.dumps(row) + "\n")
             self._metrics.flush()
+            self._log_events(row)
         except OSError as error:
             raise RunError(
-                f"cannot append to {self.folder / 'metrics.jsonl'}: {error}; free space, then --resume"
+                f"cannot append to {self.folder / 'metrics.jsonl'} and TensorBoard's events: {error}; free space, "
+                "then --resume"
             ) from error
+
+    def _log_events(self, row: Mapping[str, Any]) -> None:
         if self._tensorboard is not None:
             for key, value in row.items():
                 if isinstance(value, int | float) and key != "step":
@@ -145,9 +153,12 @@ class Run:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def close(self) -> None:
-        self._metrics.close()
+        """Give the files back. What they could not take `log` has complained about: here it would hide that."""
+        with contextlib.suppress(OSError):
+            self._metrics.close()
         if self._tensorboard is not None:
-            self._tensorboard.close()
+            with contextlib.suppress(OSError):
+                self._tensorboard.close()
 
 
 @dataclass(frozen=True)
@@ -171,6 +182,21 @@ def save_state(folder: Path, learners: Mapping[str, Learner], state: TrainState)
         (building / "state.json").write_text(json.dumps({"step": state.step, "notes": dict(state.notes)}))
         digests = {file.name: _digest(file) for file in sorted(building.iterdir())}
         (building / "manifest.json").write_text(json.dumps(digests, indent=2))
+
+
+def require_intact(checkpoint: Path) -> None:
+    """Check a checkpoint's files against its manifest.
+
+    Raises:
+        CheckpointError: one is missing or has changed.
+    """
+    damage = _damage(checkpoint)
+    if damage is not None:
+        others = ", ".join(path.name for path in _checkpoints(checkpoint.parent) if path != checkpoint)
+        raise CheckpointError(
+            f"the checkpoint {checkpoint} is damaged: {damage}. Put it back from a copy and --resume, or start from "
+            f"another one's weights (there are: {others or 'none'})"
+        )
 
 
 def load_state(folder: Path, learners: Mapping[str, Learner]) -> TrainState:
@@ -256,8 +282,11 @@ def _set_aside(metrics: Path, after: int) -> None:
     for line in metrics.read_text().splitlines():
         (kept if _row_step(line) <= after else superseded).append(line)
     if superseded:
-        with metrics.with_name("metrics.superseded.jsonl").open("a", encoding="utf-8") as aside:
-            aside.writelines(line + "\n" for line in superseded)
+        try:
+            with metrics.with_name("metrics.superseded.jsonl").open("a", encoding="utf-8") as aside:
+                aside.writelines(line + "\n" for line in superseded)
+        except OSError as error:
+            raise RunError(f"cannot write beside {metrics}: {error}; free space, then --resume") from error
         _write_atomically(metrics, "".join(line + "\n" for line in kept))
 
 
@@ -270,13 +299,7 @@ def _row_step(line: str) -> float:
 
 def _write_atomically(path: Path, text: str) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        building = path.with_name(f".{path.name}.{os.getpid()}")
-        with building.open("w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        building.replace(path)
+        write_whole(path, text)
     except OSError as error:
         raise RunError(f"cannot write {path}: {error}; what was written before is untouched") from error
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from verigrad.algorithms.reductions import token_mean
 from verigrad.algorithms.supervised import cross_entropy
-from verigrad.errors import ConfigError
+from verigrad.errors import ConfigError, DataError
 from verigrad.evaluation.sources import load_source
 from verigrad.jsonl import read_rows
 from verigrad.models.base import Batch
@@ -27,7 +27,7 @@ from verigrad.training.config import SFTConfig
 from verigrad.training.epochs import train_epochs
 from verigrad.training.examples import flat_rows
 from verigrad.training.reporter import Reporter, Silent
-from verigrad.training.stage import Stage, open_stage
+from verigrad.training.stage import Stage, open_stage, settled
 from verigrad.training.texts import text_pieces, text_row, turned_round
 from verigrad.types import Message, Row
 
@@ -36,10 +36,11 @@ __all__ = ["Demonstration", "demonstration_rows", "gold_demonstrations", "read_d
 
 @dataclass(frozen=True)
 class Demonstration:
-    """A conversation and the answer to learn."""
+    """A conversation and the answer to learn; `place` is the file and line it was read from, or empty."""
 
     messages: tuple[Message, ...]
     answer: str
+    place: str = field(default="", compare=False)
 
 
 def train(config: SFTConfig, *, resume: bool = False, reporter: Reporter | None = None) -> Path:
@@ -51,6 +52,7 @@ def train(config: SFTConfig, *, resume: bool = False, reporter: Reporter | None 
         DataError: a demonstration file is malformed.
     """
     reporter = reporter or Silent()
+    config = settled(config, resume=resume)
     tasks = load_source(config.tasks) if config.tasks else None
     if tasks and config.rename:
         tasks = rename_functions(tasks, config.rename, config.seed)
@@ -108,7 +110,7 @@ def _thinned(demonstrations: Sequence[Demonstration], config: SFTConfig) -> list
             else message
             for message in shown.messages
         )
-        found.append(Demonstration(tuple(messages), shown.answer))
+        found.append(replace(shown, messages=tuple(messages)))
     return found
 
 
@@ -143,18 +145,25 @@ def read_demonstrations(file: Path) -> list[Demonstration]:
         name = "messages" if "messages" in row else "completion"
         prompt, answer = prompt_and_answer(row, name, row.get(name), place)
         if row.get("label", True):
-            found.append(Demonstration(prompt, answer))
+            found.append(Demonstration(prompt, answer, place))
     return found
 
 
 def demonstration_rows(
     tokenizer: Any, demonstrations: Sequence[Demonstration], system: str | None, max_length: int
 ) -> list[Row]:
-    """Rows whose mask covers the answer and its end token; those longer than `max_length` are left out."""
+    """Rows whose mask covers the answer and its end token; those longer than `max_length` are left out.
+
+    Raises:
+        DataError: the model's chat template does not take a demonstration's messages; names it.
+    """
     built = []
-    for demonstration in demonstrations:
+    for number, demonstration in enumerate(demonstrations):
         messages = ((Message("system", system),) if system else ()) + demonstration.messages
-        prompt, answer = prompt_ids(tokenizer, messages), answer_ids(tokenizer, demonstration.answer)
+        try:
+            prompt, answer = prompt_ids(tokenizer, messages), answer_ids(tokenizer, demonstration.answer)
+        except ConfigError as error:
+            raise DataError(f"{demonstration.place or f'demonstration {number + 1}'}: {error}") from error
         ids = prompt + answer
         if len(ids) <= max_length:
             mask = (False,) * len(prompt) + (True,) * len(answer)

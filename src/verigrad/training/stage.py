@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
-import resource
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,13 +19,14 @@ from verigrad.engines.base import Engine, SamplingParams
 from verigrad.engines.denoise_params import DenoiseParams
 from verigrad.engines.diffusion import DenoiseEngine
 from verigrad.engines.local import LocalEngine
-from verigrad.errors import ConfigError
+from verigrad.errors import ConfigError, RunError
 from verigrad.evaluation.benchmark import evaluate
 from verigrad.evaluation.compare import results_by_task, summarize_split
 from verigrad.evaluation.pass_at_k import Estimate, summarize
 from verigrad.evaluation.report import write_report
 from verigrad.evaluation.sources import load_source
-from verigrad.models.causal import load_causal, pick_device
+from verigrad.models.causal import load_causal, pick_device, resolved_dtype
+from verigrad.models.chat import has_template
 from verigrad.models.checkpoint import save_model
 from verigrad.models.diffusion import is_diffusion
 from verigrad.models.lora import add_lora, full_tensors
@@ -34,16 +34,15 @@ from verigrad.sandbox.base import LEVELS
 from verigrad.sandbox.judge import Judge
 from verigrad.sandbox.languages import PolyglotSandbox
 from verigrad.seeds import derive_seed
-from verigrad.settings import diff, load_config, to_toml
+from verigrad.settings import load_config, to_toml
 from verigrad.tasks.base import TaskSet
-from verigrad.training.config import ReportConfig, SamplingConfig, StageConfig
-from verigrad.training.memory import keep_freed_memory
+from verigrad.training.config import ReportConfig, SamplingConfig, StageConfig, changed_settings
+from verigrad.training.memory import keep_freed_memory, peak_memory
 from verigrad.training.reporter import Reporter
 from verigrad.training.run import Run
 from verigrad.types import Rollout, Task
 
 __all__ = [
-    "TORCH_DTYPES",
     "Stage",
     "check_disjoint",
     "local_engine",
@@ -53,10 +52,12 @@ __all__ = [
     "prepare_model",
     "prepare_torch",
     "sampling_params",
+    "settled",
+    "tell_of_template",
 ]
 
 _Result = TypeVar("_Result")
-TORCH_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+_Config = TypeVar("_Config", bound=StageConfig)
 
 
 @dataclass
@@ -121,11 +122,11 @@ class Stage:
         """Evaluate the reported splits and store their rows, unless an earlier start of this run did already."""
         for name, taskset in self.splits.items():
             file = f"evaluations/{name}-{when}.jsonl"
-            rows = run.read_rows(file)
-            if rows is None:
-                rows = self.sample_split(f"{name} {when}", taskset, self.config.report.samples)
-                run.write_rows(file, rows)
+            stored = run.read_rows(file)
+            rows = stored or self.sample_split(f"{name} {when}", taskset, self.config.report.samples)
             self._told(f"{name}, {when}", rows)
+            if stored is None:
+                run.write_rows(file, rows)
 
     def validate(self, run: Run, step: int) -> float | None:
         """Evaluate on the validation set, log it and store its rows; returns pass@1, or None without such a set."""
@@ -133,8 +134,8 @@ class Stage:
             return None
         started = time.perf_counter()
         rows = self.sample_split("validation", self.validation, self.config.report.validation_samples)
-        run.write_rows(f"evaluations/validation/step-{step:06d}.jsonl", rows)
         estimate = self._told(f"validation, step {step}", rows)
+        run.write_rows(f"evaluations/validation/step-{step:06d}.jsonl", rows)
         run.log(
             {
                 "step": step,
@@ -148,7 +149,11 @@ class Stage:
         return estimate.value
 
     def _told(self, what: str, rows: Sequence[Mapping[str, Any]]) -> Estimate:
-        estimate = summarize(results_by_task(rows), 1)
+        results = results_by_task(rows)
+        if not results:
+            first = next((row["error"] for row in rows), "there are no tasks")
+            raise RunError(f"{what}: no sample could be judged; the first says: {first}")
+        estimate = summarize(results, 1)
         self.reporter.message(
             f"{what}: pass@1 {estimate.value:.1%} [{estimate.low:.1%}, {estimate.high:.1%}] "
             f"over {estimate.num_tasks} tasks"
@@ -172,7 +177,7 @@ class Stage:
         return {
             "splits": splits,
             "seconds": time.perf_counter() - self.started,
-            "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            **peak_memory(self.device),
             **extra,
             "setup": self._setup(),
         }
@@ -182,7 +187,8 @@ class Stage:
             "model": self.config.model,
             "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
             "device": str(self.device),
-            "dtype": self.config.dtype,
+            **({"gpu": torch.cuda.get_device_name(self.device)} if self.device.type == "cuda" else {}),
+            "dtype": str(self.dtype).removeprefix("torch."),
             "threads": torch.get_num_threads(),
             "cores": os.cpu_count(),
             "machine": platform.machine(),
@@ -191,6 +197,21 @@ class Stage:
             "python": platform.python_version(),
             **{name: version(name) for name in ("verigrad", "torch", "transformers")},
         }
+
+
+def settled(config: _Config, *, resume: bool) -> _Config:
+    """The settings with `dtype = "auto"` decided: as the run to resume has it, else by the device.
+
+    Raises:
+        ConfigError: there is no such device.
+    """
+    if config.dtype != "auto":
+        return config
+    stored = Path(config.run) / "config.toml"
+    if resume and stored.exists() and (begun := load_config(type(config), stored).dtype) != "auto":
+        return replace(config, dtype=begun)
+    native = resolved_dtype("auto", pick_device(config.device)) == torch.bfloat16
+    return replace(config, dtype="bfloat16" if native else "float32")
 
 
 def open_run(config: StageConfig, *, resume: bool) -> tuple[Run, Path | None]:
@@ -203,7 +224,7 @@ def open_run(config: StageConfig, *, resume: bool) -> tuple[Run, Path | None]:
     if not resume:
         return Run.create(folder, to_toml(config)), None
     stored = folder / "config.toml"
-    changed = diff(load_config(type(config), stored), config) if stored.exists() else {}
+    changed = changed_settings(load_config(type(config), stored), config) if stored.exists() else {}
     if changed.get("audit.flagged", ("",))[0] == "stop":  # nothing was flagged so far: every policy began like this
         del changed["audit.flagged"]
         run, checkpoint = Run.resume(folder, changed)
@@ -257,6 +278,7 @@ def open_stage(
     device, dtype = prepare_torch(config)
     reporter.message(f"loading {config.model} (the first time, its weights are converted: half a minute)")
     model, tokenizer = load_causal(config.model, device=device)
+    tell_of_template(tokenizer, config.model, reporter)
     # The sampler copies the weights, so it is made before adapters change the model's names.
     engine = make_engine(
         model, tokenizer, dtype=dtype, device=device, max_slots=config.slots, max_length=config.max_length
@@ -278,6 +300,12 @@ def open_stage(
     )
 
 
+def tell_of_template(tokenizer: Any, model: str, reporter: Reporter) -> None:
+    """Say it where prompts are written without a chat template."""
+    if not has_template(tokenizer):
+        reporter.message(f"{model} has no chat template: a prompt is a plain paragraph")
+
+
 def prepare_torch(config: StageConfig) -> tuple[torch.device, torch.dtype]:
     """Threads, seed and memory as the settings say; returns where and in what to compute."""
     if config.threads:
@@ -286,7 +314,7 @@ def prepare_torch(config: StageConfig) -> tuple[torch.device, torch.dtype]:
     device = pick_device(config.device)
     if device.type == "cpu":
         keep_freed_memory()
-    return device, TORCH_DTYPES[config.dtype]
+    return device, resolved_dtype(config.dtype, device)
 
 
 def prepare_model(model: Any, config: StageConfig, *, whole: tuple[str, ...] = ()) -> Any:

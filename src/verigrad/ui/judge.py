@@ -16,7 +16,7 @@ from verigrad.types import Message
 from verigrad.ui.items import Candidate, Item
 from verigrad.ui.store import AnnotatorKind, Preference, Store
 
-__all__ = ["CRITERIA", "Annotator", "EndpointJudge", "Opinion", "Simulated", "annotate"]
+__all__ = ["CRITERIA", "Annotator", "EndpointJudge", "Opinion", "Simulated", "annotate", "orders_disagree"]
 
 CRITERIA = (
     "First of all a program must be correct: it does what the task asks, for every input the task allows. Between two "
@@ -155,6 +155,16 @@ def _verdict(reply: str, first: str, second: str) -> str | None:
     """The side, or `tie`, that the last verdict in a reply names; None where it has no verdict."""
     found = _VERDICT.findall(reply)
     return {"1": first, "2": second}.get(found[-1], "tie") if found else None
+
+
+def orders_disagree(store: Store, annotator: str) -> tuple[int, int]:
+    """Items on which a judge preferred another answer when the two were shown the other way round, and all it judged.
+
+    Skipped items, of which one reply had no verdict, are in neither.
+    """
+    choices = (store.choices(item).get(annotator) for item in store.items)
+    told = [choice.meta["orders_disagree"] for choice in choices if choice and "orders_disagree" in choice.meta]
+    return sum(told), len(told)
 
 
 async def annotate(

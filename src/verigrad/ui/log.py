@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from verigrad import files
 from verigrad.errors import DataError, RunError
 
 __all__ = ["AppendLog", "read_log", "write_whole"]
@@ -96,14 +97,8 @@ def write_whole(file: Path, text: str) -> None:
     Raises:
         RunError: the disk did not take it.
     """
-    building = file.with_name(f".{file.name}.part")
     try:
-        with building.open("w", encoding="utf-8") as opened:
-            opened.write(text)
-            opened.flush()
-            os.fsync(opened.fileno())
-        building.replace(file)
-        _sync_folder(file.parent)
+        files.write_whole(file, text)
     except OSError as error:
         raise RunError(f"cannot write {file}: {error}") from error
 

@@ -19,7 +19,9 @@ from typing import Literal
 from verigrad.errors import MissingExtra, SandboxError
 from verigrad.sandbox.proofs.terms import Term, script
 
-__all__ = ["EFFORT", "Solved", "solve"]
+__all__ = ["EFFORT", "ScriptError", "Solved", "Status", "solve", "solve_text"]
+
+Status = Literal["sat", "unsat", "unknown"]
 
 EFFORT = 5_000_000
 """Steps of z3; one to three seconds of a processor for most formulas."""
@@ -28,11 +30,15 @@ _MEMORY_MB = 1024
 _VALUE = re.compile(r"\(v!(\w+) (?:(\d+)|\(- (\d+)\)|(true|false))\)")
 
 
+class ScriptError(Exception):
+    """z3 gives an error in place of an answer."""
+
+
 @dataclass(frozen=True)
 class Solved:
     """What the solver says: `unsat`, `sat` with values of the variables, or `unknown` within the effort."""
 
-    status: Literal["sat", "unsat", "unknown"]
+    status: Status
     model: Mapping[str, int | bool] = field(default_factory=dict)
 
 
@@ -51,6 +57,21 @@ def solve(assertions: Sequence[Term], variables: Sequence[Term], *, effort: int 
         return _run(script(assertions, variables) + wanted, effort)
     except subprocess.TimeoutExpired:  # not remembered: a less busy machine may get further
         return Solved("unknown")
+    except ScriptError as error:
+        raise SandboxError(f"z3 said {error}, wanted sat, unsat or unknown") from error
+
+
+def solve_text(text: str, *, effort: int = EFFORT) -> Status:
+    """What z3 says of a text of SMT-LIB that ends in its one `(check-sat)`.
+
+    Raises:
+        ScriptError: z3 refuses the text.
+        MissingExtra, SandboxError: as `solve`.
+    """
+    try:
+        return _run(text, effort).status
+    except subprocess.TimeoutExpired:
+        return "unknown"
 
 
 @lru_cache(maxsize=4096)  # a group often has the same program several times
@@ -72,7 +93,7 @@ def _run(text: str, effort: int) -> Solved:
         return Solved("unsat")
     if status == "unknown" or done.returncode < 0 or "out of memory" in done.stdout + done.stderr:
         return Solved("unknown")
-    raise SandboxError(f"z3 said {done.stdout[:300]!r} {done.stderr[:300]!r}, wanted sat, unsat or unknown")
+    raise ScriptError(f"{done.stdout[:300]!r} {done.stderr[:300]!r}")
 
 
 def _model(text: str) -> dict[str, int | bool]:

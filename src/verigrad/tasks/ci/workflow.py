@@ -1,13 +1,13 @@
 """The `run:` steps of a GitHub workflow.
 
 What a hosted runner would do is done where it needs no network and no secret, and named where it does: nothing is
-left out in silence. Each step starts from the repository's tree, so what one builds the next does not find.
+left out in silence. Steps of one job hand on what they make and what they tell the runner (`sandbox/steps.py`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,8 @@ __all__ = ["workflow_checks"]
 _NEEDLESS = ("actions/checkout", "actions/setup-python", "actions/cache", "astral-sh/setup-uv")
 """Actions that bring what is there already: the tree, an interpreter, faster downloads."""
 _EXPRESSION = re.compile(r"\$\{\{\s*(.*?)\s*\}\}", re.DOTALL)
-_PROTOCOL = re.compile(r"GITHUB_(ENV|OUTPUT|PATH|TOKEN|STEP_SUMMARY|STATE)|::(set-output|add-mask)")
+_PROTOCOL = re.compile(r"GITHUB_(TOKEN|STATE)|::(set-output|set-env|add-path|save-state|add-mask)")
+_OUTPUT = re.compile(r"steps\.([\w-]+)\.outputs\.[\w-]+\Z")
 _ALWAYS = ("always()", "success()", "true", "!cancelled()")
 _SHELLS = {
     "": ("bash", "-e", "-c"),
@@ -39,8 +40,8 @@ def workflow_checks(files: Mapping[str, bytes], path: str, *, jobs: Sequence[str
 
     Of a matrix the first value of each axis counts. `actions/checkout`, `setup-python` and caches do nothing; lines
     that install packages are left out, since there is no network: name the packages in the suite. Other actions,
-    services, containers, secrets, conditions, steps that may fail, expressions other than `matrix` and `env`, and
-    steps that talk to the runner are left out and listed.
+    services, containers, secrets, conditions, steps that may fail, expressions other than `matrix`, `env` and outputs
+    of steps before, and commands to the runner other than its files are left out and listed.
 
     Raises:
         MissingExtra: PyYAML is not installed.
@@ -80,6 +81,9 @@ class _Scope:
     environment: Mapping[str, str]
     directory: str
     shell: str
+    job: str
+    steps: set[str]
+    """Ids of the steps so far that run."""
 
 
 def _read_job(name: str, job: Any, workflow: Mapping[str, Any]) -> Iterator[CommandTest | LeftOut]:
@@ -100,7 +104,9 @@ def _read_job(name: str, job: Any, workflow: Mapping[str, Any]) -> Iterator[Comm
         environment: dict[str, str] = {}
         for given in (workflow.get("env"), job.get("env")):
             environment |= _environment(given, matrix, environment)
-        scope = _Scope(matrix, environment, str(defaults.get("working-directory", "")), str(defaults.get("shell", "")))
+        scope = _Scope(
+            matrix, environment, str(defaults.get("working-directory", "")), str(defaults.get("shell", "")), name, set()
+        )
     except _Unsupported as error:
         yield LeftOut(name, str(error))
         return
@@ -141,8 +147,9 @@ def _read_step(where: str, step: Any, scope: _Scope) -> Iterator[CommandTest | L
         raise _Unsupported(f"runs on a condition: {step['if']}")
     if step.get("continue-on-error"):
         raise _Unsupported("may fail")
-    environment = {**scope.environment, **_environment(step.get("env"), scope.matrix, scope.environment)}
-    script = _expand(step["run"], scope.matrix, environment)
+    own = _environment(step.get("env"), scope.matrix, scope.environment, scope.steps)
+    environment = {**scope.environment, **own}
+    script = _expand(step["run"], scope.matrix, environment, scope.steps)
     if found := _PROTOCOL.search(script):
         raise _Unsupported(f"talks to the runner: {found[0]}")
     lines = script.replace("\\\n", " ").splitlines()
@@ -161,26 +168,35 @@ def _read_step(where: str, step: Any, scope: _Scope) -> Iterator[CommandTest | L
         directory=directory.removeprefix("./").strip("/"),
         environment=environment,
         stage=stage_of(where, script),
+        job=scope.job,
+        step=str(step.get("id", "")),
     )
+    scope.steps.add(str(step.get("id", "")))
 
 
-def _environment(given: Any, matrix: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, str]:
+def _environment(
+    given: Any, matrix: Mapping[str, Any], known: Mapping[str, str], steps: Collection[str] = ()
+) -> dict[str, str]:
     if given is not None and not isinstance(given, dict):
         raise _Unsupported("has an environment that is no mapping")
-    return {str(key): _expand(_text(value), matrix, known) for key, value in (given or {}).items()}
+    return {str(key): _expand(_text(value), matrix, known, steps) for key, value in (given or {}).items()}
 
 
 def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _expand(text: str, matrix: Mapping[str, Any], environment: Mapping[str, str]) -> str:
+def _expand(text: str, matrix: Mapping[str, Any], environment: Mapping[str, str], steps: Collection[str] = ()) -> str:
+    """What is known now in place of expressions; outputs of `steps` stay, to be filled in when these have run."""
+
     def value(found: re.Match[str]) -> str:
         context, _, key = found[1].partition(".")
         if context == "matrix" and key in matrix:
             return _text(matrix[key])
         if context == "env" and key in environment:
             return environment[key]
+        if (output := _OUTPUT.match(found[1])) and output[1] in steps:
+            return found[0]
         raise _Unsupported(f"what {found[0]} stands for is not known")
 
     return _EXPRESSION.sub(value, text)

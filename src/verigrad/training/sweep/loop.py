@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -28,7 +27,9 @@ from verigrad.errors import RunError
 from verigrad.evaluation.run_folder import read_run
 from verigrad.evaluation.sweep_folder import setting_label
 from verigrad.evaluation.sweep_report import write_sweep_report
-from verigrad.settings import diff, load_config, to_toml
+from verigrad.files import write_whole
+from verigrad.settings import load_config, to_toml
+from verigrad.training.config import changed_settings
 from verigrad.training.reporter import Reporter, Silent
 from verigrad.training.sweep.plan import Plan, Trial, slug
 from verigrad.training.sweep.process import run_process
@@ -86,7 +87,7 @@ def _store_settings(plan: Plan) -> None:
         file = plan.folder / name
         if not file.exists():
             _write(file, to_toml(config))
-        elif changed := diff(load_config(type(config), file), config):
+        elif changed := changed_settings(load_config(type(config), file), config):
             differences = "; ".join(f"{key}: {old!r} -> {new!r}" for key, (old, new) in changed.items())
             raise RunError(
                 f"{plan.folder} holds a sweep with other settings: {differences}. Runs of two kinds must not be "
@@ -259,15 +260,14 @@ def _result(plan: Plan, trial: Trial) -> dict[str, Any]:
     }
     if status == "finished":
         summary = json.loads((folder / "summary.json").read_text())
-        shown = ("steps", "seconds", "peak_memory_mb", "tokens", "splits", "held_out")
+        shown = ("steps", "seconds", "peak_memory_mb", "peak_gpu_memory_mb", "tokens", "splits", "held_out")
         row |= {key: summary[key] for key in shown if key in summary}
         row["validation"] = _validation(folder)
     return row
 
 
 def _write(file: Path, text: str) -> None:
-    """Whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    building = file.with_name(f".{file.name}.{os.getpid()}")
-    building.write_text(text, encoding="utf-8")
-    building.replace(file)
+    try:
+        write_whole(file, text)
+    except OSError as error:
+        raise RunError(f"cannot write {file}: {error}; free space, then run the same command again") from error

@@ -1,0 +1,145 @@
+"""What the meter makes of a program before it runs: calls, operators, slices and unpackings go through the count.
+
+One of the three files that `meter` is made of. Standard library only.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+
+__all__ = ["NotRated", "instrumented", "refused"]
+
+_ALLOWED_DUNDERS = frozenset({"__init__", "__name__", "__doc__", "__class__", "__post_init__", "__new__"})
+_REFUSED_ATTRIBUTES = frozenset(
+    {
+        *("f_back", "f_globals", "f_locals", "f_builtins", "f_trace", "f_trace_opcodes", "tb_frame", "tb_next"),
+        *("gi_frame", "gi_code", "cr_frame", "ag_frame", "attrgetter", "methodcaller", "settrace", "setprofile"),
+        *("sys", "os", "gc", "builtins", "inspect", "threading", "types", "weakref", "ctypes", "importlib", "_sys"),
+        *("_os", "_thread", "_weakref"),
+    }
+)
+
+
+class NotRated(BaseException):
+    """The program does something that a deterministic count cannot follow, or that could change the count."""
+
+
+def instrumented(program: str) -> ast.Module:
+    """The program with its calls, operators, slices and unpackings going through the meter.
+
+    Raises:
+        NotRated: it names something that the count could be changed with.
+        SyntaxError: it is no program.
+    """
+    tree = ast.parse(program)
+    for node in ast.walk(tree):
+        _check(node)
+    rewritten = _Rewriter().visit(tree)
+    assert isinstance(rewritten, ast.Module)
+    return ast.fix_missing_locations(rewritten)
+
+
+def _check(node: ast.AST) -> None:
+    if isinstance(node, ast.Attribute) and refused(node.attr):
+        raise NotRated(f"it uses the attribute {node.attr!r}")
+    if isinstance(node, ast.Name) and node.id.startswith("__") and node.id not in _ALLOWED_DUNDERS:
+        raise NotRated(f"it uses the name {node.id!r}")
+    if isinstance(node, ast.ImportFrom):
+        for alias in node.names:
+            if refused(alias.name):
+                raise NotRated(f"it imports {alias.name!r}")
+    if isinstance(node, ast.AsyncFunctionDef):
+        raise NotRated("it is asynchronous")
+
+
+def refused(name: str) -> bool:
+    """Whether an attribute of this name could be used to change the count."""
+    return name in _REFUSED_ATTRIBUTES or (name.startswith("__") and name not in _ALLOWED_DUNDERS)
+
+
+class _Rewriter(ast.NodeTransformer):
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        if isinstance(node.func, ast.Name) and node.func.id == "super":
+            return node
+        return _called("call", node.func, *node.args, keywords=node.keywords)
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        self.generic_visit(node)
+        return _called("binary", ast.Constant(type(node.op).__name__), node.left, node.right)
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST:
+        self.generic_visit(node)
+        left: ast.expr = ast.Constant(None)
+        if isinstance(node.target, ast.Name):
+            left = ast.Name(node.target.id, ast.Load())
+        node.value = _called("augmented", ast.Constant(type(node.op).__name__), left, node.value)
+        return node
+
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        self.generic_visit(node)
+        if len(node.ops) > 1:
+            node.left = _called("operand", node.left)
+            node.comparators = [_called("operand", side) for side in node.comparators]
+            return node
+        (op,), (right,) = node.ops, node.comparators
+        if isinstance(op, ast.In | ast.NotIn):
+            return _called("contains", node.left, right, ast.Constant(isinstance(op, ast.In)))
+        if isinstance(op, ast.Is | ast.IsNot):
+            return node
+        return _called("binary", ast.Constant(type(op).__name__), node.left, right)
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        self.generic_visit(node)
+        sliced = isinstance(node.slice, ast.Slice)
+        return _called("result", node) if sliced and isinstance(node.ctx, ast.Load) else node
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
+        self.generic_visit(node)
+        return _called("result", node)
+
+    def visit_FormattedValue(self, node: ast.FormattedValue) -> ast.AST:
+        node.value = self.visit(node.value)  # a format has to stay what it is
+        return node
+
+    def visit_MatchValue(self, node: ast.MatchValue) -> ast.AST:
+        return node
+
+    def visit_Starred(self, node: ast.Starred) -> ast.AST:
+        self.generic_visit(node)
+        if isinstance(node.ctx, ast.Load):
+            node.value = _called("operand", node.value)
+        return node
+
+    def visit_Dict(self, node: ast.Dict) -> ast.AST:
+        self.generic_visit(node)
+        pairs = zip(node.keys, node.values, strict=True)
+        node.values = [value if key is not None else _called("operand", value) for key, value in pairs]
+        return node
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST | list[ast.stmt]:
+        self.generic_visit(node)
+        if any(isinstance(part, ast.Starred) for target in node.targets for part in ast.walk(target)):
+            node.value = _called("operand", node.value)
+        moved = [target for target in node.targets if _moves_the_rest(target, ast.Slice)]
+        return [*map(_charged, moved), node] if moved else node
+
+    def visit_Delete(self, node: ast.Delete) -> ast.AST | list[ast.stmt]:
+        self.generic_visit(node)
+        moved = [target for target in node.targets if _moves_the_rest(target, ast.expr)]
+        return [*map(_charged, moved), node] if moved else node
+
+
+def _moves_the_rest(target: ast.expr, index: type[ast.expr]) -> bool:
+    """A part of something named is replaced or deleted, so that what follows it moves up."""
+    return isinstance(target, ast.Subscript) and isinstance(target.slice, index) and isinstance(target.value, ast.Name)
+
+
+def _charged(target: ast.expr) -> ast.stmt:
+    assert isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name)
+    return ast.Expr(_called("moved", ast.Name(target.value.id, ast.Load())))
+
+
+def _called(name: str, *args: ast.expr, keywords: Sequence[ast.keyword] = ()) -> ast.Call:
+    return ast.Call(ast.Name(f"__cost_{name}__", ast.Load()), list(args), list(keywords))

@@ -1,0 +1,110 @@
+"""Settings of reinforcement learning that depend on the algorithm and the model: filled in, and refused where they
+contradict each other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from verigrad.algorithms.presets import Algorithm, asks_for
+from verigrad.errors import ConfigError
+from verigrad.evaluation.fresh import can_draw
+from verigrad.models.diffusion import is_diffusion
+from verigrad.tasks.base import TaskSet
+from verigrad.training.config import RLConfig, ScoringConfig
+from verigrad.training.estimators import chosen_estimator, order_warnings
+from verigrad.training.stage import Stage
+
+__all__ = ["check_settings", "with_loop_settings", "with_scoring"]
+
+
+def with_loop_settings(config: RLConfig, algorithm: Algorithm) -> RLConfig:
+    """The settings with those left open filled in: by the algorithm where it has them, else switched off."""
+    off: dict[str, Any] = {
+        "reward": "tests",
+        "resample": 0,
+        "replay": 0,
+        "nll_coef": 0.0,
+        "gold_coef": 0.0,
+        "overlong": 0.0,
+        "error_penalty": 0.0,
+        "executed_only": False,
+        "curriculum": False,
+    }
+    chosen = {**off, **algorithm.loop}
+    return replace(config, **{name: value for name, value in chosen.items() if getattr(config, name) is None})
+
+
+def with_scoring(config: RLConfig, algorithm: Algorithm, stage: Stage) -> RLConfig:
+    """The settings with the estimator of a masked-diffusion model filled in, and warnings told.
+
+    Raises:
+        ConfigError: the model, the algorithm, the estimator and the sampler cannot go together.
+    """
+    if not is_diffusion(stage.model):
+        if algorithm.estimator or config.diffusion != ScoringConfig():
+            raise ConfigError(
+                f"algorithm {algorithm.name!r} and the section diffusion are for masked-diffusion models, and "
+                f"{config.model!r} is a causal one; convert it with `verigrad diffusion`, or take another algorithm"
+            )
+        return config
+    _check_masked(config, algorithm)
+    scoring = chosen_estimator(config, algorithm)
+    assert scoring.estimator is not None
+    for warning in order_warnings(scoring.estimator, config.denoise):
+        stage.reporter.message(f"warning: {warning}")
+    return replace(config, diffusion=scoring)
+
+
+def _check_masked(config: RLConfig, algorithm: Algorithm) -> None:
+    """Refuse what reads a completion from left to right, as masked-diffusion models do not."""
+    if wrong := set(algorithm.needs) & {"critic", "outcome_critic", "prm", "teacher"}:
+        raise ConfigError(
+            f"algorithm {algorithm.name!r} needs {', '.join(sorted(wrong))}, which score causal rows; not for a "
+            "masked-diffusion model"
+        )
+    asked = ("gold_coef", "error_penalty", "executed_only", "reward_model")
+    on = [name for name in asked if getattr(config, name)] + (["cost.model"] if config.cost.model else [])
+    if on:
+        raise ConfigError(f"{', '.join(on)}: works on causal rows; leave it unset for a masked-diffusion model")
+
+
+def check_settings(config: RLConfig, algorithm: Algorithm, tasks: TaskSet) -> None:
+    """Raise a ConfigError where settings, algorithm and tasks cannot go together."""
+    if config.reward_model and ("greedy" in algorithm.needs or config.resample):
+        raise ConfigError(
+            f"algorithm {algorithm.name!r} with a reward_model: a greedy baseline and resample go by the verified "
+            "reward; take another algorithm, or set resample = 0"
+        )
+    if config.kl and algorithm.kl_in_reward:
+        raise ConfigError(
+            f"kl = {config.kl!r} is a form of the KL in the loss, and algorithm {algorithm.name!r} takes k1 off the "
+            "reward; leave kl unset"
+        )
+    if config.cost.model and not asks_for(algorithm.advantage, "costs"):
+        raise ConfigError(f"algorithm {algorithm.name!r} reads no costs; leave cost.model unset, or take safe_rlhf")
+    if config.replay and config.curriculum:
+        raise ConfigError("replay and curriculum: what was given of a kept rollout's answer is not kept; set one to 0")
+    if (config.gold_coef or config.curriculum) and all(tasks.oracle(task).gold is None for task in tasks.tasks):
+        raise ConfigError(
+            f"algorithm {config.algorithm!r} reads gold programs (gold_coef, curriculum), and task source "
+            f"{config.tasks!r} has none; set gold_coef = 0 and curriculum = false, or take other tasks"
+        )
+    scripts = [task.id for task in tasks.tasks if tasks.oracle(task).trust == "script"]
+    if scripts and not config.allow_scripts:
+        raise ConfigError(
+            f"{len(scripts)} tasks (such as {scripts[0]}) are judged by scripts that share the program's process, "
+            "where a policy can forge a pass; leave them out, or set allow_scripts"
+        )
+    if config.audit.flagged == "penalise" and asks_for(algorithm.advantage, "part_rewards"):
+        raise ConfigError(
+            f"algorithm {config.algorithm!r} trains on the parts of a score, which audit.flagged = 'penalise' leaves "
+            "as they are; take 'screen' or 'stop'"
+        )
+    if not tasks.tasks:
+        raise ConfigError(f"task source {config.tasks!r} has no tasks")
+    if config.fresh_tests and not any(can_draw(task, tasks.oracle(task)) for task in tasks.tasks):
+        raise ConfigError(
+            f"fresh_tests = true, and no task of {config.tasks!r} has a generator to draw tests from; give them one "
+            "(docs/tasks.md), or set fresh_tests = false"
+        )

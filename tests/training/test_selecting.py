@@ -1,0 +1,208 @@
+"""Rollouts without a score, a cost or parts are in nothing that is averaged, and are counted."""
+
+import copy
+import json
+import math
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from tiny import tiny_model
+
+from verigrad.algorithms.presets import DR_GRPO, GRPO, GSPO, PRIME, SAFE_RLHF, Algorithm
+from verigrad.errors import ConfigError, RunError
+from verigrad.models.scalar import load_scalar
+from verigrad.training.advantages import advantages_of
+from verigrad.training.batching import make_batch
+from verigrad.training.companions import CostMultiplier
+from verigrad.training.config import CostConfig, OptimConfig, RLConfig, SamplingConfig
+from verigrad.training.options import with_options
+from verigrad.training.proxies import Proxies
+from verigrad.training.rl import Loop, train
+from verigrad.training.run import Learner
+from verigrad.training.selecting import score_tensors
+from verigrad.types import Rollout, Score, Turn
+
+SHORT = SamplingConfig(max_tokens=8)
+CPU = SimpleNamespace(device="cpu", dtype=torch.float32)
+
+
+def rollout(group, number, value):
+    length = 2 + (5 * group + 3 * number) % 5
+    ids = tuple((31 * group + 7 * number + 3 * place) % 250 for place in range(length))
+    turn = Turn(prompt_ids=(5, 6, 7, group), completion_ids=ids, sampler_logprobs=(-5.0,) * length)
+    return Rollout(
+        task_id="t", episode_id="e", group_id=str(group), turns=(turn,), status="finished", score=Score(value)
+    )
+
+
+def batch_of(*groups):
+    return make_batch([[rollout(group, *told) for told in members] for group, members in enumerate(groups)])
+
+
+def loop_of(settings, algorithm, companions=None, **options):
+    model, _ = tiny_model("llama")
+    reference = copy.deepcopy(model)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(1.02)  # away from the reference, so that the KL has a gradient
+    config = RLConfig(**settings, sampling=SHORT, optim=OptimConfig(learning_rate=1.0, warmup_steps=0), **options)
+    return Loop(
+        config=config,
+        stage=CPU,
+        algorithm=algorithm,
+        tasks=None,
+        sampler=None,
+        policy=Learner(model, torch.optim.SGD(model.parameters(), lr=1.0)),
+        reference=reference,
+        companions=companions or {},
+        audit=None,
+    )
+
+
+def learned(loop, batch, **known):
+    row = loop._learn(batch, {"succeeded": batch.rewards > 0, **known}, None, step=5)
+    return row, loop.policy.model.state_dict()
+
+
+@pytest.mark.parametrize("algorithm", [GRPO, DR_GRPO, GSPO], ids=lambda row: row.name)
+def test_rollouts_without_a_score_change_no_gradient(settings, algorithm):
+    """With a KL in the loss too, which needs no advantage: 1/N, lengths and KL are of scored rollouts alone."""
+    scored = [(0, 1.0), (1, 0.0), (2, 1.0)], [(0, 0.0), (1, 1.0)]
+    without = batch_of(*scored)
+    with_some = batch_of([*scored[0], (3, None), (4, None)], [(8, None), *scored[1]], [(0, None), (1, None)])
+    assert with_some.num_rollouts == without.num_rollouts + 5
+    (row, weights), (other_row, others) = (
+        learned(loop_of(settings, algorithm, kl_coef=0.1), batch) for batch in (without, with_some)
+    )
+    assert other_row["loss"] == pytest.approx(row["loss"], rel=1e-5)
+    assert other_row["kl"] == pytest.approx(row["kl"], rel=1e-5) and row["kl"] > 1e-4
+    for name, weight in weights.items():
+        torch.testing.assert_close(others[name], weight, rtol=1e-5, atol=1e-7)
+
+
+def test_a_step_without_any_score_changes_nothing(settings):
+    loop = loop_of(settings, GRPO, kl_coef=0.1)
+    before = copy.deepcopy(loop.policy.model.state_dict())
+    row, after = learned(loop, batch_of([(0, None), (1, None)]))
+    assert row == {"signal_groups": 0.0}
+    assert all(torch.equal(before[name], weight) for name, weight in after.items())
+
+
+def test_a_step_of_which_nothing_is_kept_changes_nothing(settings):
+    """Every group passes as a whole, where the choice of groups wants some to fail: not even the KL trains on them."""
+    loop = loop_of(settings, with_options(PRIME, {"accuracy_high": 0.8}), kl_coef=0.1)
+    row, _ = learned(loop, batch_of([(0, 1.0), (1, 1.0)], [(0, 1.0), (1, 1.0)]))
+    assert row == {"signal_groups": 0.0}
+
+
+def test_a_step_without_any_cost_leaves_the_price_as_it_is(settings):
+    """The first cost there is sets the price: 1 exp(0.1 * (3 - 1)), of the two rollouts that have one."""
+    config = RLConfig(**settings, cost=CostConfig(limit=1.0))
+    price = CostMultiplier(config, CPU)
+    loop = loop_of(settings, SAFE_RLHF, {"cost": price}, kl_coef=0.1)
+    batch = batch_of([(0, 1.0), (1, 0.0), (2, 1.0)])
+    row, _ = learned(loop, batch, costs=torch.full((3,), torch.nan))
+    assert row == {"signal_groups": 1.0} and price.notes() == {"multiplier": 1.0}
+    row, _ = learned(loop, batch, costs=torch.tensor([2.0, torch.nan, 4.0]))
+    assert row["cost"] == 3.0 and row["multiplier"] == pytest.approx(1.2214, abs=1e-4)
+
+
+@pytest.mark.parametrize("algorithm", ["safe_rlhf", "gdpo"])
+def test_parts_that_are_gone_after_the_first_step_stop_nothing(settings, workshop, algorithm):
+    config = RLConfig(
+        **{**settings, "reward": f"{workshop}/my.py:fading"}, algorithm=algorithm, steps=3, sampling=SHORT
+    )
+    rows = train_rows(train(config))
+    assert ["loss" in row for row in rows] == [True, False, False]
+
+
+def train_rows(folder):
+    rows = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()]
+    return [row for row in rows if row["kind"] == "train"]
+
+
+def test_missing_scores_and_failed_rewards_are_counted(settings, workshop):
+    def first(reward):
+        run = f"{settings['run']}-{reward}"
+        config = {**settings, "run": run, "reward": f"{workshop}/my.py:{reward}"}
+        return train_rows(train(RLConfig(**config, steps=1, sampling=SHORT)))[0]
+
+    plain, missing, nan = map(first, ("ascii_share", "sometimes_missing", "sometimes_nan"))
+    assert (plain["unscored"], plain["groups_skipped"], plain["infra_errors"]) == (0, 0, 0)
+    assert 0 < missing["unscored"] < 18 and missing["infra_errors"] == 0
+    assert 0 < nan["infra_errors"] < 18 and nan["unscored"] == 0 and 0 < nan["reward"] < 1
+    with pytest.raises(RunError, match=r"every rollout failed.*'never_a_number' gave the value nan \(task say@1/"):
+        first("never_a_number")
+
+
+def test_groups_without_any_score_are_counted(settings, workshop):
+    (workshop / "none.py").write_text("def none(task, answer, verdict):\n    return None\n")
+    config = RLConfig(**{**settings, "reward": f"{workshop}/none.py:none"}, steps=2, sampling=SHORT, kl_coef=0.1)
+    for row in train_rows(train(config)):
+        assert (row["groups_skipped"], row["unscored"], "loss" in row) == (3, 18, False)
+
+
+def test_a_reward_model_that_gives_nan_stops_the_run(settings):
+    model = scalar_model(settings)
+    with torch.no_grad():
+        model.score.weight[0, 0] = torch.nan
+    for what, proxies in (("reward_model", Proxies(reward=model)), ("cost.model", Proxies(cost=model))):
+        loop = loop_of(settings, SAFE_RLHF)
+        loop.proxies = proxies
+        with pytest.raises(RunError, match=rf"{what} scored 3 of 3 rollouts NaN"):
+            learned(loop, batch_of([(0, 1.0), (1, 0.0), (2, 1.0)]))
+
+
+def scalar_model(settings, seed=3):
+    model, _ = load_scalar(settings["model"], device="cpu")
+    with torch.no_grad():
+        model.score.weight.normal_(generator=torch.Generator().manual_seed(seed))
+    return model
+
+
+def slow_score(model, rollout):
+    (turn,) = rollout.turns
+    with torch.no_grad():
+        states = model.model(torch.tensor([turn.prompt_ids + turn.completion_ids])).last_hidden_state
+        return float(model.score(states[0, -1]))
+
+
+def test_a_reward_model_and_a_cost_model_are_apart(settings):
+    """Rewards are the one's scores, costs the other's, each of the whole answer; the price follows the costs."""
+    models = scalar_model(settings, 3), scalar_model(settings, 4)
+    members = [(0, 1.0), (1, 0.0), (2, 1.0)]
+    config = RLConfig(**settings, cost=CostConfig(limit=0.25))
+    loop = loop_of(settings, SAFE_RLHF, {"cost": CostMultiplier(config, CPU)})
+    loop.proxies = Proxies(*models)
+    # The reward function's cost is not read, not even where it is missing.
+    row, _ = learned(loop, batch_of(members), costs=torch.tensor([9.0, torch.nan, 9.0]))
+    rewards, costs = ([slow_score(model, rollout(0, *told)) for told in members] for model in models)
+    assert row["proxy_reward"] == pytest.approx(sum(rewards) / 3, rel=1e-4)
+    assert row["cost"] == pytest.approx(sum(costs) / 3, rel=1e-4)
+    assert row["multiplier"] == pytest.approx(math.exp(0.1 * (sum(costs) / 3 - 0.25)), rel=1e-4)
+
+
+def test_a_cost_model_is_for_algorithms_that_read_costs(settings):
+    with pytest.raises(ConfigError, match="reads no costs"):
+        train(RLConfig(**settings, cost=CostConfig(model=settings["model"])))
+    config = RLConfig(
+        **settings, algorithm="safe_rlhf", steps=1, sampling=SHORT, cost=CostConfig(model=settings["model"])
+    )
+    (row,) = train_rows(train(config))
+    assert row["cost"] == 0.0 and row["multiplier"] == 1.0  # a language model's new head scores 0
+
+
+def by_power(rewards, group_ids, part_power, *, power=1.0):
+    """The part named `power` times the option of that name."""
+    return part_power * power
+
+
+def test_a_part_is_not_taken_for_an_option_of_its_name(settings):
+    own = Algorithm(name="own", paper="", advantage=by_power, objective=GRPO.objective, reduction=GRPO.reduction)
+    known = score_tensors({"power": torch.tensor([3.0, 5.0])}, (), 2)
+    assert set(known) == {"part_power", "part_rewards"}
+    batch = batch_of([(0, 1.0), (1, 0.0)])
+    advantages, _ = advantages_of(own, batch, known, RLConfig(**settings))
+    assert advantages.tolist() == [3.0, 5.0]
