@@ -11,8 +11,10 @@ from verigrad.types import Message
 
 __all__ = ["CLOSE", "OPEN", "answered"]
 
-OPEN, CLOSE = "```python\n", "```"
-"""Around the program in an answer."""
+OPEN = "```python\n"
+"""Before the program in an answer."""
+CLOSE = "```"
+"""Behind it."""
 
 
 def answered(bench: Bench, twin: Twin, question: str, answer: Sequence[int]) -> tuple[list[int], int]:
