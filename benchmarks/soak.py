@@ -2,11 +2,13 @@
 
     python benchmarks/soak.py                        100 000 programs, or as many as fit into an hour
     python benchmarks/soak.py --programs 3000 --json
+    python benchmarks/soak.py --log soak.jsonl       notes every batch; once more, and it goes on where that ended
 
 Hostile programs may use 0.1 s of CPU time and 0.3 s of elapsed time. As many programs are in flight as there are
 workers, so the time a caller waits for a sleeping program, less those 0.3 s, is how late its deadline was enforced; of
-a spinning one it is the CPU time beyond 0.1 s. Processes, descriptors, mounts and folders are counted between batches,
-in the judge and its workers; memory is theirs together, and its growth is that of the run's second half. Exits with 1
+a spinning one it is the CPU time beyond 0.1 s. A sleeping program takes no processor, so there are more workers than
+those. Processes, descriptors, mounts and folders are counted between batches, in the judge and its workers; memory is
+theirs together, and its growth is that of the second half. Of a run made in parts the worst part counts. Exits with 1
 where a verdict was wrong or something remained.
 """
 
@@ -25,7 +27,9 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from verigrad.sandbox.base import LEVELS
 from verigrad.sandbox.judge import Judge
@@ -69,13 +73,23 @@ ATTACKS = {
 
 
 @dataclass
-class Seen:
-    """What the run has seen so far."""
+class Batch:
+    """What some programs gave, and what was held after them."""
 
     judged: int = 0
+    seconds: float = 0.0
     wrong: Counter[str] = field(default_factory=Counter)
     late_ms: dict[str, list[float]] = field(default_factory=lambda: {SLEEPS: [], SPINS: []})
-    samples: list[tuple[int, Counter[str]]] = field(default_factory=list)
+    held: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass
+class Part:
+    """What one process saw: batch after batch, and what was left when all was closed."""
+
+    level: str
+    batches: list[Batch] = field(default_factory=list)
+    left: Counter[str] = field(default_factory=Counter)
 
 
 def programs(number: int, seed: int) -> Iterator[tuple[str, str, Oracle, set[str]]]:
@@ -92,20 +106,18 @@ def programs(number: int, seed: int) -> Iterator[tuple[str, str, Oracle, set[str
         yield name, f"{source}# {index}\n", oracle, statuses
 
 
-async def judge_all(judge: Judge, work: Iterator[tuple[str, str, Oracle, set[str]]], seen: Seen, until: float) -> None:
+async def judge_all(judge: Judge, work: Iterator[tuple[str, str, Oracle, set[str]]], batch: Batch) -> None:
     """One of as many loops as there are workers."""
     for name, source, oracle, statuses in work:
         start = time.monotonic()
         verdict: Verdict = await judge.judge(source, oracle, "f")
-        seen.judged += 1
+        batch.judged += 1
         if verdict.status not in statuses:
-            seen.wrong[f"{name}: {verdict.status}"] += 1
+            batch.wrong[f"{name}: {verdict.status}"] += 1
         if name == SLEEPS:
-            seen.late_ms[name].append(1000 * (time.monotonic() - start - oracle.limits.wall_s))
+            batch.late_ms[name].append(1000 * (time.monotonic() - start - oracle.limits.wall_s))
         elif name == SPINS:
-            seen.late_ms[name].append(verdict.cpu_ms - 1000 * oracle.limits.cpu_s)
-        if time.monotonic() > until:
-            return
+            batch.late_ms[name].append(verdict.cpu_ms - 1000 * oracle.limits.cpu_s)
 
 
 def held(folder: str) -> Counter[str]:
@@ -132,27 +144,64 @@ def family() -> list[int]:
     return found
 
 
-async def soak(options: argparse.Namespace, folder: str) -> tuple[Seen, str, float]:
-    """Judge in batches, counting in between; returns what was seen, the level and the seconds it took."""
-    seen, start = Seen(), time.monotonic()
-    until = start + 60 * options.minutes
+# ---------------------------------------------------------------------------------------------------- the run
+
+
+class Log:
+    """The parts of a run, in memory and, where there is a file, line by line in that."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.parts: list[Part] = []
+        self._path = path
+        for line in path.read_text().splitlines() if path is not None and path.exists() else ():
+            self._take(json.loads(line))
+
+    def _take(self, line: dict[str, Any]) -> None:
+        if "level" in line:
+            self.parts.append(Part(line["level"]))
+        elif "left" in line:
+            self.parts[-1].left = Counter(line["left"])
+        else:
+            batch = Batch(**{**line, "wrong": Counter(line["wrong"]), "held": Counter(line["held"])})
+            self.parts[-1].batches.append(batch)
+
+    def add(self, line: dict[str, Any]) -> None:
+        """Take note of the `level` of a part that begins, of a batch, or of what was `left`."""
+        self._take(line)
+        if self._path is not None:
+            with self._path.open("a") as file:
+                file.write(json.dumps(line) + "\n")
+
+    @property
+    def judged(self) -> int:
+        """Programs so far."""
+        return sum(batch.judged for part in self.parts for batch in part.batches)
+
+
+async def soak(options: argparse.Namespace, folder: str, log: Log) -> None:
+    """Judge what the log does not hold yet, in batches, counting in between."""
+    until = time.monotonic() + 60 * options.minutes
     others = set(family())
+    size = max(100, options.programs // 50)
     async with ProcessSandbox(workers=options.workers, level=options.level) as box:
         judge = Judge(box, cache_size=1)
         await asyncio.gather(*(judge.judge(f"{RIGHT}# worker {n}\n", HONEST, "f") for n in range(options.workers)))
-        work = programs(options.programs, options.seed)
-        batch = max(100, options.programs // 50)
-        while seen.judged < options.programs and time.monotonic() < until:
-            part = (job for _, job in zip(range(batch), work, strict=False))
-            await asyncio.gather(*(judge_all(judge, part, seen, until) for _ in range(options.workers)))
+        log.add({"level": box.level})
+        work = islice(programs(options.programs, options.seed), log.judged, None)
+        while log.judged < options.programs and time.monotonic() < until:
+            batch, start = Batch(), time.monotonic()
+            jobs = islice(work, size)
+            await asyncio.gather(*(judge_all(judge, jobs, batch) for _ in range(options.workers)))
+            batch.seconds = time.monotonic() - start
             await asyncio.sleep(0.3)  # the workers' next programs are in flux
-            seen.samples.append((seen.judged, held(folder)))
-            seconds = time.monotonic() - start
-            print(f"\r{seen.judged} of {options.programs}, {seconds:.0f} s", end="", file=sys.stderr, flush=True)
-        level, seconds = box.level, time.monotonic() - start
+            batch.held = held(folder)
+            log.add(vars(batch))
+            print(f"\r{log.judged} of {options.programs}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
-    seen.samples.append((seen.judged, Counter(processes=len(set(family()) - others), folders=len(os.listdir(folder)))))
-    return seen, level, seconds
+    log.add({"left": {"processes": len(set(family()) - others), "folders": len(os.listdir(folder))}})
+
+
+# --------------------------------------------------------------------------------------------------- its table
 
 
 def quantile(values: list[float], share: float) -> float:
@@ -161,29 +210,54 @@ def quantile(values: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def table(seen: Seen, level: str, seconds: float) -> tuple[list[dict[str, object]], bool]:
+def growth(part: Part) -> float:
+    """KiB more for every 1000 programs, in the second half of a part."""
+    number, half = 0, []
+    for batch in part.batches:
+        number += batch.judged
+        half.append((number / 1000, batch.held["memory"]))
+    half = half[len(half) // 2 :]
+    return statistics.linear_regression(*zip(*half, strict=True)).slope if len(half) > 1 else 0.0
+
+
+def more(part: Part, name: str) -> int:
+    """How many more were held after the last batch than after the first, which opens what is opened once."""
+    return part.batches[-1].held[name] - part.batches[0].held[name]
+
+
+def table(log: Log) -> tuple[list[dict[str, object]], bool]:
     """The records to print, and whether all is well."""
-    *during, (_, after) = seen.samples
-    first, last = during[min(1, len(during) - 1)][1], during[-1][1]  # the first batch opens what is opened once
-    half = [(number / 1000, count["memory"]) for number, count in during[len(during) // 2 :]]
-    slope = statistics.linear_regression(*zip(*half, strict=True)).slope if len(half) > 1 else 0.0
-    kept = {name: last[name] - first[name] for name in ("processes", "descriptors", "mounts", "folders")}
-    wrong = sum(seen.wrong.values())
-    facts = {"level": level, "programs": seen.judged, "seconds": round(seconds, 1)}
+    parts = [part for part in log.parts if part.batches]
+    batches = [batch for part in parts for batch in part.batches]
+    seconds = sum(batch.seconds for batch in batches)
+    wrong = sum((batch.wrong for batch in batches), Counter[str]())
+    kept = {
+        name: max((more(part, name) for part in parts), key=abs)
+        for name in ("processes", "descriptors", "mounts", "folders")
+    }
+    left = {name: max(part.left[name] for part in parts) for name in ("processes", "folders")}
+    late = {name: [ms for batch in batches for ms in batch.late_ms[name]] for name in (SLEEPS, SPINS)}
+    facts = {"level": parts[-1].level, "programs": log.judged, "seconds": round(seconds, 1)}
+    if len(log.parts) > 1:
+        facts["parts"] = len(log.parts)
     rows: list[tuple[str, float, str, dict[str, object]]] = [
-        ("wrong_verdicts", wrong, "", dict(seen.wrong)),
+        ("wrong_verdicts", wrong.total(), "", dict(wrong)),
         *((f"more_{name}", number, "", {}) for name, number in kept.items()),
-        ("processes_after", after["processes"], "", {}),
-        ("folders_after", after["folders"], "", {}),
-        ("memory_growth", round(slope, 1), "KiB per 1000 programs", {"total_kib": last["memory"]}),
-        *((f"late_{name}_p999", round(quantile(late, 0.999), 1), "ms", {}) for name, late in seen.late_ms.items()),
-        ("programs_per_second", round(seen.judged / seconds, 1), "1/s", {}),
+        *((f"{name}_after", number, "", {}) for name, number in left.items()),
+        (
+            "memory_growth",
+            round(max(map(growth, parts)), 1),
+            "KiB per 1000 programs",
+            {"total_kib": batches[-1].held["memory"]},
+        ),
+        *((f"late_{name}_p999", round(quantile(values, 0.999), 1), "ms", {}) for name, values in late.items()),
+        ("programs_per_second", round(log.judged / seconds, 1), "1/s", {}),
     ]
     records = [
         {"name": f"soak.{name}", "value": value, "unit": unit, **facts, **more} for name, value, unit, more in rows
     ]
-    well = not wrong and not any(kept.values()) and not after["processes"] and not after["folders"]
-    return records, well and (last["memory"] - first["memory"] < 16 << 10)
+    well = not wrong.total() and not any(kept.values()) and not any(left.values())
+    return records, well and all(more(part, "memory") < 16 << 10 for part in parts)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -191,17 +265,20 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--programs", type=int, default=100_000)
     parser.add_argument("--minutes", type=float, default=60.0, help="judge no more programs after that")
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=3 * (os.cpu_count() or 1))
     parser.add_argument("--level", choices=("auto", *LEVELS), default="auto")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--log", type=Path, help="file of what is known so far, which is gone on with")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     options = parser.parse_args(argv)
+    log = Log(options.log)
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         tempfile.tempdir = folder
         try:
-            records, well = table(*asyncio.run(soak(options, folder)))
+            asyncio.run(soak(options, folder, log))
         finally:
             tempfile.tempdir = None
+    records, well = table(log)
     for record in records:
         print(json.dumps(record) if options.json else f"{record['name']:<28}{record['value']:>10} {record['unit']}")
     print("all is well" if well else "NOT well", file=sys.stderr)

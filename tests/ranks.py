@@ -187,9 +187,14 @@ def made_up_step(name: str) -> Step:
     cuts = {
         cut: [second(number, group_ids[number]) for number in rollout_index] for cut, second in ROLLOUT_CUTS.items()
     }
+    # Rollouts of several rows have two turns: their first row, and the others.
+    again = torch.tensor([number in rollout_index[:row] for row, number in enumerate(rollout_index)])
+    several = torch.tensor([number in _NUM_ROWS for number in range(count)])
+    rewarded = torch.stack([torch.linspace(-0.3, 0.3, count), torch.where(several, 0.1, torch.nan)], dim=1)
     return Step(
         batch,
         rollouts={
+            "turn_rewards": rewarded,
             "costs": noise(1.0, count).float(),
             "part_rewards": torch.stack([batch.rewards, noise(1.0, count).float()], dim=1),
             "greedy_rewards": noise(0.3, len(_REWARDS)).float()[batch.group_ids],
@@ -203,6 +208,7 @@ def made_up_step(name: str) -> Step:
             "process_rewards": noise(0.2, *size),
             "token_weights": torch.rand(size, generator=generator),
             "token_bonus": noise(0.3, *size),
+            "turn_index": again.long()[:, None].expand(size),
         },
         ranks={**{cut: torch.tensor(to).long() for cut, to in cuts.items()}, "rows": torch.arange(len(rows)) % 2},
     )

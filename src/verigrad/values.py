@@ -17,7 +17,6 @@ sandbox loads it too.
 
 from __future__ import annotations
 
-import base64
 import math
 from typing import Any
 
@@ -79,6 +78,8 @@ class _Encoder:
             return {"dict": [self._many(pair, depth + 1) for pair in value.items()]}
         if kind is bytes:
             self._count_text(len(value))
+            import base64  # seldom needed, and what a sandbox has loaded makes every program dearer
+
             return {"bytes": base64.b64encode(value).decode("ascii")}
         if kind is complex:
             return {"complex": [self.encode(value.real, depth), self.encode(value.imag, depth)]}
@@ -127,6 +128,8 @@ def _decode_tagged(tag: str, body: Any, depth: int) -> Any:
             raise ValueError(f"wanted nan, inf or -inf, got {body!r}")
         return float(body)
     if tag == "bytes":
+        import base64
+
         return base64.b64decode(body, validate=True)
     if tag == "complex":
         real, imag = (decode(part, _depth=depth) for part in body)

@@ -227,6 +227,36 @@ def threads():
         assert statuses(sandbox_run(program, Call("threads"), processes=0)) == ["exception"]
 
 
+@pytest.mark.parametrize("level", ["process", "namespaces", "full"])
+def test_threads_signals_and_forks_work_in_a_programs_process(box_at, level):
+    """However it was forked, what the interpreter and the C library remember of themselves must be right."""
+    program = """
+import os, signal, threading
+def f():
+    caught, threads, lock = [], [], threading.RLock()
+    signal.signal(signal.SIGUSR1, lambda *_: caught.append("signal"))
+    signal.raise_signal(signal.SIGUSR1)
+    def note():
+        with lock:
+            threads.append(threading.get_native_id())
+    with lock:
+        thread = threading.Thread(target=note)
+        thread.start()
+        alone = not threads
+    thread.join()
+    pid = os.fork()
+    if pid == 0:
+        thread = threading.Thread(target=note)
+        thread.start()
+        thread.join()
+        os._exit(len(threads) if threading.current_thread() is threading.main_thread() else 0)
+    ended = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return caught, alone, threading.get_native_id() == os.getpid(), threads != [os.getpid()], ended
+"""
+    (outcome,) = asyncio.run(box_at(level).run(program, [Call("f")], Limits(processes=4))).outcomes
+    assert outcome.value == (["signal"], True, True, True, 2)
+
+
 # ------------------------------------------------------------------------------------- what it can see
 
 

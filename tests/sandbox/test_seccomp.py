@@ -67,10 +67,9 @@ def test_arguments_decide(machine):
     assert decision(machine, clone[column], thread) == decision(machine, clone[column], fork) == ALLOW
     for flag in (0x00020000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000):
         assert decision(machine, clone[column], fork | flag) == EPERM
-        assert decision(machine, unshare[column], flag) == (ALLOW if flag == 0x20000000 else EPERM)
-        assert decision(machine, setns[column], 5, flag) == (ALLOW if flag == 0x20000000 else EPERM)
-    assert decision(machine, setns[column], 5, 0) == EPERM
-    assert decision(machine, unshare[column], 0x30000000) == EPERM
+        assert decision(machine, unshare[column], flag) == decision(machine, setns[column], 5, flag) == EPERM
+        assert decision(machine, clone[column], flag | 17) == (ALLOW if flag == 0x20000000 else EPERM)
+    assert decision(machine, clone[column], 0x30000011) == decision(machine, setns[column], 5, 0) == EPERM
     assert [decision(machine, pair[column], family) for family in (1, 2, 16)] == [ALLOW, EPERM, EPERM]
     assert [decision(machine, ioctl[column], 0, request) for request in (0x5401, 0x5412)] == [ALLOW, EPERM]
     for flags in (0, 0x1000, 0x20, 0x4000, 0x1020 | 0x40E):  # bind, remount
@@ -92,8 +91,8 @@ def test_a_process_may_change_nobody_but_itself(machine):
 def test_without_private_files_none_is_mounted_or_changed(machine):
     column = NAMES.index(machine)
     numbers = {"fchmod": (91, 52), "fchownat": (260, 54), "utimensat": (280, 88), "truncate": (76, 45)}
-    numbers |= {"unshare": (272, 97), "mount": (165, 40), "umount2": (166, 39), "setns": (308, 268)}
-    arguments = {"unshare": (0x20000000,), "mount": (0, 0, 0, 0x40E), "umount2": (0, 2), "setns": (5, 0x20000000)}
+    numbers |= {"clone": (56, 220), "mount": (165, 40), "umount2": (166, 39)}
+    arguments = {"clone": (0x20000011,), "mount": (0, 0, 0, 0x40E), "umount2": (0, 2)}
     for name, call in numbers.items():
         given = arguments.get(name, ())
         assert decision(machine, call[column], *given) == ALLOW

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import math
 import os
 import resource
 import signal
@@ -28,7 +27,9 @@ __all__ = [
     "forbid_inspection",
     "forbid_new_privileges",
     "is_private",
+    "join_group",
     "kill_children",
+    "loses_capabilities",
     "open_library",
     "prefer_out_of_memory_kill",
     "spare_processes",
@@ -38,7 +39,7 @@ _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_CHILD_SUBREAPER, 
 _CAPABILITIES_VERSION_3 = 0x20080522
 _OURSELVES = ctypes.create_string_buffer(struct.pack("=Ii", _CAPABILITIES_VERSION_3, 0), 8)
 _NO_CAPABILITIES = ctypes.create_string_buffer(24)
-_capset = function("capset")
+_capget, _capset = function("capget"), function("capset")
 _FIRST_PRIVATE_UID = 0x70000000
 _NOBODY = 65534
 _OPEN_FILES = 64
@@ -86,6 +87,28 @@ def drop_capabilities() -> None:
     _capset(_OURSELVES, _NO_CAPABILITIES)
 
 
+def loses_capabilities(uid: int) -> bool:
+    """Whether a process of ours that becomes `uid` has no capability left of any kind, as is usual.
+
+    None is passed on to a program executed later, from now on.
+    """
+    mine = ctypes.create_string_buffer(24)
+    _capget(_OURSELVES, mine)
+    effective, permitted, _, more_effective, more_permitted, _ = struct.unpack("=6I", mine)
+    kept = struct.pack("=6I", effective, permitted, 0, more_effective, more_permitted, 0)
+    _capset(_OURSELVES, ctypes.create_string_buffer(kept, 24))
+    pid = os.fork()
+    if pid == 0:
+        left = True
+        try:
+            become(uid)
+            _capget(_OURSELVES, mine)
+            left = any(mine.raw)
+        finally:
+            os._exit(int(left))
+    return os.waitpid(pid, 0)[1] == 0
+
+
 def prefer_out_of_memory_kill() -> None:
     """Should the machine run out of memory, this process and its children go first."""
     with open("/proc/self/oom_score_adj", "w") as file:
@@ -128,9 +151,14 @@ def _runs_as(uid: int) -> bool:
 
 def become(uid: int) -> None:
     """Become `uid` for good, in no group but its own."""
+    join_group(uid)
+    os.setresuid(uid, uid, uid)
+
+
+def join_group(uid: int) -> None:
+    """Be in no group but that of `uid` from now on."""
     os.setgroups([])
     os.setresgid(uid, uid, uid)
-    os.setresuid(uid, uid, uid)
 
 
 def kill_children(uid: int | None) -> None:
@@ -197,7 +225,7 @@ def apply_limits(
     The CPU limit is a backstop in whole seconds; the supervisor's clock is the fine one.
     """
     megabyte = 1 << 20
-    _lower(resource.RLIMIT_CPU, math.ceil(limits["cpu_s"]) + 1)
+    _lower(resource.RLIMIT_CPU, int(limits["cpu_s"]) + 2)
     if address_space:
         _lower(resource.RLIMIT_AS, (limits["memory_mb"] + spare_megabytes) * megabyte)
     _lower(resource.RLIMIT_FSIZE, limits["file_mb"] * megabyte)

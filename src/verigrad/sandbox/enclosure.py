@@ -11,7 +11,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from resource import struct_rusage
 from typing import Any, Protocol
 
@@ -29,8 +29,11 @@ class Enclosure(Protocol):
     shielded: bool
     """Whether no program can end or stop us, so that it is not to blame if we end."""
 
-    def before_fork(self) -> None:
-        """In the fork-server, just before each fork."""
+    renumbered: bool
+    """Whether programs have other process ids for us than for those outside."""
+
+    def fork(self) -> int:
+        """In the fork-server: begin a program's process, as `os.fork` does."""
         ...
 
     def enter(self) -> None:
@@ -72,6 +75,8 @@ def _settle() -> None:
 class Bare:
     """Level `process`: another user where we are root, limits, and a hunt for what a program leaves behind."""
 
+    renumbered = False
+
     def __init__(self, imports: Imports) -> None:
         confine.become_subreaper()
         _settle()
@@ -83,8 +88,9 @@ class Bare:
         self._spare_processes = confine.spare_processes(self._uid)
         self._spare_megabytes = imports.megabytes
 
-    def before_fork(self) -> None:
-        """Nothing to do."""
+    def fork(self) -> int:
+        """`os.fork`."""
+        return os.fork()
 
     def enter(self) -> None:
         """Become the programs' user; where that is ours, the program could kill the fork-server."""
@@ -156,21 +162,26 @@ class Enclosed:
 
     kept = (0, 0)
     shielded = True
+    renumbered = True
 
     def __init__(self, imports: Imports, *, full: bool) -> None:
+        self._full = full
         if full:
             self._quiet = landlock.abi() >= landlock.ABI_WITH_QUIET
         self._uid = confine.find_uid(os.getppid())  # inside, our own process id will be 1, as that of others
         namespaces.enter_namespaces()
         _settle()
-        self._own_processes = namespaces.own_processes()
         self._spare_processes = self._count_spare_processes()
         confine.empty_bounding_set()
         root.move_into_new_root(os.getcwd(), imports)
         self._spare_megabytes = imports.megabytes
         self._files = root.PrivateFiles()
+        self._drops = self._uid is None or not confine.loses_capabilities(self._uid)
+        if self._uid is not None:
+            confine.join_group(self._uid)
         confine.forbid_inspection()
-        self._ruleset = self._make_ruleset() if full else None
+        self._stand_in_files()
+        self.fork = namespaces.fork_apart()
         if full:
             seccomp.install_filter(seccomp.build_filter(os.uname().machine, private_files=True))
 
@@ -180,21 +191,16 @@ class Enclosed:
             return 2
         return confine.spare_processes(self._uid)
 
-    def _make_ruleset(self) -> int:
-        return landlock.make_ruleset({"/": landlock.READ, "/dev": landlock.USE, root.FILES: landlock.WRITE})
-
-    def before_fork(self) -> None:
-        """Begin a process namespace."""
-        namespaces.begin_processes(self._own_processes)
-
-    def enter(self) -> None:
-        """Become the programs' user, give up every capability, and stand in the private folder."""
+    def _stand_in_files(self) -> None:
+        """Make the private folder the current one, and for Landlock the one to write to."""
         os.chdir(root.FILES)
-        if self._uid is not None:
-            confine.become(self._uid)
-        confine.drop_capabilities()
-        if self._ruleset is not None:
-            landlock.restrict(self._ruleset, quiet=self._quiet)
+        if self._full:
+            rights = {"/": landlock.READ, "/dev": landlock.USE, root.FILES: landlock.WRITE}
+            self._ruleset = landlock.make_ruleset(rights)
+            restrict = landlock.restriction(self._ruleset, quiet=self._quiet)
+        else:
+            restrict = None
+        self.enter = _entrance(self._uid, confine.drop_capabilities if self._drops else None, restrict)
 
     def set_disk(self, megabytes: int) -> None:
         """Resize the private file system, in which there is nothing yet."""
@@ -206,10 +212,30 @@ class Enclosed:
 
     def end(self, pid: int) -> tuple[int, struct_rusage]:
         """Kill the first process of the program's namespace, and with it all others; forget its files."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+        os.kill(pid, signal.SIGKILL)  # it is there, if only to be waited for
         _, status, usage = os.wait4(pid, 0)
-        if self._files.renew() and self._ruleset is not None:
-            os.close(self._ruleset)
-            self._ruleset = self._make_ruleset()
+        if self._files.renew():
+            if self._full:
+                os.close(self._ruleset)
+            self._stand_in_files()
         return status, usage
+
+
+def _entrance(
+    uid: int | None, drop_capabilities: Callable[[], None] | None, restrict: Callable[[], int] | None
+) -> Callable[[], None]:
+    """What a fork does where all else is as in the fork-server: become the programs' user, give up what that leaves.
+
+    A closure, because looking names up costs a fork more than the calls do.
+    """
+    become_user = os.setresuid
+
+    def enter() -> None:
+        if uid is not None:
+            become_user(uid, uid, uid)
+        if drop_capabilities is not None:
+            drop_capabilities()
+        if restrict is not None:
+            restrict()
+
+    return enter

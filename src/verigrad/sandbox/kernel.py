@@ -6,10 +6,14 @@ import ctypes
 import os
 from collections.abc import Callable
 
-__all__ = ["call", "function", "prctl", "syscall"]
+__all__ = ["call", "clone", "function", "prctl", "prepared", "syscall"]
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
+_keeping_lock = ctypes.PyDLL(None, use_errno=True)
+_keeping_lock.syscall.restype = ctypes.c_long
+_CLONE = {"x86_64": 56, "aarch64": 220}
+_SIGCHLD = 17
 
 
 def call(name: str, *arguments: object) -> int:
@@ -34,6 +38,42 @@ def syscall(name: str, number: int, *arguments: object) -> int:
         OSError: the kernel refused it.
     """
     return _checked(name, _libc.syscall(ctypes.c_long(number), *map(_wide, arguments)))
+
+
+def prepared(name: str, number: int, *arguments: int) -> Callable[[], int]:
+    """`syscall` with everything made ready, for a fork, in which every page that is written to costs time."""
+    function = _keeping_lock.syscall
+    converted = (ctypes.c_long(number), *map(_wide, arguments))
+
+    def make_call() -> int:
+        result: int = function(*converted)
+        return result if result >= 0 else _checked(name, result)
+
+    return make_call
+
+
+def clone(flags: int) -> Callable[[], int]:
+    """A function that forks with these flags of `clone` in a third less time than `os.fork`.
+
+    It does nothing but the system call: what Python and the C library do after a fork is for processes with
+    threads, handlers of forks or a new process id, and writes to some fifty pages. The caller has one thread and no
+    such handler, and with a flag for a process namespace, is the first process in its own, so that the
+    number that the C library remembers is right in the child too.
+
+    Raises:
+        OSError: how is not known for this architecture.
+    """
+    machine = os.uname().machine
+    if machine not in _CLONE:
+        raise OSError(f"how to clone a process is not known for {machine}")
+    function = _keeping_lock.syscall  # the interpreter's lock stays with the calling thread, in both processes
+    converted = (ctypes.c_long(_CLONE[machine]), *map(ctypes.c_ulong, (flags | _SIGCHLD, 0, 0, 0, 0)))
+
+    def fork() -> int:
+        pid: int = function(*converted)
+        return pid if pid >= 0 else _checked("clone", pid)
+
+    return fork
 
 
 def prctl(option: int, value: object = 0, third: object = 0) -> int:

@@ -6,9 +6,9 @@ import ctypes
 import os
 import stat
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from verigrad.sandbox.kernel import syscall
+from verigrad.sandbox.kernel import prepared, syscall
 
 __all__ = [
     "ABI_WITH_QUIET",
@@ -22,6 +22,7 @@ __all__ = [
     "abi",
     "make_ruleset",
     "restrict",
+    "restriction",
 ]
 
 _CREATE, _ADD, _RESTRICT = 444, 445, 446
@@ -99,4 +100,9 @@ def restrict(ruleset: int, *, quiet: bool) -> None:
     Raises:
         OSError: the kernel refused.
     """
-    syscall("landlock_restrict_self", _RESTRICT, ruleset, _QUIET if quiet else 0)
+    restriction(ruleset, quiet=quiet)()
+
+
+def restriction(ruleset: int, *, quiet: bool) -> Callable[[], int]:
+    """`restrict`, made ready for many forks."""
+    return prepared("landlock_restrict_self", _RESTRICT, ruleset, _QUIET if quiet else 0)

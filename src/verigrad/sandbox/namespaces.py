@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import resource
+from collections.abc import Callable
 
-from verigrad.sandbox.kernel import call
+from verigrad.sandbox.kernel import call, clone
 
-__all__ = ["begin_processes", "counts_by_user_namespace", "enter_namespaces", "own_processes"]
+__all__ = ["counts_by_user_namespace", "enter_namespaces", "fork_apart"]
 
 _NEWNS, _NEWUTS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = (
     *(0x00020000, 0x04000000, 0x08000000),
@@ -35,21 +36,20 @@ def enter_namespaces() -> None:
         os._exit(0)
 
 
-def own_processes() -> int:
-    """A descriptor of the process namespace this process is in."""
-    return os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
-
-
-def begin_processes(own: int) -> None:
-    """Let the next fork begin a process namespace; `own` is ours, where the caller itself stays.
+def fork_apart() -> Callable[[], int]:
+    """A function like `os.fork`, for the first process of a process namespace, whose child is the first of a new one.
 
     The kernel ends every process in it together with the first.
 
     Raises:
-        OSError: the kernel refuses, say because there are too many.
+        OSError: the kernel refuses, or how is not known for this architecture.
     """
-    call("setns", own, _NEWPID)  # the one begun before has ended, and a new one can begin only from here
-    call("unshare", _NEWPID)
+    fork = clone(_NEWPID)
+    pid = fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    return fork
 
 
 def counts_by_user_namespace(running: int) -> bool:

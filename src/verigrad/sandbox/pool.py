@@ -101,7 +101,8 @@ class Worker:
             stdout=subprocess.DEVNULL,
             stderr=self._errors,
             pass_fds=(channel,),
-            env={"PYTHONHASHSEED": "0"},
+            # What the dynamic loader puts off, every fork would have to do again.
+            env={"PYTHONHASHSEED": "0", "LD_BIND_NOW": "1"},
             cwd=folder,
             start_new_session=True,  # a Ctrl-C in the terminal is for us to handle
         )

@@ -7,6 +7,7 @@ end the process. All it can gain is to choose the answers it gives. Standard lib
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import marshal
 import os
@@ -16,7 +17,7 @@ from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from verigrad.sandbox.protocol import ANSWER, INPUT, read_exact
+from verigrad.sandbox.protocol import ANSWER, INPUT, NONCE_BYTES, read_exact
 from verigrad.values import MAX_DEPTH, PlainValueError, encode
 
 __all__ = ["FILENAME", "MEMORY_EXIT", "run_program", "warm_up"]
@@ -26,7 +27,11 @@ MEMORY_EXIT = 86
 """Exit status of a harness that had no memory left to say so."""
 
 _Form = dict[str, Any]
-_CHUNK = 1 << 13
+_HEADER = INPUT.size
+_RETURNED = '{"status": "returned"}'
+_WARM_UP = "def f(x):\n    return [x + 1, {'a': (2.5, None)}]\n"
+_WARM_UPS = 20
+_UNLIMITED = {"cpu_s": 1e9, "memory_mb": 1 << 40, "file_mb": 1 << 40, "processes": 1 << 30, "result_bytes": 1000}
 
 
 def run_program(requests: int, answers: int, confine: Callable[[dict[str, Any]], None]) -> NoReturn:
@@ -37,20 +42,7 @@ def run_program(requests: int, answers: int, confine: Callable[[dict[str, Any]],
     `trace`. `confine` applies the limits before any of the program's code is compiled.
     """
     try:
-        nonce, body = _receive(requests)
-        job = marshal.loads(body)
-        if job["mode"] == "stdin":
-            _give_stdin(job["stdin"])
-        confine(job["limits"])
-        lines = _trace() if job["trace"] else None
-        if job["mode"] == "stdin":
-            answer, _ = _load(job["program"], "__main__", [])
-            if answer.get("exit") == 0:
-                answer = {"status": "returned"}
-            _finish_script()
-            _send(answers, nonce, answer, lines, more=False)
-        else:
-            _serve_calls(requests, answers, nonce, job, lines)
+        _serve(requests, answers, confine)
     except MemoryError:
         os._exit(MEMORY_EXIT)
     except BaseException:
@@ -58,15 +50,40 @@ def run_program(requests: int, answers: int, confine: Callable[[dict[str, Any]],
     os._exit(0)
 
 
-def warm_up() -> None:
-    """Run the harness on a program of ours, so that forks find its code specialised and its tables built."""
-    for _ in range(20):
-        _, names = _load("def f(x):\n    return [x + 1, {'a': (2.5, None)}]\n", "program", ["f"])
-        _body(_answer({"function": "f", "args": (1,), "kwargs": {}}, names, 1000))
+def warm_up(confine: Callable[[dict[str, Any]], None]) -> None:
+    """Serve a program of ours, under no limits to speak of, so that forks find this code specialised.
+
+    What is not, every fork does again, and it writes to pages for it, which the kernel then copies: of what a short
+    program costs that is the most.
+    """
+    job = {"program": _WARM_UP, "mode": "calls", "functions": ["f"], "limits": _UNLIMITED, "trace": False}
+    call = {"function": "f", "args": (1,), "kwargs": {}}
+    frames = [marshal.dumps(part, 2) for part in (job, call)]
+    for _ in range(_WARM_UPS):
+        (requests, request_end), (answers, answer_end) = os.pipe(), os.pipe()
+        os.write(request_end, b"".join(INPUT.pack(len(frame), bytes(NONCE_BYTES)) + frame for frame in frames))
+        os.close(request_end)
+        with contextlib.suppress(EOFError):
+            _serve(requests, answer_end, confine)
+        for fd in (requests, answers, answer_end):
+            os.close(fd)
     del sys.modules["program"]
 
 
-def _serve_calls(requests: int, answers: int, nonce: bytes, job: dict[str, Any], lines: set[int] | None) -> None:
+def _serve(requests: int, answers: int, confine: Callable[[dict[str, Any]], None]) -> None:
+    nonce, body = _receive(requests)
+    job = marshal.loads(body)
+    if job["mode"] == "stdin":
+        _give_stdin(job["stdin"])
+    confine(job["limits"])
+    lines = _trace() if job["trace"] else None
+    if job["mode"] == "stdin":
+        answer, _ = _load(job["program"], "__main__", [])
+        if answer.get("exit") == 0:
+            answer = {"status": "returned"}
+        _finish_script()
+        _send(answers, nonce, answer, lines, more=False)
+        return
     answer, names = _load(job["program"], "program", job["functions"])
     loaded = answer["status"] == "returned"
     _send(answers, nonce, answer, lines, more=loaded)
@@ -92,7 +109,7 @@ def _load(source: str, name: str, functions: list[str]) -> tuple[_Form, dict[str
         return {"status": "syntax_error", "error": text, "line": error.lineno}, {}
     except (ValueError, RecursionError, OverflowError) as error:  # null bytes, lone surrogates, absurd nesting
         return _failure("syntax_error", error), {}
-    answer = _guarded(lambda: exec(code, module.__dict__))
+    answer, _ = _guarded(exec, code, module.__dict__)
     missing = [name for name in functions if not callable(module.__dict__.get(name))]
     if answer["status"] == "returned" and missing:
         answer = {"status": "no_entry_point", "error": f"the program defines no function {missing[0]!r}"}
@@ -101,29 +118,31 @@ def _load(source: str, name: str, functions: list[str]) -> tuple[_Form, dict[str
 
 def _answer(request: dict[str, Any], names: dict[str, Any], result_bytes: int) -> _Form:
     if "script" in request:
-        return _guarded(lambda: exec(compile(request["script"], "<script>", "exec", dont_inherit=True), names))
-    returned: list[Any] = []
-    function = names[request["function"]]
-    read: Callable[[Any], Any] = bool if request.get("as_bool") else _unchanged
-    answer = _guarded(lambda: returned.append(read(function(*request["args"], **request["kwargs"]))))
-    return _plain(returned[0], result_bytes) if answer["status"] == "returned" else answer
+        return _guarded(_run_script, request["script"], names)[0]
+    answer, value = _guarded(_call, names[request["function"]], request)
+    return _plain(value, result_bytes) if answer["status"] == "returned" else answer
 
 
-def _unchanged(value: Any) -> Any:
-    return value
+def _run_script(source: str, names: dict[str, Any]) -> None:
+    exec(compile(source, "<script>", "exec", dont_inherit=True), names)
 
 
-def _guarded(action: Callable[[], object]) -> _Form:
-    """Run the program's code; whatever it raises, `SystemExit` too, is an answer."""
+def _call(function: Callable[..., Any], request: dict[str, Any]) -> Any:
+    value = function(*request["args"], **request["kwargs"])
+    return bool(value) if request.get("as_bool") else value
+
+
+def _guarded(action: Callable[..., Any], *arguments: Any) -> tuple[_Form, Any]:
+    """Run the program's code; whatever it raises, `SystemExit` too, is an answer. Returns the value besides."""
     try:
-        action()
+        value = action(*arguments)
     except MemoryError as error:
-        return _failure("memory", error)
+        return _failure("memory", error), None
     except SystemExit as error:
-        return {**_failure("exception", error), "exit": _exit_status(error.code)}
+        return {**_failure("exception", error), "exit": _exit_status(error.code)}, None
     except BaseException as error:
-        return _failure("exception", error)
-    return {"status": "returned"}
+        return _failure("exception", error), None
+    return {"status": "returned"}, value
 
 
 def _exit_status(code: object) -> int:
@@ -191,11 +210,11 @@ def _line(error: BaseException) -> int | None:
 
 
 def _receive(requests: int) -> tuple[bytes, bytes]:
-    start = os.read(requests, _CHUNK)
-    if len(start) < INPUT.size:
-        start += read_exact(requests, INPUT.size - len(start))
-    size, nonce = INPUT.unpack_from(start)
-    body = start[INPUT.size :]
+    start = os.read(requests, _HEADER)
+    if len(start) < _HEADER:
+        start += read_exact(requests, _HEADER - len(start))
+    size, nonce = INPUT.unpack(start)
+    body = os.read(requests, size)
     return nonce, body + read_exact(requests, size - len(body)) if len(body) < size else body
 
 
@@ -203,15 +222,15 @@ def _send(answers: int, nonce: bytes, answer: _Form, lines: set[int] | None, *, 
     if lines is not None:
         answer["lines"] = sorted(lines)
     body = _body(answer)
-    view = memoryview(ANSWER.pack(len(body), nonce, more) + body)
-    while view:
-        view = view[os.write(answers, view) :]
+    data = ANSWER.pack(len(body), nonce, more) + body
+    while data := data[os.write(answers, data) :]:
+        pass
 
 
 def _body(answer: _Form) -> bytes:
     """JSON of an answer, whose `text` is that of its `value` already."""
     text = answer.pop("text", None)
-    form = json.dumps(answer)
+    form = _RETURNED if answer == {"status": "returned"} else json.dumps(answer)
     return (form if text is None else f'{form[:-1]}, "value": {text}}}').encode()
 
 

@@ -9,7 +9,6 @@ them beforehand. Nothing is ever pickled. Standard library only: the worker load
 from __future__ import annotations
 
 import os
-import select
 import struct
 import time
 from collections.abc import Sequence
@@ -41,9 +40,10 @@ READY = b"ready"
 """From a fork-server at its level; anything but this and the next is why it is not."""
 SHIELDED = b"ready and shielded"
 """The same where no program can end or stop us."""
-STARTED = b"s"
-"""From a new program's process, with the descriptors of requests, answers, stdout and stderr."""
-FAILED = b"f"
+STARTED = struct.Struct("!i")
+"""From the fork-server, with the descriptors of requests, answers, stdout and stderr: the process id of a new program,
+0 where that is in the message's credentials, because it has another outside."""
+FAILED = b"failed"
 """Instead of `STARTED` or after it, with the reason: there is no process for the program, and it is not to blame."""
 END = b"e"
 """To the fork-server: kill the program."""
@@ -95,6 +95,8 @@ def read_exact(fd: int, size: int, deadline: float | None = None) -> bytes:
 
 
 def _wait_readable(fd: int, deadline: float) -> None:
+    import select  # a fork-server needs it not, and each library makes its forks dearer
+
     poll = select.poll()
     poll.register(fd, select.POLLIN)
     if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):

@@ -1,8 +1,8 @@
 """Filters on system calls, written out as BPF: for Python programs what they need, for commands all but the risky ones.
 
 The filter for programs is installed once, in the fork-server, and inherited: installing costs a fifth of a program's
-time. So it lets through by its arguments what only the fork-server needs (a new process namespace, its own one back,
-a new empty file system); to programs the kernel refuses these for want of capabilities. A call that is not listed
+time. So it lets through by its arguments what only the fork-server needs (a process in a new process namespace, a new
+empty file system); to programs the kernel refuses these for want of capabilities. A call that is not listed
 fails with EPERM.
 
 The filter for commands, which may be anything from a compiler to a test suite, denies: namespaces, mounts, tracing,
@@ -104,7 +104,7 @@ _METADATA = (
 """Calls about files that Landlock lets pass (the last, before its third version)."""
 # fmt: off
 _MEMFD, _PRLIMIT, _SOCKET = (319, 279), (302, 261), (41, 198)
-_CLONE, _CLONE3, _UNSHARE, _SETNS = (56, 220), (435, 435), (272, 97), (308, 268)
+_CLONE, _CLONE3 = (56, 220), (435, 435)
 _SETPRIORITY = (141, 140)
 _SETAFFINITY, _SETPARAM, _SETSCHEDULER = (203, 122), (142, 118), (144, 119)
 _SIGNALS = ((62, 129), (200, 130), (234, 131), (129, 138), (297, 240))  # kill, tkill, tgkill, and two that queue
@@ -115,7 +115,7 @@ _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 _NEWEST = 462
 _X32 = 0x40000000
 
-_NEWPID = 0x20000000
+_NEWPID, _SIGCHLD = 0x20000000, 17
 _NAMESPACES = 0x7E020000
 """Every CLONE_NEW flag that fits `clone`."""
 _AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK = 1, 2, 10, 16
@@ -157,8 +157,6 @@ def build_filter(machine: str, *, private_files: bool) -> bytes:
     """
     column = _column(machine)
     namespaces = [
-        _on(_UNSHARE[column], _only(0, _NEWPID)),
-        _on(_SETNS[column], _only(1, _NEWPID)),
         _on(_MOUNT[column], _only(3, *(_PRIVATE_FILES | more for more in (0, _RDONLY, _REMOUNT, _REMOUNT | _RDONLY)))),
         _on(_UMOUNT[column], _only(1, _DETACH)),
     ]
@@ -166,7 +164,7 @@ def build_filter(machine: str, *, private_files: bool) -> bytes:
     parts = [
         _begin(machine),
         *(_on(n, _step(_RETURN, _ALLOW)) for n in _numbers(_ALLOWED, column, () if private_files else _METADATA)),
-        _clones(column),
+        _clones(column, _NEWPID | _SIGCHLD if private_files else 0),
         *(_on(call[column], _only(0, 0)) for call in of_oneself),
         _on(_SETPRIORITY[column], _argument(1) + _step(_EQUAL, 0, 1, 0) + _refuse() + _only(0, 0)),
         _on(_SOCKETPAIR[column], _only(0, _AF_UNIX)),
@@ -235,9 +233,13 @@ def _begin(machine: str) -> bytes:
     return b"".join(parts)
 
 
-def _clones(column: int) -> bytes:
-    """Processes and threads, but no namespaces; `clone3` cannot be looked into, and the C library does without."""
-    allowed = _argument(0) + _step(_ANY_BIT, _NAMESPACES, 0, 1) + _refuse() + _step(_RETURN, _ALLOW)
+def _clones(column: int, and_flags: int = 0) -> bytes:
+    """Processes and threads, but no namespaces except with just `and_flags`.
+
+    `clone3` cannot be looked into, and the C library does without.
+    """
+    exception = _step(_EQUAL, and_flags, 0, 1) + _step(_RETURN, _ALLOW) if and_flags else b""
+    allowed = _argument(0) + exception + _step(_ANY_BIT, _NAMESPACES, 0, 1) + _refuse() + _step(_RETURN, _ALLOW)
     return _on(_CLONE3[column], _step(_RETURN, _ERROR | ENOSYS)) + _on(_CLONE[column], allowed)
 
 

@@ -13,14 +13,15 @@ and the worker ends.
 
 from __future__ import annotations
 
+import _socket
 import contextlib
 import errno
 import json
 import marshal
+import math
 import os
 import select
 import signal
-import socket
 import struct
 import time
 from dataclasses import dataclass, field
@@ -49,11 +50,13 @@ _FRAME_SLACK = 1_000_000
 _ALL_ANSWERS = 1 << 26
 """Bytes of all answers of a program together."""
 _RIGHTS, _CREDENTIALS = struct.Struct("4i"), struct.Struct("3i")
-_NOTES_BYTES = socket.CMSG_SPACE(_RIGHTS.size) + socket.CMSG_SPACE(_CREDENTIALS.size)
+_NOTES_BYTES = _socket.CMSG_SPACE(_RIGHTS.size) + _socket.CMSG_SPACE(_CREDENTIALS.size)
 _MAX_TEXT = 4096
 _CHUNK = 1 << 16
 _BACKSTOP_MS = 5
 """Shortest wait between two looks at the CPU clock."""
+_UNNOTICED_S = 0.01
+"""Time into a program after which it is noted how long it stands in the run queue; most are over by then."""
 
 
 class _Stopped(Exception):
@@ -72,7 +75,7 @@ class _Died(Exception):
     """The program's process ended; how is known once it is reaped."""
 
 
-def run_supervisor(parent: int, link: socket.socket) -> None:
+def run_supervisor(parent: int, link: _socket.socket) -> None:
     """Serve jobs from `parent` until it closes its end. `link` leads to the fork-server.
 
     Raises:
@@ -96,7 +99,7 @@ def run_supervisor(parent: int, link: socket.socket) -> None:
         write_all(parent, pack(reply))
 
 
-def _begin(link: socket.socket, parent: int, limits: dict[str, Any], *, new_disk: bool) -> _Program:
+def _begin(link: _socket.socket, parent: int, limits: dict[str, Any], *, new_disk: bool) -> _Program:
     try:
         program = _receive_program(link, parent)
         if new_disk:
@@ -107,7 +110,7 @@ def _begin(link: socket.socket, parent: int, limits: dict[str, Any], *, new_disk
         raise _NoProcess(str(error)) from error
 
 
-def _set_disk(link: socket.socket, megabytes: int) -> None:
+def _set_disk(link: _socket.socket, megabytes: int) -> None:
     link.send(DISK.pack(megabytes))
     if (answer := link.recv(_MAX_TEXT)) != DISK.pack(megabytes):
         raise OSError(_reason(answer))
@@ -118,21 +121,21 @@ def _reason(message: bytes) -> str:
     return message[len(FAILED) :].decode("utf-8", "replace") or "the fork-server is gone"
 
 
-def _receive_program(link: socket.socket, parent: int) -> _Program:
+def _receive_program(link: _socket.socket, parent: int) -> _Program:
     message, notes, flags, _ = link.recvmsg(_MAX_TEXT, _NOTES_BYTES)
     if not message:
         raise EOFError("the fork-server is gone")
-    if message != STARTED:
+    if message.startswith(FAILED):
         raise OSError(_reason(message))
-    if flags & socket.MSG_CTRUNC:
+    if flags & _socket.MSG_CTRUNC:
         raise OSError(errno.EMFILE, "no descriptors left for a program's pipes")
     attached = {kind: data for _, kind, data in notes}
-    requests, answers, out, err = _RIGHTS.unpack(attached[socket.SCM_RIGHTS])
-    pid = _CREDENTIALS.unpack(attached[socket.SCM_CREDENTIALS])[0]
+    requests, answers, out, err = _RIGHTS.unpack(attached[_socket.SCM_RIGHTS])
+    pid = STARTED.unpack(message)[0] or _CREDENTIALS.unpack(attached[_socket.SCM_CREDENTIALS])[0]
     return _Program(pid, requests, answers, out, err, (parent, link.fileno()))
 
 
-def _run(frames: list[bytes], program: _Program, link: socket.socket) -> list[bytes]:
+def _run(frames: list[bytes], program: _Program, link: _socket.socket) -> list[bytes]:
     """Put every frame to a program that has begun, then end it."""
     status, error, died = None, "", False
     try:
@@ -197,8 +200,7 @@ class _Program:
     output: int = 0
     answered: int = 0
     cpu: float = 0.0
-
-    wall_deadline: float = 0.0
+    starved_before: float | None = None
 
     def begin(self, limits: dict[str, Any]) -> None:
         """Start the clocks."""
@@ -207,10 +209,9 @@ class _Program:
         self.poll = select.poll()
         for fd in (self.replies, self.out, self.err, self.pidfd, *self.others):
             self.poll.register(fd, select.POLLIN)
-        for fd in (self.requests, self.replies, self.out, self.err):
-            os.set_blocking(fd, False)
+        os.set_blocking(self.requests, False)  # the others are read only where there is something
         self.first_cpu = self._cpu_clock()
-        self.starved_before = self._starved_s()
+        self.we_starved_before = _we_starved_s()
         self.begun = time.monotonic()
         self.wall_deadline = self.begun + limits["wall_s"]
 
@@ -221,6 +222,7 @@ class _Program:
             _Stopped: a limit was passed or the channel misused.
             _Died: the process ended without an answer.
         """
+        self._notice_queue()
         before = self.cpu
         nonce = os.urandom(NONCE_BYTES)
         pending = self._write(memoryview(INPUT.pack(len(body), nonce) + body))
@@ -256,10 +258,7 @@ class _Program:
 
     def _read_answer(self, received: bytearray, nonce: bytes) -> bool:
         """Read what is there; True once `received` holds the answer to `nonce`, complete and nothing else."""
-        try:
-            chunk = os.read(self.replies, _CHUNK)
-        except BlockingIOError:
-            return False
+        chunk = os.read(self.replies, _CHUNK)
         if not chunk:
             raise _Died
         received += chunk
@@ -298,13 +297,16 @@ class _Program:
     def drain(self) -> bool:
         """Read what is left in the pipes of an ended program; False if it was too much."""
         try:
-            for fd in (self.out, self.err):
-                with contextlib.suppress(BlockingIOError):  # someone else still holds the pipe
-                    while self._read_output(fd):
-                        pass
+            while full := self._outputs_with_text():
+                for fd in full:
+                    self._read_output(fd)
         except _Stopped:
             return False
         return True
+
+    def _outputs_with_text(self) -> list[int]:
+        found = (fd for fd, event in self.poll.poll(0) if event & select.POLLIN)
+        return [fd for fd in found if fd in (self.out, self.err)]
 
     def kill(self) -> None:
         """Kill the process itself, where the fork-server cannot be asked."""
@@ -312,7 +314,11 @@ class _Program:
             signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
 
     def close(self) -> None:
-        for fd in (self.requests, self.replies, self.out, self.err, self.pidfd):
+        held = (self.requests, self.replies, self.out, self.err, self.pidfd)
+        if max(held) - min(held) == len(held) - 1:
+            os.closerange(min(held), max(held) + 1)  # one call instead of five
+            return
+        for fd in held:
             os.close(fd)
 
     def _cpu_clock(self) -> float:
@@ -323,17 +329,24 @@ class _Program:
 
     def _patience_ms(self) -> float:
         cpu_left: float = self.limits["cpu_s"] - (self.cpu - self.first_cpu)
-        wall_left = self.wall_deadline - time.monotonic()
-        return max(_BACKSTOP_MS, 1000 * min(cpu_left, wall_left) + 1)
+        wall_left: float = self.wall_deadline - time.monotonic()
+        unnoticed = _UNNOTICED_S if self.starved_before is None else math.inf
+        shortest: float = min(cpu_left, wall_left, unnoticed)
+        return max(_BACKSTOP_MS, 1000 * shortest + 1)
 
     def _check_cpu(self) -> None:
         if self._cpu_clock() - self.first_cpu > self.limits["cpu_s"]:
             raise _Stopped("timeout", f"over {self.limits['cpu_s']} s of CPU time")
 
+    def _notice_queue(self) -> None:
+        if self.starved_before is None and time.monotonic() - self.begun > _UNNOTICED_S:
+            self.starved_before = _starved_s(self.pid)
+
     def _check_wall(self) -> None:
+        self._notice_queue()
         if time.monotonic() > self.wall_deadline:
             limit = self.limits["wall_s"]
-            self.wall_deadline = self.begun + limit + min(self._starved_s() - self.starved_before, MAX_STARVED_S)
+            self.wall_deadline = self.begun + limit + min(self._starved_s(), MAX_STARVED_S)
             if time.monotonic() > self.wall_deadline:
                 raise _Stopped("timeout", f"over {limit} s of elapsed time")
 
@@ -342,20 +355,41 @@ class _Program:
 
         It may run while we are starved, so what is left may be less than its CPU time, and is then that.
         """
-        return max(self.cpu - self.first_cpu, time.monotonic() - self.begun - (self._starved_s() - self.starved_before))
+        return max(self.cpu - self.first_cpu, time.monotonic() - self.begun - self._starved_s())
 
     def _starved_s(self) -> float:
-        """Seconds that the program's first thread, or we, were ready to run and the machine was too busy."""
-        return _starved_s(f"{self.pid}") + _starved_s("self")
+        """Seconds that the program's first thread, or we, were ready to run and the machine was too busy.
+
+        What it waited before the first note is not known and not counted.
+        """
+        starved = _we_starved_s() - self.we_starved_before
+        return starved if self.starved_before is None else starved + _starved_s(self.pid) - self.starved_before
 
 
-def _starved_s(process: str) -> float:
-    """The second figure of `schedstat`, in nanoseconds, is the time spent waiting on a run queue."""
-    try:
-        file = os.open(f"/proc/{process}/schedstat", os.O_RDONLY)
-    except OSError:  # this kernel does not count it
+def _we_starved_s() -> float:
+    return 0.0 if _OUR_STATISTICS is None else _waited_s(_OUR_STATISTICS)
+
+
+def _starved_s(pid: int) -> float:
+    file = _open_statistics(pid)
+    if file is None:
         return 0.0
     try:
-        return int(os.read(file, 100).split()[1]) / 1e9
+        return _waited_s(file)
     finally:
         os.close(file)
+
+
+def _open_statistics(process: int | str) -> int | None:
+    try:
+        return os.open(f"/proc/{process}/schedstat", os.O_RDONLY)
+    except OSError:  # this kernel does not count
+        return None
+
+
+def _waited_s(statistics: int) -> float:
+    """The second figure of `schedstat`, in nanoseconds, is the time spent waiting on a run queue."""
+    return int(os.pread(statistics, 100, 0).split()[1]) / 1e9
+
+
+_OUR_STATISTICS = _open_statistics("self")

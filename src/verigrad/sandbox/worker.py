@@ -7,10 +7,10 @@ importable, but for those that `PACKAGES` lists (`imports`), nor is this package
 
 from __future__ import annotations
 
+import _socket  # `socket` would bring along more than programs need
 import contextlib
 import importlib
 import os
-import socket
 import sys
 import types
 from collections.abc import Sequence
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["PRELOADED", "main", "remove_folder"]
 
 PRELOADED = (
-    *("math", "cmath", "collections", "itertools", "functools", "operator", "re", "string"),
-    *("typing", "heapq", "bisect", "copy", "random", "datetime", "json"),
+    *("math", "collections", "itertools", "functools", "operator", "re", "string"),
+    *("typing", "heapq", "bisect", "copy", "random", "json"),
 )
 """Modules that programs use often, imported once so that a fork finds them ready; each also makes a fork dearer."""
 _MAX_TEXT = 4096
@@ -62,7 +62,7 @@ def _serve_programs(parent: int, levels: Sequence[str], packages: str) -> None:
         level, link, ready, reasons = _start_zygote(parent, levels, packages)
         from verigrad.sandbox.supervisor import run_supervisor  # only now: what a fork-server has makes forks dearer
 
-        with link:
+        with contextlib.closing(link):
             write_all(parent, pack([level.encode(), ready, *(reason.encode() for reason in reasons)]))
             run_supervisor(parent, link)
     finally:
@@ -83,7 +83,7 @@ def remove_folder(path: str) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _start_zygote(parent: int, levels: Sequence[str], packages: str) -> tuple[str, socket.socket, bytes, list[str]]:
+def _start_zygote(parent: int, levels: Sequence[str], packages: str) -> tuple[str, _socket.socket, bytes, list[str]]:
     """The level reached, the link to its fork-server and its word, and why those before it were out of reach."""
     from verigrad.sandbox.protocol import READY, SHIELDED
 
@@ -104,10 +104,10 @@ def _start_zygote(parent: int, levels: Sequence[str], packages: str) -> tuple[st
     raise SystemExit("; ".join(f"level {level!r} is out of reach: {reason}" for level, reason in tried))
 
 
-def _fork_zygote(parent: int, level: str, packages: str) -> tuple[int, socket.socket]:
+def _fork_zygote(parent: int, level: str, packages: str) -> tuple[int, _socket.socket]:
     """Returns a new process and our end of its link, on which every message comes with its sender's process id."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    ours.setsockopt(_socket.SOL_SOCKET, _socket.SO_PASSCRED, 1)
     pid = os.fork()
     if pid == 0:
         ours.close()

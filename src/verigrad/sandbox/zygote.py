@@ -1,21 +1,24 @@
 """The fork-server: a small warm process whose forks become programs' processes.
 
 It never sees a program, an input or an answer, so a fork has nothing of other programs in its memory.
-Per program it opens four pipes and forks; the fork hands the other ends to the supervisor. On request it kills the
+Per program it opens four pipes, forks, and hands the other ends to the supervisor. On request it kills the
 program with everything it left behind. What stands around programs is the business of `enclosure`.
 """
 
 from __future__ import annotations
 
+import _socket  # `socket` would bring along more than programs need
+import contextlib
 import errno
 import gc
 import os
 import random
-import socket
 import struct
 import sys
+from collections.abc import Callable
 from typing import NoReturn
 
+from verigrad.sandbox import kernel
 from verigrad.sandbox.enclosure import Enclosure, enclose
 from verigrad.sandbox.imports import ENVIRONMENT, Imports
 from verigrad.sandbox.program import run_program, warm_up
@@ -23,15 +26,13 @@ from verigrad.sandbox.protocol import DISK, END, ENDED, FAILED, READY, SHIELDED,
 
 __all__ = ["run_zygote"]
 
-_REQUESTS, _ANSWERS = 3, 4
-_HIGHEST_FD = 64
-_RIGHTS = struct.Struct("4i")
+_RIGHTS, _CREDENTIALS = struct.Struct("4i"), struct.Struct("3i")
 _MAX_TEXT = 1000
 _EXHAUSTED = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 """What the kernel says where something has run out for now; it is no reason to settle for a lower level."""
 
 
-def run_zygote(link: socket.socket, level: str, imports: Imports) -> NoReturn:
+def run_zygote(link: _socket.socket, level: str, imports: Imports) -> NoReturn:
     """Serve the supervisor at the other end of `link` until it goes away; ends this process.
 
     The first message is `READY` or `SHIELDED` where programs are isolated as `level` says, else the reason why that
@@ -39,8 +40,9 @@ def run_zygote(link: socket.socket, level: str, imports: Imports) -> NoReturn:
     """
     try:
         enclosure = _prepare(link, level, imports)
+        become_program = _beginning(link, enclosure)
         while True:
-            pid = _start(link, enclosure)
+            pid = _start(link, enclosure, become_program)
             if not _asked_to_end(link, enclosure):
                 enclosure.end(pid)
                 os._exit(0)
@@ -53,7 +55,7 @@ def run_zygote(link: socket.socket, level: str, imports: Imports) -> NoReturn:
         os._exit(1)
 
 
-def _asked_to_end(link: socket.socket, enclosure: Enclosure) -> bool:
+def _asked_to_end(link: _socket.socket, enclosure: Enclosure) -> bool:
     """Wait until the supervisor wants the program ended; False if it is gone itself."""
     try:
         while len(message := link.recv(DISK.size)) == DISK.size:
@@ -64,9 +66,9 @@ def _asked_to_end(link: socket.socket, enclosure: Enclosure) -> bool:
         return False
 
 
-def _prepare(link: socket.socket, level: str, imports: Imports) -> Enclosure:
+def _prepare(link: _socket.socket, level: str, imports: Imports) -> Enclosure:
     """Set up what every program inherits and forget what none should find."""
-    while (fd := os.dup(0)) <= _ANSWERS:  # so that a pipe's end never has a number it is to be moved to
+    while (fd := os.dup(0)) <= 4:  # so that a pipe's end never has a number it is to be moved to
         pass
     os.close(fd)
     try:
@@ -82,9 +84,11 @@ def _prepare(link: socket.socket, level: str, imports: Imports) -> Enclosure:
     os.environ.clear()
     os.environ.update(ENVIRONMENT if imports.names else {})
     sys.argv[:] = [""]
-    warm_up()
+    warm_up(enclosure.apply_limits)
     random.seed(0)  # a verdict must not depend on luck
     gc.collect()
+    with contextlib.suppress(AttributeError):  # other C libraries than glibc have no such function
+        kernel.call("malloc_trim", 0)  # a fork has the price of each page, also of one that holds nothing
     gc.freeze()  # a collection in a fork would touch, and so copy, every page
     link.send(SHIELDED if enclosure.shielded else READY)
     return enclosure
@@ -93,53 +97,66 @@ def _prepare(link: socket.socket, level: str, imports: Imports) -> Enclosure:
 # ------------------------------------------------------------------------------------------- beginning
 
 
-def _start(link: socket.socket, enclosure: Enclosure) -> int:
+def _start(link: _socket.socket, enclosure: Enclosure, become_program: Callable[..., NoReturn]) -> int:
     try:
-        return _fork_program(link, enclosure)
+        return _fork_program(link, enclosure, become_program)
     except OSError as error:
         _report(link, error)
         raise
 
 
-def _report(link: socket.socket, error: BaseException) -> None:
+def _report(link: _socket.socket, error: BaseException) -> None:
     link.send(FAILED + f"no process for the program: {error}".encode()[:_MAX_TEXT])
 
 
-def _fork_program(link: socket.socket, enclosure: Enclosure) -> int:
+def _fork_program(link: _socket.socket, enclosure: Enclosure, become_program: Callable[..., NoReturn]) -> int:
     requests, request_end = os.pipe()
     answers, answer_end = os.pipe()
     stdout, stdout_end = os.pipe()
     stderr, stderr_end = os.pipe()
-    enclosure.before_fork()
-    pid = os.fork()
+    enter = enclosure.enter
+    pid = enclosure.fork()
     if pid == 0:
-        rights = _RIGHTS.pack(request_end, answers, stdout, stderr)
-        _become_program(link, rights, (requests, answer_end, stdout_end, stderr_end), enclosure)
+        become_program(enter, requests, answer_end, stdout_end, stderr_end)
+    rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, _RIGHTS.pack(request_end, answers, stdout, stderr))
+    if enclosure.renumbered:  # the kernel translates
+        ids = _CREDENTIALS.pack(pid, os.getuid(), os.getgid())
+        link.sendmsg([STARTED.pack(0)], [rights, (_socket.SOL_SOCKET, _socket.SCM_CREDENTIALS, ids)])
+    else:
+        link.sendmsg([STARTED.pack(pid)], [rights])
     for fd in (requests, request_end, answers, answer_end, stdout, stdout_end, stderr, stderr_end):
         os.close(fd)
     return pid
 
 
-def _become_program(
-    link: socket.socket, rights: bytes, ends: tuple[int, int, int, int], enclosure: Enclosure
-) -> NoReturn:
-    """In the fork: say so, keep nothing but standard input, these ends and the library, wait for the program.
+def _beginning(link: _socket.socket, enclosure: Enclosure) -> Callable[..., NoReturn]:
+    """What a fork does: keep nothing but standard input, its ends and the library, and wait for its program.
 
-    The kernel adds our process id to the message, as the supervisor knows it; here we may be another number.
+    Names are looked up here: looking one up writes to pages, and in a fork such a page costs more than most calls.
     """
-    try:
-        link.sendmsg([STARTED], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])  # first: it wakes the supervisor
-        os.setsid()
-        enclosure.enter()
-    except BaseException as error:  # told where no program could tell it, which will not have this link
-        _report(link, error)
-        os._exit(1)
-    try:
-        for end, fd in zip(ends, (_REQUESTS, _ANSWERS, 1, 2), strict=True):
-            os.dup2(end, fd)
-        first, last = enclosure.kept
-        os.closerange(_ANSWERS + 1, first)
-        os.closerange(max(last, _ANSWERS + 1), _HIGHEST_FD)
-    except BaseException:
-        os._exit(1)
-    run_program(_REQUESTS, _ANSWERS, enclosure.apply_limits)
+    setsid, dup2, closerange = os.setsid, os.dup2, os.closerange
+    confine, serve = enclosure.apply_limits, run_program
+    first, last = enclosure.kept
+
+    def become_program(enter: Callable[[], None], requests: int, answers: int, stdout: int, stderr: int) -> NoReturn:
+        try:
+            setsid()
+            enter()
+        except BaseException as error:  # told where no program could tell it, which will not have this link
+            _report(link, error)
+            os._exit(1)
+        try:
+            dup2(requests, 3)
+            dup2(answers, 4)
+            dup2(stdout, 1)
+            dup2(stderr, 2)
+            if first < last:
+                closerange(5, first)
+                closerange(last, 64)
+            else:
+                closerange(5, 64)
+        except BaseException:
+            os._exit(1)
+        serve(3, 4, confine)
+
+    return become_program
