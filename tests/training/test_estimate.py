@@ -1,6 +1,7 @@
 """The estimate of a dry run against what runs took (docs/results.md), and its parts against counts by hand."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -117,6 +118,20 @@ def test_a_file_of_demonstrations_is_counted(tmp_path):
     assert planned.trained == 3 * ((len(rows) + 1) // 3)
     pairs = work(PreferenceConfig(data=f"{tmp_path}/data.jsonl", epochs=2))
     assert (pairs.scored, pairs.trained) == (planned.trained // 3, 2 * planned.trained // 3)
+
+
+def test_a_machine_at_half_the_speed_takes_twice_as_long(monkeypatch):
+    def minutes(rate):
+        monkeypatch.setattr(module, "_products_per_second", lambda dtype, threads: rate)
+        config = RLConfig(threads=2, dtype="float32")
+        return float(re.search(r"up to (\d+) minutes", module._time_line(config, SMOL, Work(10**7, 10**6, 0)))[1])
+
+    assert minutes(445e9 / 20) == pytest.approx(2 * minutes(445e9 / 10), rel=0.02)
+
+
+def test_the_rate_of_products_is_that_of_products():
+    """More than a plain loop could do, less than any processor."""
+    assert 1e8 < module._products_per_second("float32", 1) < 1e14
 
 
 def test_seconds_by_hand():

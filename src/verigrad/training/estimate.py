@@ -1,21 +1,26 @@
 """What a run will need, before it starts: memory, disk and, roughly, time.
 
 Memory is counted from the sizes in the model's config.json; tests/training/test_estimate.py holds it against the peaks
-in docs/results.md. Time is the work in floating-point operations over the rates of the machine those were measured on.
+in docs/results.md. Time is the work in floating-point operations over the rates of the machine those were measured on,
+by as much more as matrix products take longer here.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from verigrad.errors import VerigradError
 from verigrad.models.causal import pick_device
 from verigrad.models.gguf import DEFAULT_MODEL, default_model_dir
+from verigrad.models.linear import product
 from verigrad.registry import resolve
 from verigrad.training.config import (
     DiffusionConfig,
@@ -39,7 +44,9 @@ _ROW = 3000  # bytes of a kept rollout: prompt, program, every test's result
 # update of 3,400 positions in 6.0 and 11.1 s.
 _SAMPLING = {"bfloat16": 240e9, "float32": 160e9}
 _TRAINING = {"bfloat16": 450e9, "float32": 245e9}
-_THREADS = 2
+# Matrix products of this shape there, 2 threads (docs/log.md).
+_PRODUCTS = {"bfloat16": 830e9, "float32": 445e9}
+_PRODUCT = (1344, 576, 1536)
 
 # What algorithms keep beside the policy, in bytes a weight: 4 a frozen model, 16 one that learns.
 _COMPANIONS = {"critic": 16, "outcome_critic": 16, "prm": 20, "average": 4, "teacher": 4}
@@ -107,7 +114,7 @@ def model_shape(model: str) -> Shape | None:
 
 
 def estimate(config: StageConfig) -> str:
-    """Lines that say how much memory, disk and time a run takes, for a machine like the one measured."""
+    """Lines that say how much memory, disk and time a run takes; for the time, a few matrix products are measured."""
     shape = model_shape(config.model)
     if shape is None:
         return f"no estimate: {config.model!r} is not on this machine yet"
@@ -312,11 +319,29 @@ def _time_line(config: StageConfig, shape: Shape, planned: Work) -> str:
     if pick_device(config.device).type != "cpu":
         return f"time: {positions}; how long that takes on a GPU was not measured"
     threads = config.threads or os.cpu_count() or 1
-    seconds = _seconds(_dtype(config), shape, planned) * _THREADS / threads
+    pace = _products_per_second(_dtype(config), threads) / _PRODUCTS[_dtype(config)]
+    seconds = _seconds(_dtype(config), shape, planned) / pace
     return (
-        f"time: up to {seconds / 60:.0f} minutes on {threads} threads of a machine like that of docs/results.md, for "
+        f"time: up to {seconds / 60:.0f} minutes on {threads} threads, by the speed of matrix products just now, for "
         f"at most {positions}; completions usually end earlier, judging comes on top"
     )
+
+
+def _products_per_second(dtype: str, threads: int) -> float:
+    """Floating-point operations a second of matrix products here: the best of a few."""
+    rows, inner, columns = _PRODUCT
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        x, w = (torch.ones(size, inner, dtype=getattr(torch, dtype)) for size in (rows, columns))
+        taken = []
+        for _ in range(6):
+            started = time.perf_counter()
+            torch.nn.functional.linear(x, w) if dtype == "bfloat16" else product(x, w)
+            taken.append(time.perf_counter() - started)
+    finally:
+        torch.set_num_threads(before)
+    return 2 * rows * inner * columns / min(taken)
 
 
 def _seconds(dtype: str, shape: Shape, planned: Work) -> float:
