@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["new_file", "try_writing", "write_whole"]
+__all__ = ["flush", "new_file", "try_writing", "write_whole"]
 
 
 @contextmanager
@@ -27,9 +27,9 @@ def new_file(file: Path) -> Iterator[Path]:
     building = target.with_name(f".{os.getpid()}.{target.name}")
     try:
         yield building
-        _flush(building)
+        flush(building)
         building.replace(target)
-        _flush(target.parent)
+        flush(target.parent)
     finally:
         building.unlink(missing_ok=True)
 
@@ -56,7 +56,8 @@ def try_writing(file: Path) -> None:
     building.unlink()
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Have the system write a file, or the names in a folder, to the disk now."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from verigrad.errors import CheckpointError
+from verigrad.files import flush
 from verigrad.models.lora import full_tensors, is_lora
 from verigrad.models.quiet import quiet_transformers
 
@@ -45,11 +45,11 @@ def new_folder(target: Path) -> Iterator[Path]:
         yield building
         for file in building.rglob("*"):
             if file.is_file():
-                _flush(file)
+                flush(file)
         if target.exists():
             shutil.rmtree(target)
         building.rename(target)
-        _flush(target.parent)
+        flush(target.parent)
     except Exception as error:
         if not is_write_error(error):
             raise
@@ -61,14 +61,6 @@ def new_folder(target: Path) -> Iterator[Path]:
     finally:
         if building is not None:
             shutil.rmtree(building, ignore_errors=True)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def save_model(model: Any, tokenizer: Any, folder: Path) -> None:
