@@ -77,7 +77,7 @@ class OptimConfig:
 
     Attributes:
         learning_rate: at its highest.
-        schedule: after the warm-up: `constant`, `linear` or `cosine` down to zero at the last step.
+        schedule: after the warm-up: `constant`, `linear` or `cosine` down to zero, due one step after the last.
         warmup_steps: optimizer steps of linear warm-up.
         weight_decay: decoupled, on matrices only.
         beta1: decay of the gradient average.
