@@ -31,7 +31,7 @@ quickstart: $(VENV)/ready
 	$(BIN)/verigrad quickstart --run $(RUN)
 
 # A process a core, each with one thread.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadgroup
 
 test: $(VENV)/ready-dev
 	$(PYTEST)

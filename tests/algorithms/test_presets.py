@@ -67,7 +67,7 @@ def test_the_table_is_complete_and_consistent():
     """Names are unique, rows name a paper, and whatever an objective asks for is what the loop offers."""
     offered = {"logprobs", "old_logprobs", "advantages", "mask", "sampler_logprobs", "rollout_index"}
     left_open = {field.name for field in fields(RLConfig) if field.default is None}
-    assert len(PRESETS) == 30
+    assert len(PRESETS) == 31
     for name, row in PRESETS.items():
         assert row.name == name and row.paper
         asked = {p.name for p in inspect.signature(row.objective).parameters.values() if p.default is p.empty}

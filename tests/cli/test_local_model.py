@@ -104,9 +104,9 @@ def test_inspect_shows_a_run_and_the_rollouts_of_a_step(tmp_path, capsys):
     rows = [{**row, "task_id": row["prompt"].removeprefix("Solve ")} for row in rows]
     lines(folder / "rollouts" / "step-000003.jsonl", rows)
     assert main(["inspect", str(folder)]) == 0
-    printed = capsys.readouterr().out
+    printed = " ".join(capsys.readouterr().out.split())  # lines are as wide as the folder's name lets them
     assert "5 steps" in printed and "validation after step 4: 37.5% [25.0%, 50.0%]" in printed
-    assert "held-out: pass@1 37.5% -> 75.0%, +37.5% [+10.0%, +60.0%] over 4 tasks" in " ".join(printed.split())
+    assert "held-out: pass@1 37.5% -> 75.0%, +37.5% [+10.0%, +60.0%] over 4 tasks" in printed
     assert main(["inspect", str(folder), "--step", "3"]) == 0
     printed = capsys.readouterr().out
     assert "a1 #0: passed, reward 1.0, 9 tokens" in printed and "return 1 < 2" in printed

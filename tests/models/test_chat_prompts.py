@@ -37,9 +37,3 @@ def test_special_tokens_are_not_added_a_second_time():
     tokenizer._tokenizer.post_processor = TemplateProcessing("<|im_start|> $A", None, [("<|im_start|>", START)])
     assert tokenizer.encode("Hi") == [START, *b"Hi"]
     assert prompt_ids(tokenizer, [Message("user", "Hi")]) == tuple(TURN + OPEN)
-
-
-def test_a_base_model_gets_paragraphs():
-    tokenizer = copy.deepcopy(tiny_tokenizer())
-    tokenizer.chat_template = None
-    assert prompt_ids(tokenizer, [Message("system", "Be"), Message("user", "Hi")]) == tuple(b"Be\n\nHi\n\n")

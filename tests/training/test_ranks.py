@@ -24,9 +24,12 @@ from verigrad.algorithms.preference_presets import PREFERENCE_LOSSES
 from verigrad.algorithms.presets import PRESETS
 from verigrad.training.options import with_options
 
-pytestmark = pytest.mark.skipif(
-    not (dist.is_available() and dist.is_gloo_available()), reason="this build of torch has no gloo"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        not (dist.is_available() and dist.is_gloo_available()), reason="this build of torch has no gloo"
+    ),
+    pytest.mark.xdist_group("ranks"),  # the two processes are run once
+]
 
 # Advantages that look at nothing but the rollout itself, and at all of the step; the others look at the group.
 ALONE = {raw_rewards, greedy_baseline, against_past_mean, towards_teacher}

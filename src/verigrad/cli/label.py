@@ -151,7 +151,8 @@ def _judge(store: Store, options: argparse.Namespace) -> int:
     print("  ".join(f"{what} {count}" for what, count in sorted(counts.items())) or "nothing was left to judge")
     if options.judge == "openai":
         disagreed, asked = orders_disagree(store, options.model)
-        print(f"the two orders disagree on {disagreed} of {asked} items" + f" ({disagreed / asked:.0%})" * bool(asked))
+        share = f" ({disagreed / asked:.0%})" if asked else ""
+        print(f"the two orders disagree on {disagreed} of {asked} items{share}")
     print(f"wrote {store.folder}")
     if counts.get("failed"):
         print(f"{counts['failed']} items failed and are still open; the same command tries them again")
