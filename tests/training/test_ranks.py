@@ -28,7 +28,6 @@ pytestmark = [
     pytest.mark.skipif(
         not (dist.is_available() and dist.is_gloo_available()), reason="this build of torch has no gloo"
     ),
-    pytest.mark.xdist_group("ranks"),  # the two processes are run once
 ]
 
 # Advantages that look at nothing but the rollout itself, and at all of the step; the others look at the group.
