@@ -30,7 +30,7 @@ endef
 quickstart: $(VENV)/ready
 	$(BIN)/verigrad quickstart --run $(RUN)
 
-# A process a core, each with one thread; each begins with its own part of the files, since some tests look at the whole machine.
+# A process a core, each with one thread.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 test: $(VENV)/ready-dev
