@@ -106,23 +106,30 @@ def test_numbers_name_the_tests_that_ran_again():
 
 
 CHANGING = {
-    "the system's randomness": "import os\ndef f(n):\n    return 2 * n if os.urandom(1)[0] < 245 else 0\n",
+    "the system's randomness": "import os\ndef f(n):\n    return 2 * n if os.urandom(1)[0] < 231 else 0\n",
     "the clock": "import time\nLATE = time.time_ns() % 7\ndef f(n):\n    return 2 * n + (LATE == 0)\n",
 }
 
 
 @pytest.mark.parametrize("name", CHANGING)
 def test_luck_is_found_out(box, name):
-    """Of forty variants about 28 pass the first time (0.957 ** 8, 6 / 7), and of those at least an eighth not again."""
-    programs = [CHANGING[name] + f"# {number}\n" for number in range(40)]
+    """About one variant in nine passes first and then not again: (231 / 256) ** 8 x (1 - (231 / 256) ** 3), 6 / 7 x 1 / 7.
+
+    That none of 150 does has a chance below one in ten million.
+    """
 
     async def statuses():
         judge = Judge(box, canaries_every=0)
-        return [(await judge.judge(program, ORACLE, "f")).status for program in programs]
+        found = []
+        for number in range(150):
+            found.append((await judge.judge(f"{CHANGING[name]}# {number}\n", ORACLE, "f")).status)
+            if found[-1] == "nondeterministic":
+                break
+        return found
 
     found = asyncio.run(statuses())
     assert set(found) <= {"passed", "failed", "nondeterministic"}
-    assert "nondeterministic" in found
+    assert found[-1] == "nondeterministic"
 
 
 HONEST = {
