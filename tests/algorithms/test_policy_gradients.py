@@ -166,15 +166,20 @@ def max_random(c, n):
     "name, size, of_task",
     [
         ("constant baseline, PF-PPO power", 2, lambda n, p: factor(n, p, power)),
-        ("constant baseline, PF-PPO power", 3, lambda n, p: factor(n, p, power)),
+        pytest.param("constant baseline, PF-PPO power", 3, lambda n, p: factor(n, p, power), marks=pytest.mark.slow),
         ("constant baseline, PF-PPO max_random", 3, lambda n, p: factor(n, p, max_random)),
         # A pass and a failure of every mixed group, with advantages of 1 and -1: RLOO with groups of 2, more often.
         ("RLOO, two of the most spread (PODS)", 2, lambda n, p: 1.0),
-        ("RLOO, two of the most spread (PODS)", 3, lambda n, p: (1 - p**3 - (1 - p) ** 3) / (2 * p * (1 - p))),
+        pytest.param(
+            "RLOO, two of the most spread (PODS)",
+            3,
+            lambda n, p: (1 - p**3 - (1 - p) ** 3) / (2 * p * (1 - p)),
+            marks=pytest.mark.slow,
+        ),
         ("group std", 2, lambda n, p: factor(n, p, by_std)),
         ("group std", 3, lambda n, p: factor(n, p, by_std)),
         # The smallest size at which the deviation depends on the number of passes, and tasks weigh differently.
-        ("group std", 4, lambda n, p: factor(n, p, by_std)),
+        pytest.param("group std", 4, lambda n, p: factor(n, p, by_std), marks=pytest.mark.slow),
         # MaxRL: (1 - (1 - p)^(n - 1)) / p, on its way from the pass rate (n = 2) to its logarithm (1 / p).
         ("over the mean (MaxRL)", 2, lambda n, p: 1.0),
         ("over the mean (MaxRL)", 3, lambda n, p: (1 - (1 - p) ** 2) / p),
@@ -338,9 +343,9 @@ def test_primes_baseline_counts_the_tokens_to_come(bias, world):
 @pytest.mark.parametrize(
     "name, size, scale",
     [
-        ("over the mean (MaxRL)", 3, 1.0),
+        pytest.param("over the mean (MaxRL)", 3, 1.0, marks=pytest.mark.slow),
         ("pass@2, not normalised", 3, 1 / 6),
-        ("best minus second", 3, 1 / 3),
+        pytest.param("best minus second", 3, 1 / 3, marks=pytest.mark.slow),
         ("best minus second", 2, 1 / 2),
         ("a price of 0.5 on a cost (Safe RLHF)", 2, 1 / 2),
     ],

@@ -25,9 +25,9 @@ def spoiled(program, number):
     return program[::-1].replace(old[::-1], new[::-1], 1)[::-1]
 
 
-def test_on_golds_and_spoiled_golds_of_every_fourth_task():
+def test_on_golds_and_spoiled_golds_of_every_eighth_task():
     tasks = load()
-    chosen = tasks.tasks[::4]
+    chosen = tasks.tasks[::8]
     rows = []
     for number, task in enumerate(chosen):
         gold = tasks.oracle(task).gold
@@ -40,7 +40,7 @@ def test_on_golds_and_spoiled_golds_of_every_fourth_task():
     verdicts = asyncio.run(run())
     statuses = [verdict["status"] for verdict in verdicts]
     assert statuses[::2] == ["passed"] * len(chosen)
-    assert 10 < sum(status != "passed" for status in statuses[1::2]) < 41  # both kinds are among them
+    assert 5 < sum(status != "passed" for status in statuses[1::2]) < 21  # both kinds are among them
     judged = [{**row, "status": status} for row, status in zip(rows, statuses, strict=True)]
     assert agreement.disagreements(judged) == []
 

@@ -96,7 +96,7 @@ def share_warned(gold, steps=60, runs=300, proxy=lambda t: 2 * t):
     return warned / runs
 
 
-@pytest.mark.parametrize("steps", [12, 40, 200])
+@pytest.mark.parametrize("steps", [12, 40, pytest.param(200, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("gold", "most"),
     [

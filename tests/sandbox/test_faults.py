@@ -17,7 +17,10 @@ from verigrad.sandbox.base import LEVELS
 PATH = {"PYTHONPATH": str(Path(verigrad.__file__).parents[1])}
 
 
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(
+    "level",
+    [pytest.param(level, marks=() if level in (LEVELS[0], LEVELS[-1]) else pytest.mark.slow) for level in LEVELS],
+)
 @pytest.mark.parametrize(
     ("fault", "seen"),
     [

@@ -27,7 +27,8 @@ def needs(language):
             pytest.skip(f"{tool} is not installed (apt-get install {LANGUAGES[language].package})")
 
 
-@pytest.fixture(params=NAMES)
+# C++ compiles for a second or more each time, and its driver is C's: by default its own tests below are enough.
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.slow if name == "cpp" else ()) for name in NAMES])
 def language(request):
     needs(request.param)
     return request.param
@@ -374,6 +375,7 @@ def test_tasks_that_cannot_be_judged_are_found_at_load(tmp_path, language, stub,
         jsonl.load(path)
 
 
+@pytest.mark.slow
 def test_a_file_of_tasks_in_every_language(tmp_path, capsys):
     for name in NAMES:
         needs(name)

@@ -46,7 +46,10 @@ async def run_many(box, number):
         await asyncio.gather(*(run(index) for index in range(start, start + 100)))
 
 
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(
+    "level",
+    [pytest.param(level, marks=() if level in (LEVELS[0], LEVELS[-1]) else pytest.mark.slow) for level in LEVELS],
+)
 @pytest.mark.parametrize("number", [300, pytest.param(5000, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
 def test_nothing_remains(descendants, level, number):
     async def main():

@@ -113,7 +113,7 @@ CHANGING = {
 
 @pytest.mark.parametrize("name", CHANGING)
 def test_luck_is_found_out(box, name):
-    """About one variant in nine passes first and then not again: (231 / 256) ** 8 x (1 - (231 / 256) ** 3), 6 / 7 x 1 / 7.
+    """About one variant in nine passes and then not again: (231 / 256) ** 8 x (1 - (231 / 256) ** 3), 6 / 7 x 1 / 7.
 
     That none of 150 does has a chance below one in ten million.
     """

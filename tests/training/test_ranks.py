@@ -35,10 +35,7 @@ ALONE = {raw_rewards, greedy_baseline, against_past_mean, towards_teacher}
 WHOLE_STEP = {whitened_returns, group_centered_batch_whitened, parts_normalized, gae}
 
 
-@pytest.fixture(scope="module")
-def sums(tmp_path_factory):
-    """Of every case the sum over the ranks, and the first rank's part of it."""
-    folder = tmp_path_factory.mktemp("ranks")
+def run_ranks(folder):
     loopback = "lo0" if sys.platform == "darwin" else "lo"
     environment = {**os.environ, "GLOO_SOCKET_IFNAME": loopback, "OMP_NUM_THREADS": "1"}
     logs = [folder / f"rank-{rank}.log" for rank in range(ranks.WORLD)]
@@ -60,7 +57,12 @@ def sums(tmp_path_factory):
             process.wait()
     said = "\n".join(log.read_text() for log in logs)
     assert [process.returncode for process in started] == [0] * ranks.WORLD, said
-    return torch.load(folder / "sums.pt")
+
+
+@pytest.fixture(scope="module")
+def sums(once):
+    """Of every case the sum over the ranks, and the first rank's part of it."""
+    return torch.load(once("ranks", run_ranks) / "sums.pt")
 
 
 def apart(found, wanted):
