@@ -123,6 +123,7 @@ def test_a_change_is_paid_by_stage(verdict_on):
     assert value == 0.5 and "F401" in verdict.results[1].detail
 
 
+@pytest.mark.slow
 def test_weaker_checks_do_not_count(verdict_on):
     loose = {
         ".github/workflows/ci.yml": "jobs: {}",

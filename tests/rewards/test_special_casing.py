@@ -99,6 +99,7 @@ def test_gold_programs_know_no_tests():
         assert len(special_cased(oracle.gold, (*task.public_tests, *oracle.tests))) < MANY, task.id
 
 
+@pytest.mark.slow
 def test_time_is_bounded():
     tests = [CallTest(str(n), (n, [n] * 50), n) for n in range(1000)]
     started = time.process_time()

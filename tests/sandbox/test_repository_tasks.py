@@ -88,6 +88,7 @@ def test_what_is_no_task(tmp_path, row, why):
         load_tasks(written(tmp_path / "t.jsonl", row))
 
 
+@pytest.mark.slow
 def test_checking_tasks(tmp_path, capsys):
     assert main(["check", "tasks", written(tmp_path / "t.jsonl", ROW)]) == 0
     assert "1 of 1 tasks sound" in capsys.readouterr().out

@@ -72,7 +72,9 @@ def coding(settings, workshop):
     }
 
 
-@pytest.mark.parametrize("name", ["coderl", "rltf", "stepcoder"])
+@pytest.mark.parametrize(
+    "name", ["coderl", *(pytest.param(name, marks=pytest.mark.slow) for name in ("rltf", "stepcoder"))]
+)
 def test_a_stopped_run_goes_on(coding, name):
     """The buffer, the curriculum and the critics are those of the run that was never stopped."""
     replay = {"replay": 12} if name == "rltf" else {}

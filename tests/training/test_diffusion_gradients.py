@@ -133,6 +133,7 @@ ELBO = ScoringConfig(estimator="elbo", samples=200)
 SANDWICH = ScoringConfig(estimator="sandwich", samples=200)
 
 
+@pytest.mark.slow
 def test_bounds_hold_an_enumerated_likelihood_between_them(script, world):
     """Of a consistent model the ELBO is the log-likelihood; of others it is at most that of random order."""
     one, joint = consistent(world)

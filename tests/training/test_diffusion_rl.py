@@ -183,6 +183,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights(loop_settings, name):
     check_a_stopped_run_goes_on(train, RLConfig, {**loop_settings, "algorithm": name, "steps": 5})
 
 
+@pytest.mark.slow
 def test_replayed_rollouts_keep_their_states(loop_settings):
     settings = {**loop_settings, "algorithm": "rloo", "steps": 5, "replay": 40, "importance": "truncate"}
     check_a_stopped_run_goes_on(train, RLConfig, settings)
