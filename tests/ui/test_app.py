@@ -7,8 +7,8 @@ import re
 import pytest
 from ui.made_up import EVIL, FIRST, sample, sample_rows, write_samples
 
+from verigrad import append_log as log_module
 from verigrad.training.sft import read_demonstrations
-from verigrad.ui import log as log_module
 from verigrad.ui.folder import open_store
 
 pytest.importorskip("starlette")

@@ -9,15 +9,15 @@ from contextlib import closing
 import pytest
 from ui.made_up import FIRST, SECOND, sample, sample_rows, write_samples
 
+from verigrad import append_log as log_module
+from verigrad.append_log import AppendLog
 from verigrad.errors import ConfigError, DataError, RunError
 from verigrad.preferences.records import Pair, Ranking, read_records, write_records
 from verigrad.training.sft import read_demonstrations
 from verigrad.types import Message
-from verigrad.ui import log as log_module
 from verigrad.ui.export import export_pairs
 from verigrad.ui.folder import open_store, read_store
 from verigrad.ui.items import limit_per_task, ordered, read_items, score_margins
-from verigrad.ui.log import AppendLog
 
 
 class Clock:

@@ -186,7 +186,8 @@ async def _annotate(store: Store, options: argparse.Namespace) -> dict[str, int]
 
 def _annotator(options: argparse.Namespace, seed: int) -> tuple[Annotator, Any]:
     """The program that judges, and the engine to be closed after it."""
-    from verigrad.ui.judge import CRITERIA, EndpointJudge, Simulated
+    from verigrad.preferences.model_judge import CRITERIA
+    from verigrad.ui.judge import EndpointJudge, Simulated
 
     if options.judge == "simulated":
         name = f"simulated-{options.name}" if options.name else "simulated"

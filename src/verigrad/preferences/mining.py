@@ -43,6 +43,7 @@ __all__ = [
     "mutual_ranking",
     "mutual_scores",
     "normalised",
+    "pair_of",
     "pass_fail",
     "why_none",
 ]
@@ -75,6 +76,11 @@ class Scored:
     cost: float | None = None
     tokens: int = 0
     finished: bool = True
+
+    @property
+    def shown(self) -> str:
+        """What is compared: the program, or the whole answer where there is none."""
+        return self.text if self.program is None else self.program
 
 
 @dataclass(frozen=True)
@@ -245,7 +251,7 @@ def distinct(answers: Iterable[Scored]) -> list[Scored]:
     """The first answer with each program, an uncut one before a cut one; none whose program both passed and failed."""
     found: dict[str, list[Scored]] = {}
     for answer in answers:
-        found.setdefault(normalised(answer.text if answer.program is None else answer.program), []).append(answer)
+        found.setdefault(normalised(answer.shown), []).append(answer)
     steady = [alike for alike in found.values() if len({answer.passed for answer in alike}) == 1]
     return [next((answer for answer in alike if answer.finished), alike[0]) for alike in steady]
 
@@ -272,7 +278,7 @@ def acecoder(
     """
     slack = -1e-9 if inclusive else 1e-9  # in floats 0.7 - 0.3 is not 0.4
     found = [
-        _pair(better, worse, margin=better.fraction - worse.fraction)
+        pair_of(better, worse, margin=better.fraction - worse.fraction)
         for better, worse in _ordered(answers)
         if better.finished
         and better.fraction - worse.fraction - gap > slack
@@ -300,7 +306,7 @@ def pass_fail(
     random.shuffle(passing)
     random.shuffle(failing)
     pairs = [
-        _pair(good, bad, margin=max(0.0, good.fraction - bad.fraction))
+        pair_of(good, bad, margin=max(0.0, good.fraction - bad.fraction))
         for turn in range(len(failing))
         for good, bad in zip(passing, cycle(failing[turn:] + failing[:turn]), strict=False)
         if _alike_in_length(good, bad, length_ratio)
@@ -380,7 +386,7 @@ def mutual_ranking(
     for (high, better), (low, worse) in zip(ranked, reversed(ranked), strict=True):
         margin = (high - low) / best
         if margin > max(gap, 1e-9) and better.finished:
-            pairs.append(_pair(better, worse, margin=margin))
+            pairs.append(pair_of(better, worse, margin=margin))
     return pairs[:max_records] if max_records else pairs
 
 
@@ -394,7 +400,7 @@ def efficiency(
     """
     costs = [(answer.cost, answer) for answer in distinct(answers) if answer.passed and answer.cost is not None]
     found = [
-        _pair(fast, slow, margin=None, chosen_cost=low, rejected_cost=high)
+        pair_of(fast, slow, margin=None, chosen_cost=low, rejected_cost=high)
         for low, fast in costs
         for high, slow in costs
         if fast.finished and 0 < low * cost_ratio < high
@@ -484,7 +490,8 @@ def _ordered(answers: Sequence[Scored]) -> list[tuple[Scored, Scored]]:
     return [(one, other) for one in found for other in found if one.fraction > other.fraction]
 
 
-def _pair(better: Scored, worse: Scored, *, margin: float | None, **meta: Any) -> Pair:
+def pair_of(better: Scored, worse: Scored, *, margin: float | None = None, **meta: Any) -> Pair:
+    """The pair of two answers, the shares of tests they pass in its `meta`."""
     meta = {"chosen_fraction": better.fraction, "rejected_fraction": worse.fraction, **meta}
     return Pair(prompt=better.prompt, chosen=better.text, rejected=worse.text, margin=margin, meta=meta)
 

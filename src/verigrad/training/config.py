@@ -18,6 +18,7 @@ __all__ = [
     "CriticConfig",
     "DiffusionConfig",
     "Dtype",
+    "JudgeConfig",
     "LoraConfig",
     "NoiseConfig",
     "OptimConfig",
@@ -270,9 +271,12 @@ class StageConfig:
 def changed_settings(begun: Any, config: Any) -> dict[str, tuple[Any, Any]]:
     """What a run, or a sweep, that was begun with some settings would have to change: key -> (old, new).
 
-    `dtype = "auto"` asks for no change: it is what was begun with.
+    `dtype = "auto"` asks for no change: it is what was begun with. Where the judge's model is reached, and how long and
+    by how many requests at once it is waited for, is free to change: a run may have stopped over it.
     """
     changed = diff(begun, config)
+    for key in ("judge.url", "judge.concurrency", "judge.timeout_s"):
+        changed.pop(key, None)
     if changed.get("dtype", ("", ""))[1] == "auto":
         del changed["dtype"]
     return changed
@@ -564,6 +568,50 @@ class DiffusionConfig(StageConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
+class JudgeConfig:
+    """A language model that says which of two sampled answers is better (RLAIF); docs/preferences.md.
+
+    Attributes:
+        url: of an OpenAI-compatible endpoint, such as http://localhost:8000/v1; empty for none. Its key in
+            $OPENAI_API_KEY.
+        model: as the endpoint names it.
+        when: it is asked about `every` task and the miner never, or about those where the miner finds `no_record`.
+        pairs_per_task: pairs of answers it is asked about, drawn by the seed; 0 for all.
+        criteria: what makes an answer better; empty for: correct, then clear, then fast.
+        temperature: of a reply.
+        max_tokens: of a reply.
+        concurrency: requests in flight at most.
+        timeout_s: seconds for one reply, all tries together.
+    """
+
+    url: str = ""
+    model: str = ""
+    when: Literal["every", "no_record"] = "every"
+    pairs_per_task: int = 2
+    criteria: str = ""
+    temperature: float = 0.0
+    max_tokens: int = 1024
+    concurrency: int = 4
+    timeout_s: float = 120.0
+
+    def __post_init__(self) -> None:
+        if bool(self.url) != bool(self.model):
+            raise ConfigError(
+                f"judge.url is {self.url!r} and judge.model {self.model!r}; wanted both: an endpoint, such as "
+                "http://localhost:8000/v1, and the model as it names it"
+            )
+        if self.url and not self.url.startswith(("http://", "https://")):
+            raise ConfigError(f"judge.url is {self.url!r}; wanted an address such as http://localhost:8000/v1")
+        if self.pairs_per_task < 0:
+            raise ConfigError(f"judge.pairs_per_task is {self.pairs_per_task}, wanted 1 or more, or 0 for all")
+        if self.concurrency < 1 or self.max_tokens < 1 or self.timeout_s <= 0:
+            raise ConfigError(
+                f"judge.concurrency is {self.concurrency}, judge.max_tokens {self.max_tokens} and judge.timeout_s "
+                f"{self.timeout_s:g}; wanted all above 0"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class PreferenceConfig(StageConfig):
     """Preference optimisation: offline on a file, or round by round on pairs mined from the policy's own rollouts.
 
@@ -585,6 +633,7 @@ class PreferenceConfig(StageConfig):
         records_per_task: at most; 0 for all.
         records_per_round: at most; the schedule counts on as many.
         allow_scripts: sample tasks whose tests share the program's process.
+        judge: a language model that finds pairs instead of the miner, or behind it, see the section.
         denoise: how a masked-diffusion model samples, see the section.
         diffusion: how it scores answers: `elbo` (VRPO) where not set, `left_to_right` or `mean_field`.
     """
@@ -606,6 +655,7 @@ class PreferenceConfig(StageConfig):
     records_per_task: int = 2
     records_per_round: int = 64
     allow_scripts: bool = False
+    judge: JudgeConfig = JudgeConfig()
     denoise: DenoiseParams = field(default_factory=DenoiseParams)
     diffusion: ScoringConfig = field(default_factory=ScoringConfig)
     optim: OptimConfig = OptimConfig(learning_rate=5e-6, schedule="linear")
@@ -617,6 +667,19 @@ class PreferenceConfig(StageConfig):
             raise ConfigError(f"rounds is {self.rounds}; a file is read in one round, epochs repeats it")
         if self.tasks and self.sampling.temperature <= 0:
             raise ConfigError("sampling.temperature is 0: greedy completions of a task are all alike; want > 0")
+        self._check_judge()
+
+    def _check_judge(self) -> None:
+        judge = self.judge
+        if judge != JudgeConfig() and not judge.url:
+            raise ConfigError("there are settings of the judge, but no judge.url; name an endpoint, or leave them out")
+        if judge.url and not self.tasks:
+            raise ConfigError("judge.url is for sampled answers: set tasks; a file is judged by verigrad label --judge")
+        if judge.url and judge.when == "every" and (self.miner != PreferenceConfig.miner or self.miner_options):
+            raise ConfigError(
+                f"miner is {self.miner!r} with {self.miner_options or 'no options'}, but the judge decides about every "
+                "task; leave the miner out, or set judge.when to no_record"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

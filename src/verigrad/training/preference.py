@@ -3,7 +3,8 @@
 A round is: have records, score them once under the frozen reference, train on them. A file is one round; with a task
 source each round samples, judges and mines its own records first (DPO-VP, arXiv:2503.12854), and many rounds of one
 step each are online training. Everything a round trains on is written to `pairs/` before the first step, so a killed
-run goes on from the same records.
+run goes on from the same records. A language model may choose the pairs instead of the tests (RLAIF, `round_judge`):
+then `answers/` keeps what it is asked about, and `judge/` what it says.
 """
 
 from __future__ import annotations
@@ -39,7 +40,14 @@ from verigrad.models.checkpoint import new_folder
 from verigrad.models.diffusion import DiffusionSpec, diffusion_spec, is_diffusion
 from verigrad.models.lora import base_weights, is_lora
 from verigrad.models.scoring import pack_batch, score_pack, token_logprobs
-from verigrad.preferences.mining import MINERS, Miner, from_groups, mine, miner_options
+from verigrad.preferences.comparisons import (
+    answers_from_row,
+    answers_row,
+    draw_comparisons,
+    preferred_pair,
+    tally,
+)
+from verigrad.preferences.mining import MINERS, Miner, TaskAnswers, from_groups, mine, miner_options
 from verigrad.preferences.records import (
     Record,
     as_pairs,
@@ -60,6 +68,7 @@ from verigrad.training.examples import Chunk, Example, chunks, examples_of, flat
 from verigrad.training.memory import give_back_freed_memory
 from verigrad.training.optim import clip_gradients, learning_rate, make_optimizer, set_learning_rate
 from verigrad.training.reporter import Reporter, Silent
+from verigrad.training.round_judge import RoundJudge, judge_engine
 from verigrad.training.run import Learner, Run, TrainState, load_state, save_state
 from verigrad.training.sampling import scheduled_tasks
 from verigrad.training.stage import Stage, open_run, open_stage, own_engine, sampling_params, settled
@@ -85,6 +94,7 @@ def train(config: PreferenceConfig, *, resume: bool = False, reporter: Reporter 
     if tasks is not None:
         _check_tasks(tasks, config)
     records = _of_kind(read_records(Path(config.data)), row) if config.data else None
+    asked = judge_engine(config.judge) if config.judge.url else None
     with ExitStack() as opened:
         training_ids = [task.id for task in tasks.tasks] if tasks else []
         stage = open_stage(config, reporter, training_ids, make_engine=partial(own_engine, denoise=config.denoise))
@@ -92,7 +102,12 @@ def train(config: PreferenceConfig, *, resume: bool = False, reporter: Reporter 
         scoring = _scoring(stage, config)
         run, checkpoint = open_run(config, resume=resume)
         opened.callback(run.close)
-        loop = _Loop(config, stage, run, row, tasks, records, scoring)
+        judge = None
+        if asked is not None:
+            opened.callback(lambda: stage.wait(asked.close()))
+            judge = RoundJudge(asked, config.judge, seed=config.seed, folder=run.folder / "judge")
+            opened.callback(judge.close)
+        loop = _Loop(config, stage, run, row, tasks, records, scoring, judge)
         if checkpoint is None:
             stage.evaluate_splits(run, "before")
         else:
@@ -163,7 +178,8 @@ class _Round:
 
     `reference` has a tensor of scored tokens' log-probs for every row, in the order of the examples; `mismatched`
     holds for each example its prompt with the answer to another, and `mismatched_reference` the reference's sums;
-    `weights` are those of every pair's tokens, where the loss weighs tokens.
+    `weights` are those of every pair's tokens, where the loss weighs tokens; `told` is what the judge's opinions came
+    to, for the metrics.
     """
 
     examples: tuple[Example, ...]
@@ -171,6 +187,7 @@ class _Round:
     mismatched: tuple[Row, ...]
     mismatched_reference: Tensor
     weights: tuple[tuple[Tensor, Tensor], ...]
+    told: Mapping[str, float]
 
 
 def _scoring(stage: Stage, config: PreferenceConfig) -> ScoringConfig | None:
@@ -219,6 +236,7 @@ class _Loop:
         tasks: TaskSet | None,
         records: Sequence[Record] | None,
         scoring: ScoringConfig | None,
+        judge: RoundJudge | None,
     ) -> None:
         self.config, self.stage, self.run, self.row, self.tasks = config, stage, run, row, tasks
         self.policy = Learner(stage.model, make_optimizer(stage.model, config.optim))
@@ -228,7 +246,7 @@ class _Loop:
         self._frozen = (
             copy.deepcopy(stage.model).requires_grad_(False) if many_rounds and not is_lora(stage.model) else None
         )
-        self._scoring = scoring
+        self._scoring, self._judge = scoring, judge
         self._given = self._fitting(records) if records is not None else None
         planned = len(self._given) if self._given is not None else config.records_per_round
         self.steps_per_round = config.epochs * -(-planned // config.batch_size)
@@ -243,9 +261,7 @@ class _Loop:
             first = number * self.steps_per_round
             current = self._prepare(number)
             if current is None:
-                reporter.message(
-                    f"round {number + 1}: no two answers of a task differ in verdict; nothing to learn from"
-                )
+                reporter.message(f"round {number + 1}: no record came of its answers; nothing to learn from")
                 continue
             per_epoch = -(-len(current.examples) // self.config.batch_size)
             count = min(self.steps_per_round, self.config.epochs * per_epoch)
@@ -294,10 +310,12 @@ class _Loop:
     # ------------------------------------------------------------------------------------------ records of a round
 
     def _prepare(self, number: int) -> _Round | None:
+        told: dict[str, float] = {}
         if self._given is not None:
             examples = self._given
         else:
             records = self._mined(number)
+            told = (self.run.read_rows(_told_file(number)) or [{}])[0]
             if not records:
                 return None
             examples = self._fitting(records)
@@ -310,7 +328,7 @@ class _Loop:
         weights: list[tuple[Tensor, Tensor]] = []
         if self.config.token_weights != "none":
             weights = self._weights(examples)
-        return _Round(tuple(examples), reference, tuple(mismatched), sums, tuple(weights))
+        return _Round(tuple(examples), reference, tuple(mismatched), sums, tuple(weights), told)
 
     def _weights(self, examples: Sequence[Example]) -> list[tuple[Tensor, Tensor]]:
         """Weights of every pair's tokens; pairs without any are told."""
@@ -339,6 +357,25 @@ class _Loop:
         file = self.run.folder / "pairs" / f"round-{number + 1:04d}.jsonl"
         if file.exists():
             return read_records(file) if file.stat().st_size else []
+        config, seed = self.config, derive_seed(self.config.seed, "mine", number)
+        tasks, miner = self._answers(number), _miner(config)
+        found: list[Sequence[Record]] = [[] for _ in tasks]
+        if self._judge is None or config.judge.when == "no_record":
+            found = [mine(task, miner, max_per_task=config.records_per_task, seed=seed) for task in tasks]
+        if self._judge is not None:
+            found = self._judged(self._judge, tasks, found, number, seed)
+        records = [record for own in found for record in own]
+        records = _of_kind(records, self.row) if records else []
+        Random(seed).shuffle(records)
+        records = records[: config.records_per_round or None]
+        write_records(file, records)
+        return records
+
+    def _answers(self, number: int) -> list[TaskAnswers]:
+        """Answers of a round's tasks, sampled and run; with a judge they are kept, for asking twice is dear."""
+        name = f"answers/round-{number + 1:04d}.jsonl"
+        if kept := self.run.read_rows(name):
+            return [answers_from_row(row) for row in kept]
         assert self.tasks is not None
         config, stage = self.config, self.stage
         stage.refresh_engine(number)
@@ -358,16 +395,39 @@ class _Loop:
             )
         )
         stage.reporter.end()
-        miner = _miner(config)
-        seed = derive_seed(config.seed, "mine", number)
-        records: list[Record] = []
-        for task in from_groups(groups):
-            records += mine(task, miner, max_per_task=config.records_per_task, seed=seed)
-        records = _of_kind(records, self.row) if records else []
-        Random(seed).shuffle(records)
-        records = records[: config.records_per_round or None]
-        write_records(file, records)
-        return records
+        tasks = from_groups(groups)
+        if self._judge is not None:
+            self.run.write_rows(name, map(answers_row, tasks))
+        return tasks
+
+    def _judged(
+        self, judge: RoundJudge, tasks: Sequence[TaskAnswers], mined: Sequence[Sequence[Record]], number: int, seed: int
+    ) -> list[Sequence[Record]]:
+        """Records of each task, the judge's where the miner has none; what its opinions came to is written down.
+
+        Raises:
+            EngineError: the judge's endpoint is not there.
+        """
+        config, reporter = self.config, self.stage.reporter
+        asked = [
+            [] if own else draw_comparisons(task, most=config.judge.pairs_per_task, seed=seed)
+            for task, own in zip(tasks, mined, strict=True)
+        ]
+        comparisons = [comparison for those in asked for comparison in those]
+        reporter.begin(f"asking the judge, round {number + 1}", len(comparisons))
+        self.stage.wait(judge.ask(comparisons, reporter.advance))
+        reporter.end()
+        told = tally(comparisons, judge.opinions)
+        self.run.write_rows(_told_file(number), [told])
+        said = ", ".join(
+            f"{name.removeprefix('judge_')} {value:.0%}" for name, value in told.items() if name != "judge_pairs"
+        )
+        reporter.message(f"round {number + 1}: the judge was asked about {len(comparisons)} pairs; {said}")
+        found = []
+        for own, those in zip(mined, asked, strict=True):
+            pairs = (preferred_pair(comparison, judge.opinions.get(comparison.id)) for comparison in those)
+            found.append(own or [pair for pair in pairs if pair is not None][: config.records_per_task or None])
+        return found
 
     def _reference_logprobs(self, rows: Sequence[Row], number: int) -> list[Tensor]:
         """The frozen reference's log-probs of each row's scored tokens, computed once and kept in the run folder."""
@@ -435,6 +495,7 @@ class _Loop:
             "round": number + 1,
             "loss": total,
             **summary,
+            **current.told,
             **{told[name]: max(0.0, float(known[name])) if name == "kl" else known[name] for name in scalars},
             "grad_norm": norm,
             "learning_rate": rate,
@@ -463,6 +524,10 @@ class _Loop:
 
     def save(self, folder: Path, step: int) -> None:
         save_state(folder, {"policy": self.policy}, TrainState(step, self.notes))
+
+
+def _told_file(number: int) -> str:
+    return f"judge/round-{number + 1:04d}.jsonl"
 
 
 def _chosen(count: int, config: PreferenceConfig, number: int, index: int) -> list[int]:

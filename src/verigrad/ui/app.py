@@ -23,10 +23,11 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from verigrad.errors import ConfigError, RunError
+from verigrad.preferences.model_judge import Preference
 from verigrad.ui.items import Item
 from verigrad.ui.pages import agreement_page, compare_page, name_page, style_sheet, task_view
 from verigrad.ui.pages.frame import STATIC
-from verigrad.ui.store import Choice, Demonstration, Preference, Side, Store
+from verigrad.ui.store import Choice, Demonstration, Side, Store
 
 __all__ = ["make_app", "serve"]
 

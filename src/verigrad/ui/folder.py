@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from verigrad.append_log import AppendLog, read_log, write_whole
 from verigrad.errors import ConfigError, DataError, RunError
 from verigrad.ui.items import (
     Item,
@@ -27,7 +28,6 @@ from verigrad.ui.items import (
     read_items,
     score_margins,
 )
-from verigrad.ui.log import AppendLog, read_log, write_whole
 from verigrad.ui.store import Settings, Store
 
 __all__ = ["open_store", "read_store"]

@@ -14,17 +14,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from verigrad.append_log import AppendLog, write_whole
 from verigrad.errors import ConfigError, DataError, RunError
+from verigrad.preferences.model_judge import Preference
 from verigrad.seeds import derive_seed
 from verigrad.ui.items import ORDERS, Item, Order
-from verigrad.ui.log import AppendLog, write_whole
 
 __all__ = [
     "PREFERENCES",
     "AnnotatorKind",
     "Choice",
     "Demonstration",
-    "Preference",
     "Progress",
     "Settings",
     "Side",
@@ -32,7 +32,6 @@ __all__ = [
 ]
 
 Side = Literal["a", "b"]
-Preference = Literal["a", "b", "tie", "skip"]
 PREFERENCES: tuple[Preference, ...] = get_args(Preference)
 AnnotatorKind = Literal["person", "model", "simulated"]
 

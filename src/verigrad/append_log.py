@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from verigrad import files
 from verigrad.errors import DataError, RunError
+from verigrad.files import flush
+from verigrad.files import write_whole as replace_whole
 
 __all__ = ["AppendLog", "read_log", "write_whole"]
 
@@ -54,14 +55,14 @@ class AppendLog:
             raise RunError(f"cannot write to {file}: {error}") from error
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _sync_folder(file.parent)  # the file's name, too, must outlive a crash
+            flush(file.parent)  # the file's name, too, must outlive a crash
             self.rows, torn = read_log(file)
             if torn:
                 os.ftruncate(self._descriptor, file.stat().st_size - len(torn))
                 self.rows.append(self.append({"event": "recovered", "torn": torn.decode(errors="replace")}))
         except BlockingIOError:
             os.close(self._descriptor)
-            raise RunError(f"{file} is in use by another verigrad label; stop that one first") from None
+            raise RunError(f"{file} is in use by another process of verigrad; stop that one first") from None
         except BaseException:
             os.close(self._descriptor)
             raise
@@ -98,14 +99,6 @@ def write_whole(file: Path, text: str) -> None:
         RunError: the disk did not take it.
     """
     try:
-        files.write_whole(file, text)
+        replace_whole(file, text)
     except OSError as error:
         raise RunError(f"cannot write {file}: {error}") from error
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
