@@ -59,6 +59,7 @@ from verigrad.training.estimators import ESTIMATORS, drawn_batch
 from verigrad.training.examples import Chunk, Example, chunks, examples_of, flat_rows, token_sums
 from verigrad.training.memory import give_back_freed_memory
 from verigrad.training.optim import clip_gradients, learning_rate, make_optimizer, set_learning_rate
+from verigrad.training.options import of_type
 from verigrad.training.reporter import Reporter, Silent
 from verigrad.training.run import Learner, Run, TrainState, load_state, save_state
 from verigrad.training.sampling import scheduled_tasks
@@ -130,7 +131,8 @@ def _miner(config: PreferenceConfig) -> Miner:
         raise ConfigError(
             f"miner {config.miner!r} has no option {', '.join(unknown)}; it has {', '.join(known) or 'none'}"
         )
-    return partial(miner, **{name: type(known[name])(value) for name, value in config.miner_options.items()})
+    own = {name: of_type(value, known[name], f"miner_options.{name}") for name, value in config.miner_options.items()}
+    return partial(miner, **own)
 
 
 def _check_tasks(tasks: TaskSet, config: PreferenceConfig) -> None:
