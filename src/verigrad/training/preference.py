@@ -101,7 +101,7 @@ def train(config: PreferenceConfig, *, resume: bool = False, reporter: Reporter 
             stage.refresh_engine(run.start_step)
             reporter.message(f"resumed after step {run.start_step}")
         loop.run_rounds(run.start_step)
-        load_best(stage, run, loop.notes, loop.load)
+        load_best(stage, run, loop.notes, lambda folder: load_state(folder, {"policy": loop.policy}))
         stage.refresh_engine(loop.steps + 1)
         stage.finish(run, {"steps": loop.steps, **loop.notes})
     return run.folder
