@@ -45,6 +45,10 @@ def train_metrics(folder):
     return [{key: value for key, value in row.items() if key not in CLOCK} for row in rows]
 
 
+def summary(folder):
+    return json.loads((Path(folder) / "summary.json").read_text())
+
+
 def check_the_page_explains(rows):
     """Every key of a run's metrics stands in docs/metrics.md."""
     page = (Path(__file__).parents[1] / "docs" / "metrics.md").read_text()
@@ -100,7 +104,7 @@ def check_a_stopped_run_goes_on(train, config_type, settings):
         train(config, reporter=Stopping(3))
     resumed = train(config, resume=True)
     one, other = (load_file(folder / "model" / "model.safetensors") for folder in (whole, resumed))
-    assert one.keys() == other.keys()
+    assert one.keys() == other.keys() and summary(whole).keys() == summary(resumed).keys()
     if settings["device"] == "cpu":
         assert train_metrics(resumed) == train_metrics(whole)
         assert all(torch.equal(one[name], other[name]) for name in one)
@@ -117,7 +121,10 @@ def check_the_best_is_kept(train, config_type, settings, validation):
     folder = train(config_type(**{**settings, "report": report, "keep_checkpoints": 1, "checkpoint_every": 0}))
     saved = load_file(folder / "model" / "model.safetensors")
     first, *_, last = sorted((folder / "checkpoints").iterdir())
-    assert first.name == "step-000001" and json.loads((folder / "summary.json").read_text())["best_step"] == 1
+    told = summary(folder)
+    assert first.name == "step-000001" and told["best_step"] == 1
+    if "tokens" in told:  # of the whole run, not of what was done when it was best
+        assert told["tokens"] == sum(row["completion_tokens_total"] for row in train_metrics(folder))
     best, final = (load_file(checkpoint / "policy.safetensors") for checkpoint in (first, last))
     assert all(torch.equal(weight, best[name]) for name, weight in saved.items())
     assert not all(torch.equal(weight, final[name]) for name, weight in saved.items())

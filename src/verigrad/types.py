@@ -553,7 +553,7 @@ class Score:
     Attributes:
         value: the reward; None leaves the rollout out of its group's statistics and of the loss.
         parts: named components, logged one by one.
-        spans: `(start, end, reward)` over completion characters, for token rewards.
+        spans: `(start, end, reward)` over characters of the answer's text, for token rewards.
         evidence: whatever explains the value, for people; usually the `Verdict`.
     """
 

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from itertools import permutations
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -18,11 +19,15 @@ from verigrad.evaluation.twins.ar_ness import global_ar_ness, local_ar_ness, ord
 from verigrad.evaluation.twins.config import PARTS, CompareConfig
 from verigrad.evaluation.twins.loop import compare
 from verigrad.evaluation.twins.page import verdict_lines
+from verigrad.evaluation.twins.rows import answered
 from verigrad.evaluation.twins.versus import adjusted, versus_rates, versus_values
 from verigrad.models.checkpoint import save_model
 from verigrad.models.diffusion import DiffusionSpec, convert
 from verigrad.models.fim import mark_fim
+from verigrad.models.fresh import LEAST_VOCABULARY, MASK_TOKEN, fresh_tokenizer
 from verigrad.training.reporter import Silent
+from verigrad.training.sft import Demonstration, demonstration_rows
+from verigrad.types import Message
 
 TASKS = """
 from verigrad import CallTest, Oracle, Task
@@ -211,6 +216,16 @@ def test_models_of_the_wrong_kind_or_without_a_middle_are_refused(workshop, tmp_
     plain = settings(workshop, run=str(tmp_path / "b"), causal=(str(tmp_path / "plain"),), parts=("infilling",))
     with pytest.raises(ConfigError, match=r"not trained to fill in.*--fim 0\.5"):
         compare(plain, Silent())
+
+
+def test_an_answer_ends_as_it_did_in_training():
+    """By the chat template's end token, also where texts have another."""
+    tokenizer = fresh_tokenizer(["return x"], vocabulary=LEAST_VOCABULARY)
+    tokenizer.eos_token = MASK_TOKEN
+    twin, bench = SimpleNamespace(tokenizer=tokenizer, spec=None), SimpleNamespace()
+    (row,) = demonstration_rows(tokenizer, [Demonstration((Message("user", "f"),), "x")], None, 99)
+    assert row.ids[-1] != tokenizer.eos_token_id
+    assert answered(bench, twin, "f", tokenizer.encode("x")) == (list(row.ids), row.prompt_length)
 
 
 def test_a_prompt_that_leaves_no_room_for_a_canvas_is_an_error(workshop, tmp_path):

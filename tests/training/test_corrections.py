@@ -214,3 +214,8 @@ def test_what_does_not_go_together_is_refused(settings):
         train(RLConfig(**settings, algorithm="reinforce++", kl="k2", kl_coef=0.1))
     with pytest.raises(ConfigError, match="wanted 0 <= importance_low <= importance_cap"):
         RLConfig(**settings, importance="mask", importance_low=3.0)
+    for how in ("truncate", "mask"):
+        with pytest.raises(ConfigError, match="corrects for it by itself; leave importance unset"):
+            train(RLConfig(**settings, algorithm="dppo", importance=how))
+    with pytest.raises(ConfigError, match="'grpo' has no teacher"):
+        train(RLConfig(**settings, algorithm="grpo", teacher=settings["model"]))

@@ -7,6 +7,7 @@ import torch
 from tiny import END, tiny_tokenizer
 
 from verigrad.algorithms.combined import turn_returns
+from verigrad.errors import ConfigError
 from verigrad.rewards.format import extract_program
 from verigrad.rollout import Group
 from verigrad.training.batching import make_batch
@@ -132,6 +133,29 @@ def test_spans_of_a_score_reach_the_tokens_that_touch_them():
     assert bonus[:8].tolist() == [-0.25] * 5 + [0.25] * 2 + [0.0]
     assert not bonus[8:].any() and not found["token_bonus"][0].any()
     assert "token_bonus" not in tensors(rollout())[0]
+
+
+def test_spans_count_from_the_beginning_that_was_given():
+    """The reward saw the whole answer; "b" of "ab cd" is its second character, and "a" was not sampled."""
+    marked = replace(rollout("b cd"), score=Score(0.0, spans=((1, 4, 0.5), (0, 1, 9.0))))
+    found, batch = tensors(marked, prefills={"t": "a"})
+    assert found["token_bonus"][0][batch.mask[0]].tolist() == [0.5, 0.5, 0.5, 0.0, 0.0]
+
+
+def test_spans_where_the_last_turn_has_no_token_of_the_policys():
+    """One that a scaffold made up, and one in which the engine wrote nothing: what came before has no part in them."""
+    made_up, silent = turned((2, None), 3, outcome=0.0), turned((2, None), (0, None), outcome=0.0)
+    found, batch = tensors(*(replace(own, score=Score(0.0, spans=((0, 9, 0.5),))) for own in (made_up, silent)))
+    assert not found["token_bonus"].any() and int(batch.mask.sum()) == 4
+
+
+def test_spans_are_refused_where_rows_are_not_causal():
+    marked = replace(rollout(), score=Score(0.0, spans=((0, 1, 1.0),)))
+    groups = [Group(TASK, (marked,))]
+    batch = make_batch(group.rollouts for group in groups)
+    masked = replace(batch, views=tuple(replace(view, clean_ids=view.input_ids) for view in batch.views))
+    with pytest.raises(ConfigError, match="works on causal rows"):
+        credit_tensors(groups, masked, tiny_tokenizer(), error_penalty=0.0, executed_only=False)
 
 
 def turned(*turns, outcome):

@@ -12,7 +12,7 @@ from verigrad.models.checkpoint import save_model
 from verigrad.models.fim import FimSpec, fim_prompt, fim_spec, mark_fim
 from verigrad.training.config import LoraConfig, OptimConfig, SFTConfig
 from verigrad.training.sft import train
-from verigrad.training.texts import text_pieces, text_row, turned_round
+from verigrad.training.texts import can_turn, text_pieces, text_row, turned_round
 from verigrad.types import Row
 
 SPEC = FimSpec(prefix_id=100, suffix_id=101, middle_id=102)
@@ -26,7 +26,7 @@ def parts_of(ids):
 
 def test_a_text_turned_round_by_hand():
     """Of (1, 2, end) two cuts can leave the gaps (1), (2) and (1, 2)."""
-    found = [turned_round(text_row((1, 2, END)), SPEC, END, 99, Random(seed)) for seed in range(40)]
+    found = [turned_round(text_row((1, 2, END)), SPEC, {END}, 99, Random(seed)) for seed in range(40)]
     assert {row.ids: row.mask for row in found} == {
         (100, 101, 2, 102, 1, END): (False, False, True, False, True, True),
         (100, 1, 101, 102, 2, END): (False, True, False, False, True, True),
@@ -38,7 +38,7 @@ def test_every_token_is_there_once_and_the_gap_is_never_empty():
     ids = (*range(1, 20), END)
     gaps = set()
     for seed in range(300):
-        row = turned_round(text_row(ids), SPEC, END, 99, Random(seed))
+        row = turned_round(text_row(ids), SPEC, {END}, 99, Random(seed))
         given, prefix, suffix, middle = parts_of(row.ids)
         assert given == () and prefix + middle[:-1] + suffix == ids[:-1] and middle[-1] == END and len(middle) > 1
         gaps.add((len(prefix), len(middle) - 1))
@@ -48,17 +48,27 @@ def test_every_token_is_there_once_and_the_gap_is_never_empty():
 def test_of_an_answer_only_the_gap_is_learned_and_the_prompt_stays_in_front():
     answer = Row((7, 8, 1, 2, 3, END), (False, False, True, True, True, True), (0.0,) * 6, (1.0,) * 6, {}, 2)
     for seed in range(20):
-        row = turned_round(answer, SPEC, END, 99, Random(seed))
+        row = turned_round(answer, SPEC, {END}, 99, Random(seed))
         given, prefix, suffix, middle = parts_of(row.ids)
         assert given == (7, 8) and prefix + middle[:-1] + suffix == (1, 2, 3)
         assert sum(row.mask) == len(middle) and all(row.mask[-len(middle) :])
         assert row.prompt_length == len(row.ids) - len(middle)
 
 
+def test_an_answer_ends_as_its_chat_template_says_turned_round_or_not():
+    """The tokenizer's own end is that of texts, 9; the answer's is END, which must not be taken for a part of it."""
+    answer = Row((7, 1, 2, 3, END), (False, True, True, True, True), (0.0,) * 5, (1.0,) * 5, {}, 1)
+    for seed in range(20):
+        row = turned_round(answer, SPEC, {9, END}, 99, Random(seed))
+        assert row.ids[-1] == END and row.ids.count(END) == 1 and row.mask[-1]
+        assert turned_round(text_row((1, 2, 9)), SPEC, {9, END}, 99, Random(seed)).ids[-1] == 9
+
+
 def test_what_is_too_long_or_too_short_stays_as_it_is():
     long, short = text_row((1, 2, 3, END)), text_row((1, END))
-    assert turned_round(long, SPEC, END, 6, Random(0)) is long
-    assert turned_round(short, SPEC, END, 99, Random(0)) is short
+    assert turned_round(long, SPEC, {END}, 6, Random(0)) is long and not can_turn(long, 6)
+    assert turned_round(long, SPEC, {END}, 7, Random(0)) is not long and can_turn(long, 7)
+    assert turned_round(short, SPEC, {END}, 99, Random(0)) is short
 
 
 def test_the_ids_are_the_checkpoints_or_named_or_refused(tmp_path):

@@ -212,6 +212,10 @@ def test_options_of_the_miner_are_settings():
     assert load_config(PreferenceConfig, None, words).miner_options == {"gap": 0.3}
     with pytest.raises(ConfigError, match="miner 'pass_fail' has no option gap; it has length_ratio"):
         _miner(PreferenceConfig(tasks="builtin", miner_options={"gap": 0.3}))
+    for wrong, complaint in (({"iterations": 2.5}, "whole number"), ({"inclusive": 0.5}, "wanted 1 for true")):
+        name = "mutual_ranking" if "iterations" in wrong else "acecoder"
+        with pytest.raises(ConfigError, match=complaint):
+            _miner(PreferenceConfig(tasks="builtin", miner=name, miner_options=wrong))
 
 
 def example(prompt, answer):

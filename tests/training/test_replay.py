@@ -1,6 +1,7 @@
 """What is kept, for how long, and that nothing training reads is lost on the way through a checkpoint."""
 
 import json
+from dataclasses import replace
 from random import Random
 
 import torch
@@ -9,7 +10,7 @@ from verigrad.rollout import Group
 from verigrad.tasks.base import TaskSet
 from verigrad.training.batching import make_batch, score_parts
 from verigrad.training.replay import Replay
-from verigrad.types import Rollout, Score, Task, Turn, Verdict
+from verigrad.types import Rollout, Score, Tail, Task, Turn, Verdict
 
 TASK = Task(id="t", prompt="p")
 TASKS = TaskSet("made", (TASK,), {}, {})
@@ -72,3 +73,14 @@ def test_through_a_checkpoint():
         assert [r.score.evidence for r in mine.rollouts] == [r.score.evidence for r in theirs.rollouts]
     parts = (score_parts(g.rollouts for g in each.draw(9, Random(0))) for each in (replay, again))
     assert torch.equal(*(found["tests"] for found in parts))
+
+
+def test_rewards_of_turns_and_spans_come_back_from_a_checkpoint():
+    (one, _) = group(3).rollouts
+    turn = replace(one.turns[0], reward=-0.25, tail=Tail((7,), (2,), (-0.5,)), step_map=(0, 1, 2))
+    told = replace(one, turns=(turn,), score=replace(one.score, spans=((0, 1, 0.5),)), flags=("f",), trainable=False)
+    replay, again = Replay(100, TASKS), Replay(100, TASKS)
+    replay.add([Group(TASK, (told,))])
+    again.restore(json.loads(json.dumps(replay.notes())))
+    (back,) = again.draw(1, Random(0))
+    assert replace(back.rollouts[0], episode_id="e") == told

@@ -182,8 +182,8 @@ def group_centered_batch_whitened(
 
     Hu et al. 2025, "REINFORCE++", arXiv:2501.03262 (REINFORCE++-baseline). Over rollouts the mean of c is 0 and is not
     subtracted. OpenRLHF takes both statistics over tokens, so that long rollouts count more: `over="tokens"`. Rollouts
-    alone in their group enter no statistic. TRL's `scale_rewards="batch"` divides by the deviation of the rewards
-    themselves, which also holds how tasks differ: `std_of="rewards"` (Liu et al. 2025, arXiv:2508.08221).
+    alone in their group enter neither. TRL's `scale_rewards="batch"` divides by the deviation of the rewards
+    themselves, all of them, which also holds how tasks differ: `std_of="rewards"` (Liu et al. 2025, arXiv:2508.08221).
 
     Args:
         rewards: (N,) float, NaN where left out.

@@ -21,7 +21,16 @@ from torch import Tensor
 
 from verigrad.algorithms.shapes import check_shapes, masked
 
-__all__ = ["critic_weight", "diff_span", "error_lines", "executed_lines", "on_lines", "piece_offsets", "token_lines"]
+__all__ = [
+    "critic_weight",
+    "diff_span",
+    "error_lines",
+    "executed_lines",
+    "on_lines",
+    "piece_offsets",
+    "text_offsets",
+    "token_lines",
+]
 
 # What Python's tokenizer ends a line at; `str.splitlines` also breaks at form feeds and Unicode separators.
 _LINE_END = re.compile(r"\r\n|\r|\n")
@@ -50,6 +59,30 @@ def piece_offsets(pieces: Sequence[bytes]) -> list[tuple[int, int]]:
         pending = bool(decoder.getstate()[0])
         spans.append((start, done + (pending and bool(piece))))
     return spans
+
+
+def text_offsets(text: str, pieces: Sequence[bytes]) -> list[tuple[int, int]] | None:
+    """Characters of `text` that each token touches; None where the tokens do not spell it.
+
+    SentencePiece's first token begins with a space that decoding leaves out, and tokens may go on behind the text,
+    where a stop text was cut off: neither is the text's.
+
+    Args:
+        text: as it was decoded.
+        pieces: the bytes of each token, in order, as of `piece_offsets`.
+
+    Returns:
+        (start, end) per token, end exclusive, within the text.
+
+    >>> text_offsets("if", [b" i", b"f", b"<stop>"])
+    [(0, 1), (1, 2), (2, 2)]
+    """
+    written = b"".join(pieces).decode("utf-8", errors="replace")
+    lead = 0 if written.startswith(text) else 1 if written.startswith(" " + text) else None
+    if lead is None:
+        return None
+    moved = ((max(0, start - lead), max(0, end - lead)) for start, end in piece_offsets(pieces))
+    return [(min(start, len(text)), min(end, len(text))) for start, end in moved]
 
 
 def token_lines(

@@ -34,7 +34,7 @@ class Answer:
     """What the policy said.
 
     Attributes:
-        text: the completion (of a dialogue, the last one).
+        text: the completion (of a dialogue, the last one), behind what a curriculum began it with.
         program: source found in it, ready to run; None where there is none.
         stop_reason: why generation ended.
         tokens: length of the completion.

@@ -16,7 +16,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from verigrad.algorithms.shaping import error_lines, executed_lines, piece_offsets, token_lines
+from verigrad.algorithms.shaping import error_lines, executed_lines, piece_offsets, text_offsets, token_lines
+from verigrad.errors import ConfigError
 from verigrad.models.base import Batch
 from verigrad.models.pieces import token_bytes
 from verigrad.rewards.format import extract_program
@@ -74,10 +75,14 @@ def credit_tensors(
     last_row = {int(rollout): row for row, rollout in enumerate(batch.rollout_index)}
     if any(rollout.score.spans for rollout, _ in told):
         found["token_bonus"] = torch.zeros(batch.mask.shape)
-        for number, (rollout, _) in enumerate(told):
-            own_rewards = span_rewards(rollout, tokenizer)
-            places = batch.mask[last_row[number]].nonzero()[-len(own_rewards) :, 0]
-            found["token_bonus"][last_row[number], places] = own_rewards
+        if any(view.clean_ids is not None for view in batch.views):
+            raise ConfigError(
+                "the reward gives spans of its answers rewards of their own (Score.spans), which works on causal rows; "
+                "leave them out for a masked-diffusion model"
+            )
+        for number, (rollout, task) in enumerate(told):
+            own_rewards, row = span_rewards(rollout, tokenizer, (prefills or {}).get(task.id, "")), last_row[number]
+            found["token_bonus"][row, _last_places(batch.mask[row], len(own_rewards))] = own_rewards
     if not error_penalty and not executed_only:
         return found
     lines = torch.zeros(*batch.mask.shape, 2, dtype=torch.long)
@@ -87,8 +92,7 @@ def credit_tensors(
         row = last_row[number]
         own = program_lines(rollout, task, tokenizer, prefill)
         if own is not None:
-            places = batch.mask[row].nonzero()[-len(own) :, 0]
-            lines[row, places] = own
+            lines[row, _last_places(batch.mask[row], len(own))] = own
             blames[row] = blame(rollout, task, prefill)
     if error_penalty:
         punished = error_lines(lines, batch.mask, [b.error_line for b in blames], penalty=error_penalty)
@@ -98,6 +102,12 @@ def credit_tensors(
             lines, batch.mask, [b.executed for b in blames], executable=[b.executable for b in blames]
         )
     return found
+
+
+def _last_places(mask: Tensor, count: int) -> Tensor:
+    """The last `count` sampled places of a row, those of the last turn."""
+    places = mask.nonzero()[:, 0]
+    return places[len(places) - count :]
 
 
 def turn_tensors(told: Sequence[Rollout], batch: Batch) -> dict[str, Tensor]:
@@ -121,13 +131,22 @@ def turn_tensors(told: Sequence[Rollout], batch: Batch) -> dict[str, Tensor]:
     return {"turn_rewards": rewards, "turn_index": index}
 
 
-def span_rewards(rollout: Rollout, tokenizer: Any) -> Tensor:
-    """The rewards of a score's spans, by token of the last turn (T,): every token that touches a span has all of it."""
-    pieces = token_bytes(tokenizer, rollout.turns[-1].completion_ids)
+def span_rewards(rollout: Rollout, tokenizer: Any, prefill: str = "") -> Tensor:
+    """The rewards of a score's spans, by token of the last turn (T,): every token that touches a span has all of it.
+
+    Args:
+        prefill: the beginning of the answer that was given; spans count from it on, as the reward was shown the answer.
+
+    Returns:
+        no entries where a scaffold made up the last turn.
+    """
+    turn = rollout.turns[-1]
+    pieces = token_bytes(tokenizer, turn.completion_ids if turn.sampled else ())
     found = torch.zeros(len(pieces))
+    offsets = text_offsets(turn.text, pieces) or piece_offsets(pieces)
     for start, end, reward in rollout.score.spans:
-        for token, (first, last) in enumerate(piece_offsets(pieces)):
-            found[token] += reward * (first < end and last > start)
+        for token, (first, last) in enumerate(offsets):
+            found[token] += reward * (first + len(prefill) < end and last + len(prefill) > start)
     return found
 
 
@@ -139,13 +158,12 @@ def program_lines(rollout: Rollout, task: Task, tokenizer: Any, prefill: str = "
     turn = rollout.turns[-1]
     text = prefill + turn.text
     extraction = extract_program(text, task)
-    pieces = token_bytes(tokenizer, turn.completion_ids)
-    written = b"".join(pieces).decode("utf-8", errors="replace")
-    if extraction is None or not written.startswith(turn.text):
+    own = text_offsets(turn.text, token_bytes(tokenizer, turn.completion_ids)) if turn.sampled else None
+    if extraction is None or own is None:
         return None
-    spans = [(start + len(prefill), end + len(prefill)) for start, end in piece_offsets(pieces)]
     start, end = extraction.span
-    return token_lines(prefill + written, spans, code_start=start, code_end=end)
+    spans = [(first + len(prefill), last + len(prefill)) for first, last in own]
+    return token_lines(text, spans, code_start=start, code_end=end)
 
 
 def blame(rollout: Rollout, task: Task, prefill: str = "") -> Blame:

@@ -16,7 +16,7 @@ from verigrad.algorithms.presets import Algorithm
 from verigrad.errors import ConfigError
 from verigrad.registry import did_you_mean
 
-__all__ = ["hyper_parameters", "with_options"]
+__all__ = ["hyper_parameters", "of_type", "with_options"]
 
 _PIECES = ("advantage", "objective", "keep")
 _SETTINGS = {
@@ -64,20 +64,28 @@ def with_options(algorithm: Algorithm, options: Mapping[str, float]) -> Algorith
             )
     bound = {}
     for name, function in pieces.items():
-        own = {key: _as(value, known[name][key], key) for key, value in options.items() if key in known[name]}
+        own = {
+            key: of_type(value, known[name][key], f"options.{key}")
+            for key, value in options.items()
+            if key in known[name]
+        }
         if own:
             bound[name] = partial(function, **own)
     return replace(algorithm, **bound)  # type: ignore[arg-type]  # the names are fields
 
 
-def _as(value: float, default: Any, name: str) -> float | int | bool:
-    """The value as what the default is: true or false, a whole number, or any number."""
+def of_type(value: float, default: Any, setting: str) -> float | int | bool:
+    """The value as what the default is: true or false, a whole number, or any number.
+
+    Raises:
+        ConfigError: it cannot be; names the setting.
+    """
     if isinstance(default, bool):
         if value not in (0, 1):
-            raise ConfigError(f"options.{name} is {value}; wanted 1 for true or 0 for false")
+            raise ConfigError(f"{setting} is {value}; wanted 1 for true or 0 for false")
         return bool(value)
     if isinstance(default, int):
         if value != int(value):
-            raise ConfigError(f"options.{name} is {value}; wanted a whole number")
+            raise ConfigError(f"{setting} is {value}; wanted a whole number")
         return int(value)
     return value

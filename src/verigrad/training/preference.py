@@ -67,6 +67,7 @@ from verigrad.training.estimators import ESTIMATORS, drawn_batch
 from verigrad.training.examples import Chunk, Example, chunks, examples_of, flat_rows, token_sums
 from verigrad.training.memory import give_back_freed_memory
 from verigrad.training.optim import clip_gradients, learning_rate, make_optimizer, set_learning_rate
+from verigrad.training.options import of_type
 from verigrad.training.reporter import Reporter, Silent
 from verigrad.training.round_judge import RoundJudge, judge_engine
 from verigrad.training.run import Learner, Run, TrainState, load_state, save_state
@@ -115,7 +116,7 @@ def train(config: PreferenceConfig, *, resume: bool = False, reporter: Reporter 
             stage.refresh_engine(run.start_step)
             reporter.message(f"resumed after step {run.start_step}")
         loop.run_rounds(run.start_step)
-        load_best(stage, run, loop.notes, loop.load)
+        load_best(stage, run, loop.notes, lambda folder: load_state(folder, {"policy": loop.policy}))
         stage.refresh_engine(loop.steps + 1)
         stage.finish(run, {"steps": loop.steps, **loop.notes})
     return run.folder
@@ -145,7 +146,8 @@ def _miner(config: PreferenceConfig) -> Miner:
         raise ConfigError(
             f"miner {config.miner!r} has no option {', '.join(unknown)}; it has {', '.join(known) or 'none'}"
         )
-    return partial(miner, **{name: type(known[name])(value) for name, value in config.miner_options.items()})
+    own = {name: of_type(value, known[name], f"miner_options.{name}") for name, value in config.miner_options.items()}
+    return partial(miner, **own)
 
 
 def _check_tasks(tasks: TaskSet, config: PreferenceConfig) -> None:

@@ -58,6 +58,9 @@ def _to_json(rollout: Rollout) -> dict[str, Any]:
         "program": rollout.program,
         "value": rollout.score.value,
         "parts": dict(rollout.score.parts),
+        "spans": rollout.score.spans,
+        "trainable": rollout.trainable,
+        "flags": rollout.flags,
         "turns": [
             {
                 "prompt_ids": turn.prompt_ids,
@@ -69,6 +72,7 @@ def _to_json(rollout: Rollout) -> dict[str, Any]:
                 "text": turn.text,
                 "step_map": turn.step_map,
                 "tail": [turn.tail.ids, turn.tail.step_map, turn.tail.logprobs],
+                "reward": turn.reward,
             }
             for turn in rollout.turns
         ],
@@ -97,8 +101,10 @@ def _from_json(row: Mapping[str, Any]) -> Rollout:
         group_id=row["task_id"],
         turns=tuple(_turn(turn) for turn in row["turns"]),
         status=row["status"],
-        score=Score(row["value"], row["parts"], evidence=verdict),
+        score=Score(row["value"], row["parts"], tuple(map(tuple, row["spans"])), evidence=verdict),
         program=row["program"],
+        trainable=row["trainable"],
+        flags=tuple(row["flags"]),
     )
 
 
@@ -114,4 +120,5 @@ def _turn(row: Mapping[str, Any]) -> Turn:
         text=row["text"],
         step_map=None if row["step_map"] is None else tuple(row["step_map"]),
         tail=Tail(*map(tuple, row["tail"])),
+        reward=row["reward"],
     )

@@ -116,7 +116,7 @@ def train(config: RLConfig, *, resume: bool = False, reporter: Reporter | None =
             after_step(stage, run, step + 1, last=step + 1 == config.steps, notes=loop.notes, save=loop.save)
             reporter.advance()
         reporter.end()
-        load_best(stage, run, loop.notes, loop.load)
+        load_best(stage, run, loop.notes, lambda folder: load_state(folder, loop.learners))
         stage.refresh_engine(config.steps + 1)
         stage.finish(run, {"steps": config.steps, **loop.notes})
     return run.folder
@@ -168,7 +168,7 @@ class Loop:
     def load(self, checkpoint: Path) -> None:
         self.notes = dict(load_state(checkpoint, self.learners).notes)
         for name, keeper in self._keepers.items():
-            keeper.restore(self.notes[name])
+            keeper.restore(self.notes.pop(name))
 
     @property
     def _keepers(self) -> dict[str, Any]:

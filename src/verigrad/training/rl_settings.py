@@ -83,6 +83,13 @@ def check_settings(config: RLConfig, algorithm: Algorithm, tasks: TaskSet) -> No
         )
     if config.cost.model and not asks_for(algorithm.advantage, "costs"):
         raise ConfigError(f"algorithm {algorithm.name!r} reads no costs; leave cost.model unset, or take safe_rlhf")
+    if config.teacher and "teacher" not in algorithm.needs:
+        raise ConfigError(f"algorithm {algorithm.name!r} has no teacher; leave teacher unset, or take distill")
+    if config.importance in ("truncate", "mask") and asks_for(algorithm.objective, "sampler_logprobs"):
+        raise ConfigError(
+            f"importance = {config.importance!r}: algorithm {algorithm.name!r} reads the sampler's log-probabilities "
+            "and corrects for it by itself; leave importance unset"
+        )
     if config.replay and config.curriculum:
         raise ConfigError("replay and curriculum: what was given of a kept rollout's answer is not kept; set one to 0")
     if (config.gold_coef or config.curriculum) and all(tasks.oracle(task).gold is None for task in tasks.tasks):

@@ -16,7 +16,7 @@ from verigrad.evaluation.sources import load_source
 from verigrad.jsonl import read_rows
 from verigrad.models.base import Batch
 from verigrad.models.causal import score_pack
-from verigrad.models.chat import answer_ids, prompt_ids
+from verigrad.models.chat import answer_ids, end_id, prompt_ids
 from verigrad.models.fim import mark_fim
 from verigrad.models.packing import pack_views
 from verigrad.preferences.records import prompt_and_answer
@@ -28,7 +28,7 @@ from verigrad.training.epochs import train_epochs
 from verigrad.training.examples import flat_rows
 from verigrad.training.reporter import Reporter, Silent
 from verigrad.training.stage import Stage, open_stage, settled
-from verigrad.training.texts import text_pieces, text_row, turned_round
+from verigrad.training.texts import can_turn, text_pieces, text_row, turned_round
 from verigrad.types import Message, Row
 
 __all__ = ["Demonstration", "demonstration_rows", "gold_demonstrations", "read_demonstrations", "train"]
@@ -61,15 +61,20 @@ def train(config: SFTConfig, *, resume: bool = False, reporter: Reporter | None 
         opened.callback(stage.close)
         parts = _text_rows(stage, config) if config.text else _answer_rows(stage, config, tasks)
         fim = mark_fim(stage.model, stage.tokenizer, config.fim_ids) if config.fim else None
+        if fim is not None and (full := sum(not can_turn(row, config.max_length) for row in parts)):
+            reporter.message(
+                f"{full} of {len(parts)} rows are never turned round: max_length = {config.max_length} leaves no room "
+                "for the three tokens that this adds"
+            )
         steps_per_epoch = -(-len(parts) // config.batch_size)
 
         def gradient(numbers: Sequence[int], step: int) -> dict[str, float]:
             chosen = [parts[number] for number in numbers]
             if fim is not None:
                 draws = [Random(derive_seed(config.seed, "fim", step // steps_per_epoch, number)) for number in numbers]
-                end, longest = stage.tokenizer.eos_token_id, config.max_length
+                ends, longest = {stage.tokenizer.eos_token_id, end_id(stage.tokenizer)}, config.max_length
                 chosen = [
-                    turned_round(row, fim, end, longest, random) if random.random() < config.fim else row
+                    turned_round(row, fim, ends, longest, random) if random.random() < config.fim else row
                     for row, random in zip(chosen, draws, strict=True)
                 ]
             return _gradient(stage, flat_rows(chosen), config)

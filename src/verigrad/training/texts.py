@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -11,7 +12,7 @@ from verigrad.jsonl import read_rows
 from verigrad.models.fim import FimSpec, fim_prompt
 from verigrad.types import Row
 
-__all__ = ["text_pieces", "text_row", "turned_round"]
+__all__ = ["can_turn", "text_pieces", "text_row", "turned_round"]
 
 
 def text_pieces(file: Path, tokenizer: Any, max_length: int) -> list[tuple[int, ...]]:
@@ -38,17 +39,22 @@ def text_row(ids: tuple[int, ...]) -> Row:
     return _row(ids, (False,) + (True,) * (len(ids) - 1), 0)
 
 
-def turned_round(row: Row, spec: FimSpec, end_id: int, max_length: int, random: Random) -> Row:
+def can_turn(row: Row, max_length: int) -> bool:
+    """Whether a row has room for the three tokens that turning it round adds; pieces of a long text have none."""
+    return len(row.ids) + 3 <= max_length
+
+
+def turned_round(row: Row, spec: FimSpec, end_ids: Collection[int], max_length: int, random: Random) -> Row:
     """The row with a gap of one token or more written last, behind what stands before and behind it.
 
-    The prompt stays in front and an end token at the end. Of a text everything is learned, of an answer the gap
-    alone; the three announcing tokens never are. A row with fewer than two tokens to divide, or too long with three
-    more, stays as it is.
+    The prompt stays in front and an end token at the end: `end_ids` are those of texts and of answers, which may
+    differ. Of a text everything is learned, of an answer the gap alone; the three announcing tokens never are. A row
+    with fewer than two tokens to divide, or too long with three more, stays as it is.
     """
     start = row.prompt_length
-    end = row.ids[-1:] if row.ids[-1] == end_id else ()
+    end = row.ids[-1:] if row.ids[-1] in end_ids else ()
     body = row.ids[start : len(row.ids) - len(end)]
-    if len(body) < 2 or len(row.ids) + 3 > max_length:
+    if len(body) < 2 or not can_turn(row, max_length):
         return row
     one, other = sorted(random.sample(range(len(body) + 1), 2))
     prefix, middle, suffix = body[:one], body[one:other], body[other:]

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from verigrad.algorithms.preference import ld_weights
-from verigrad.algorithms.shaping import diff_span, on_lines, piece_offsets, token_lines
+from verigrad.algorithms.shaping import diff_span, on_lines, text_offsets, token_lines
 from verigrad.errors import ConfigError, DataError
 from verigrad.models.pieces import token_bytes
 from verigrad.preferences.records import Pair
@@ -54,16 +54,14 @@ class PairAnswer:
         Raises:
             ConfigError: the tokens do not spell the text, so that nothing in it finds its tokens.
         """
-        written = b"".join(self.pieces).decode("utf-8", errors="replace")
-        # SentencePiece begins with a space of its own.
-        lead = 0 if written.startswith(self.text) else 1 if written.startswith(" " + self.text) else None
-        if lead is None:
+        found = text_offsets(self.text, self.pieces)
+        if found is None:
+            written = b"".join(self.pieces).decode("utf-8", errors="replace")
             raise ConfigError(
                 f"the tokenizer spells {self.text[:40]!r} as {written[:40]!r}, so that places in an answer do not find "
                 "their tokens; take token_weights that go by tokens: diff, edits or length"
             )
-        ends = [(max(0, start - lead), max(0, end - lead)) for start, end in piece_offsets(self.pieces)]
-        return [(min(start, len(self.text)), min(end, len(self.text))) for start, end in ends]
+        return found
 
     def touching(self, spans: Sequence[tuple[int, int]]) -> list[bool]:
         """Of each token whether it touches one of the spans of characters."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from verigrad.evaluation.twins.bench import Bench
 from verigrad.evaluation.twins.models import Twin
-from verigrad.models.chat import prompt_ids
+from verigrad.models.chat import answer_ids, prompt_ids
 from verigrad.types import Message
 
 __all__ = ["CLOSE", "OPEN", "answered"]
@@ -23,7 +23,7 @@ def answered(bench: Bench, twin: Twin, question: str, answer: Sequence[int]) -> 
     Behind the end stand end tokens up to `max_tokens` places, where training a diffusion model filled its canvases.
     """
     given = prompt_ids(twin.tokenizer, [Message("user", question)])
-    own = [*answer, twin.tokenizer.eos_token_id]
+    own = [*answer, *answer_ids(twin.tokenizer, "")]
     spec = twin.spec
     pads = [spec.pad_id] * (bench.config.max_tokens - len(own)) if spec and spec.pad_policy == "fill" else []
     return [*given, *own, *pads], len(given)
