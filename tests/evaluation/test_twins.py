@@ -14,14 +14,19 @@ from tiny import MASK, VOCABULARY, tiny_model
 from verigrad.cli.main import main
 from verigrad.errors import ConfigError
 from verigrad.evaluation.pass_at_k import pass_at_k
+from verigrad.evaluation.sources import load_source
 from verigrad.evaluation.twins.ar_ness import global_ar_ness, local_ar_ness, order_of
+from verigrad.evaluation.twins.bench import Bench
 from verigrad.evaluation.twins.config import PARTS, CompareConfig
+from verigrad.evaluation.twins.likelihoods import measure as measure_likelihoods
 from verigrad.evaluation.twins.loop import compare
+from verigrad.evaluation.twins.models import open_twin
 from verigrad.evaluation.twins.page import verdict_lines
 from verigrad.evaluation.twins.versus import adjusted, versus_rates, versus_values
 from verigrad.models.checkpoint import save_model
-from verigrad.models.diffusion import DiffusionSpec, convert
+from verigrad.models.diffusion import DiffusionSpec, convert, hidden_states
 from verigrad.models.fim import mark_fim
+from verigrad.models.visibility import Places
 from verigrad.training.reporter import Silent
 
 TASKS = """
@@ -149,6 +154,26 @@ def test_likelihoods_are_those_of_the_whole_softmax(finished, workshop):
     assert row["masked_ce"] == pytest.approx(-nats / (len(text) + 1), rel=1e-4)
     for own in rows_of(folder, "likelihood-0-diffusion"):
         assert own["elbo_standard_error"] > 0 and own["masked_ce"] > 0
+
+
+def test_a_diffusion_model_is_not_told_where_the_answer_ends(workshop):
+    """Its chain rule, pass by pass, on a canvas of 64 places of which those to come are all masked."""
+    config = settings(workshop, max_tokens=64, parts=("likelihood",), draws=2)
+    twin = open_twin(str(workshop / "diffusion"), "diffusion", config)
+    with Bench(config, load_source(config.tasks), Silent()) as bench:
+        row = measure_likelihoods(bench, twin)[1]
+    text = "```python\ndef f(n):\n    return n - 1\n```"
+    given = twin.tokenizer.encode("<|im_start|>user\nDo 1.<|im_end|>\n<|im_start|>assistant\n")
+    answer, nats = [*twin.tokenizer.encode(text), twin.tokenizer.eos_token_id], 0.0
+    assert len(answer) < 64
+    for number, token in enumerate(answer):
+        ids = torch.tensor([[*given, *answer[:number], *[MASK] * (64 - number)]])
+        with torch.no_grad():
+            states = hidden_states(twin.model, ids, Places.of(torch.ones_like(ids).bool()), twin.diffusion)
+            logits = twin.model.lm_head(states)[0, len(given) + number - 1]
+        logits[MASK] = -torch.inf
+        nats += float(logits.log_softmax(-1)[token])
+    assert row["chain_rule"] == pytest.approx(nats, rel=1e-4)
 
 
 def test_it_goes_on_where_it_stopped_and_refuses_other_settings(finished):
