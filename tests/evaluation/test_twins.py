@@ -189,6 +189,20 @@ def test_it_goes_on_where_it_stopped_and_refuses_other_settings(finished):
     assert json.loads((folder / "summary.json").read_bytes())["parts"] == json.loads(summary)["parts"]
     with pytest.raises(ConfigError, match="begun with gap = 6, and now it is 7"):
         compare(settings(folder.parent, gap=7), Silent())
+    with pytest.raises(ConfigError, match="begun with threads = 1, and now it is 2"):  # rows hold times
+        compare(settings(folder.parent, threads=2), Silent())
+
+
+def test_the_page_of_some_parts_keeps_those_measured_before_and_leaves_out_those_half_done(finished):
+    config, folder = finished
+    summary = json.loads((folder / "summary.json").read_bytes())
+    hidden = (folder / "rows" / "repair-0-causal.jsonl").rename(folder / "repair")
+    compare(settings(folder.parent, parts=("output",)), Silent())
+    found = json.loads((folder / "summary.json").read_bytes())
+    assert found["parts"] == {name: own for name, own in summary["parts"].items() if name != "repair"}
+    hidden.rename(folder / "rows" / "repair-0-causal.jsonl")
+    compare(config, Silent())
+    assert json.loads((folder / "summary.json").read_bytes()) == summary
 
 
 def test_the_page_needs_nothing_and_runs_its_own_script_alone(finished):
