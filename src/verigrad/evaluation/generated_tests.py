@@ -115,4 +115,4 @@ async def retest(
 
 def _share(verdict: Mapping[str, Any]) -> float | None:
     """Of the tests that passed; None where our own failure kept the program from being judged."""
-    return None if verdict["status"] == "error" else verdict["passed"] / max(1, verdict["total"])
+    return None if verdict["status"] == "error" else float(verdict["passed"] / max(1, verdict["total"]))
