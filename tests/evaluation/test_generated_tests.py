@@ -7,12 +7,13 @@ import pytest
 from verigrad.agents.single_turn import SingleTurn
 from verigrad.engines.base import SamplingParams
 from verigrad.engines.scripted import ScriptedEngine
+from verigrad.errors import SandboxError
 from verigrad.evaluation.generated_tests import asserts_in, retest
 from verigrad.preferences.mining import from_rows, mine, mutual_ranking
 from verigrad.sandbox.judge import Judge
 from verigrad.sandbox.process import ProcessSandbox
 from verigrad.tasks.base import TaskSet
-from verigrad.types import CallTest, Oracle, Task
+from verigrad.types import CallTest, Oracle, Task, TestResult, Verdict
 
 TASK = Task(id="double", prompt="Write `double(x)`, twice x.", entry_point="double")
 OTHER = Task(id="other", prompt="Write `other(x)`.", entry_point="other")
@@ -51,6 +52,29 @@ def test_asserts_are_read_line_by_line():
     found = asserts_in(WRITTEN, "double")
     assert [(test.name, test.args, test.expected) for test in found] == [
         ("generated 1", (1,), 2), ("generated 2", (0,), 0), ("generated 3", (3,), 9)]  # fmt: skip
+
+
+class Broken:
+    """A judge whose sandbox fails on one program."""
+
+    async def judge(self, program, oracle, entry_point):
+        if program == PROGRAMS["square"]:
+            raise SandboxError("no memory for a worker")
+        return Verdict(status="passed", results=tuple(TestResult(test.name, "passed") for test in oracle.tests))
+
+
+def test_what_could_not_be_judged_has_no_reward():
+    rows = [{"task_id": "double", "completion": "", "program": PROGRAMS[name]} for name in ("square", "right")]
+    found = asyncio.run(
+        retest(
+            rows,
+            TaskSet("t", (TASK,), {}, {}),
+            agent=SingleTurn(None, SamplingParams(max_tokens=400, temperature=1.0)),
+            engine=ScriptedEngine(answer, Letters()),
+            judge=Broken(),
+        )
+    )
+    assert [(row["status"], row["reward"]) for row in found] == [("error", None), ("passed", 1.0)]
 
 
 def test_every_program_is_run_on_every_test_and_ranked():

@@ -72,6 +72,23 @@ def test_the_chain_rule_sums_to_one_over_all_completions_and_is_the_product(case
             )
 
 
+def test_answers_of_all_lengths_sum_to_one_where_what_is_behind_their_end_stays_masked(case):
+    """Three words or fewer, an end, and end tokens up to the canvas; shown those, a model is told how long it is."""
+    model, spec = case
+    end = START
+    answers = [(*own, end) for n in range(LENGTH) for own in product([0, 1, 2], repeat=n)]
+    answers += list(product([0, 1, 2], repeat=LENGTH))
+    ids = [torch.tensor([START, *own, *[end] * (LENGTH - len(own))]) for own in answers]
+    places = torch.arange(LENGTH + 1)
+    scored = [(places > 0) & (places <= len(own)) for own in answers]
+    behind = [places > len(own) for own in answers]
+    found = chain_rule(model, ids, scored, spec, behind=behind).values.exp()
+    assert float(found.sum()) == pytest.approx(1.0, abs=1e-4)
+    if spec.attention == "full":
+        shown = chain_rule(model, ids, scored, spec).values.exp()
+        assert abs(float(shown.sum()) - 1) > 0.01
+
+
 def test_the_bound_is_the_mean_over_orders_and_below_the_likelihood():
     """With a fixed count the ELBO is the mean of log p over all orders, which is below the log of the mean of p."""
     model, spec = toy()

@@ -15,16 +15,21 @@ from tiny import MASK, VOCABULARY, tiny_model
 from verigrad.cli.main import main
 from verigrad.errors import ConfigError
 from verigrad.evaluation.pass_at_k import pass_at_k
+from verigrad.evaluation.sources import load_source
 from verigrad.evaluation.twins.ar_ness import global_ar_ness, local_ar_ness, order_of
+from verigrad.evaluation.twins.bench import Bench
 from verigrad.evaluation.twins.config import PARTS, CompareConfig
+from verigrad.evaluation.twins.likelihoods import measure as measure_likelihoods
 from verigrad.evaluation.twins.loop import compare
+from verigrad.evaluation.twins.models import open_twin
 from verigrad.evaluation.twins.page import verdict_lines
 from verigrad.evaluation.twins.rows import answered
 from verigrad.evaluation.twins.versus import adjusted, versus_rates, versus_values
 from verigrad.models.checkpoint import save_model
-from verigrad.models.diffusion import DiffusionSpec, convert
+from verigrad.models.diffusion import DiffusionSpec, convert, hidden_states
 from verigrad.models.fim import mark_fim
 from verigrad.models.fresh import LEAST_VOCABULARY, MASK_TOKEN, fresh_tokenizer
+from verigrad.models.visibility import Places
 from verigrad.training.reporter import Silent
 from verigrad.training.sft import Demonstration, demonstration_rows
 from verigrad.types import Message
@@ -156,6 +161,26 @@ def test_likelihoods_are_those_of_the_whole_softmax(finished, workshop):
         assert own["elbo_standard_error"] > 0 and own["masked_ce"] > 0
 
 
+def test_a_diffusion_model_is_not_told_where_the_answer_ends(workshop):
+    """Its chain rule, pass by pass, on a canvas of 64 places of which those to come are all masked."""
+    config = settings(workshop, max_tokens=64, parts=("likelihood",), draws=2)
+    twin = open_twin(str(workshop / "diffusion"), "diffusion", config)
+    with Bench(config, load_source(config.tasks), Silent()) as bench:
+        row = measure_likelihoods(bench, twin)[1]
+    text = "```python\ndef f(n):\n    return n - 1\n```"
+    given = twin.tokenizer.encode("<|im_start|>user\nDo 1.<|im_end|>\n<|im_start|>assistant\n")
+    answer, nats = [*twin.tokenizer.encode(text), twin.tokenizer.eos_token_id], 0.0
+    assert len(answer) < 64
+    for number, token in enumerate(answer):
+        ids = torch.tensor([[*given, *answer[:number], *[MASK] * (64 - number)]])
+        with torch.no_grad():
+            states = hidden_states(twin.model, ids, Places.of(torch.ones_like(ids).bool()), twin.diffusion)
+            logits = twin.model.lm_head(states)[0, len(given) + number - 1]
+        logits[MASK] = -torch.inf
+        nats += float(logits.log_softmax(-1)[token])
+    assert row["chain_rule"] == pytest.approx(nats, rel=1e-4)
+
+
 def test_it_goes_on_where_it_stopped_and_refuses_other_settings(finished):
     config, folder = finished
     summary = (folder / "summary.json").read_bytes()
@@ -169,6 +194,20 @@ def test_it_goes_on_where_it_stopped_and_refuses_other_settings(finished):
     assert json.loads((folder / "summary.json").read_bytes())["parts"] == json.loads(summary)["parts"]
     with pytest.raises(ConfigError, match="begun with gap = 6, and now it is 7"):
         compare(settings(folder.parent, gap=7), Silent())
+    with pytest.raises(ConfigError, match="begun with threads = 1, and now it is 2"):  # rows hold times
+        compare(settings(folder.parent, threads=2), Silent())
+
+
+def test_the_page_of_some_parts_keeps_those_measured_before_and_leaves_out_those_half_done(finished):
+    config, folder = finished
+    summary = json.loads((folder / "summary.json").read_bytes())
+    hidden = (folder / "rows" / "repair-0-causal.jsonl").rename(folder / "repair")
+    compare(settings(folder.parent, parts=("output",)), Silent())
+    found = json.loads((folder / "summary.json").read_bytes())
+    assert found["parts"] == {name: own for name, own in summary["parts"].items() if name != "repair"}
+    hidden.rename(folder / "rows" / "repair-0-causal.jsonl")
+    compare(config, Silent())
+    assert json.loads((folder / "summary.json").read_bytes()) == summary
 
 
 def test_the_page_needs_nothing_and_runs_its_own_script_alone(finished):

@@ -4,7 +4,7 @@ from pathlib import Path
 from statistics import fmean
 
 import pytest
-from evaluation.made_up_twins import STEPS, make_page, make_rows, make_summary
+from evaluation.made_up_twins import STEPS, TASKS, make_page, make_rows, make_summary, place
 
 from verigrad.evaluation.twins.page import verdict_lines
 
@@ -36,6 +36,23 @@ def test_figures_by_hand():
     elbo = parts["likelihood"]["diffusion/elbo"]
     assert elbo["value"] == pytest.approx(0.7) and elbo["standard_error"] == pytest.approx(0.0, abs=1e-9)
     assert elbo["of_draws"] == pytest.approx(0.3 / 0.6931472 / 20 / 16**0.5)  # 16 answers, 20 bytes each
+
+
+def test_standard_errors_are_over_tasks_however_many_pairs_score_them():
+    """Tasks at 1 and 3 under both pairs: sqrt(((1 - 2)^2 + (3 - 2)^2) / 1 / 2) = 1, not that of four answers."""
+    rows = [
+        {
+            **place("likelihood", pair, "causal", "gold", ""),
+            "record": "likelihood",
+            "task_id": task,
+            "masked_ce": value,
+            "chain_rule_bits_per_byte": value,
+        }
+        for pair in (0, 1)
+        for task, value in ((TASKS[0], 1.0), (TASKS[1], 3.0))
+    ]
+    found = make_summary(rows)["parts"]["likelihood"]
+    assert found["causal/chain_rule"] == found["causal/masked_ce"] == {"value": 2.0, "standard_error": 1.0}
 
 
 def test_every_measure_that_has_both_sides_is_compared_once():

@@ -67,6 +67,7 @@ def test_failures_are_never_scores():
         (Score("1"), "value '1'"),
         (Score(1.0, {"lint": 1.0, "speed": float("-inf")}), "part 'speed' -inf"),
         (Score(None, {"lint": None}), "part 'lint' None"),
+        (Score(1.0, spans=((0, 4, 1.0), (4, 9, float("nan")))), "reward of the span 4 to 9 nan"),
     ],
     ids=str,
 )

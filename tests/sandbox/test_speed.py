@@ -71,6 +71,24 @@ def test_the_least_of_turns_counts():
     assert box.order == ["reference", "program", *["reference", "program", "echo"] * 3]
 
 
+class Hanging(Clocked):
+    """The program never ends."""
+
+    async def run(self, program, inputs, limits, *, trace_lines=False):
+        done = await super().run(program, inputs, limits)
+        if self.order[-1] != "program":
+            return done
+        return Execution("ran", tuple(Outcome("timeout") for _ in inputs), cpu_ms=2000.0)
+
+
+def test_what_never_ends_is_slow_beside_a_reference_that_nearly_takes_as_long():
+    """The reference takes 25 ms, then 1900 on larger inputs: there it would be next to what is stopped after 2000."""
+    box = Hanging(reference=[1.0, 25.0, 1900.0], program=[2000.0], echo=[])
+    task = oracle("# reference\ndef f(x): return x", CallTest("a", (3,), 3))
+    found = asyncio.run(compare_speed("# program\ndef f(x): return x", task, "f", box))
+    assert found.reference_ms == 25.0 and found.gain <= -2
+
+
 def test_inputs_are_all_different():
     tests = [CallTest("a", (n,), 0) for n in (1, 2, 3)] + [CallTest("b", ("ab", [1]), 0)]
     found = [item.args for item in _inputs(tests, Comparator(), 8, 12)]

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from verigrad.errors import ConfigError
+from verigrad.errors import ConfigError, TaskError
 from verigrad.evaluation.checks import check_tasks
 from verigrad.sandbox.judge import Judge
 from verigrad.sandbox.process import ProcessSandbox
@@ -17,7 +17,7 @@ from verigrad.tasks.mutate import changed_lines, changed_tokens
 from verigrad.tasks.procedural import SPLITS
 from verigrad.tasks.procedural.corpus import demonstrations, texts
 from verigrad.tasks.procedural.structure import all_structures
-from verigrad.types import CallTest, Oracle, Task
+from verigrad.types import CallTest, Comparator, Oracle, Task
 
 
 def family(task):
@@ -173,3 +173,27 @@ def _program(text):
     start = next(n for n, line in enumerate(lines) if line.startswith("def "))
     end = next((n for n in range(start + 1, len(lines)) if not lines[n].startswith(" ")), len(lines))
     return ast.parse("".join(lines[start:end]))
+
+
+def one_task(gold, *tests):
+    task = Task(id="own@1/0", prompt="Do it.", entry_point="f")
+    return TaskSet("own@1", (task,), {task.id: Oracle(task_id=task.id, tests=tests, gold=gold)}, {})
+
+
+def test_breaking_a_program_leaves_its_tests_as_they_were_and_its_fence_whole():
+    """The program changes a list inside its argument, as its mutants do, and ends without a line feed."""
+    gold = "def f(rows):\n    rows[0][0] = rows[0][0] + 1\n    return rows[0][0]"
+    test = CallTest("a", ([[1], [2]],), 2)
+    task = repairs(one_task(gold, test)).tasks[0]
+    assert test.args == ([[1], [2]],)
+    assert task.prompt.endswith("\n```")
+
+
+def test_outputs_are_asked_of_calls_that_have_one_value():
+    gold = "def f(x, by=1):\n    return [x, x + by]"
+    told = CallTest("c", (5,), [5, 6])
+    tests = (CallTest("a", (3,), [4, 3], comparator=Comparator("multiset")), CallTest("b", (4,), [4, 6], {"by": 2}))
+    for seed in range(6):
+        assert "f(5)" in outputs(one_task(gold, *tests, told), seed=seed).tasks[0].prompt
+    with pytest.raises(TaskError, match="nothing to predict"):
+        outputs(one_task(gold, *tests))

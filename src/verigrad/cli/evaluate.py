@@ -97,9 +97,8 @@ def retest(argv: list[str]) -> int:
     parser.add_argument("--tests-per-sample", type=int, default=4, help="tests asked for in each answer")
     parser.add_argument("--workers", type=int, default=2, help="sandboxed programs at once")
     options = parser.parse_args(argv)
-    from verigrad.jsonl import read_rows, write_rows
-
     rows = [row for _, row in read_rows(options.samples)]
+    require_writable(options.out)
     found = asyncio.run(_retest(rows, load_source(options.tasks), options))
     if not found:
         raise ConfigError(f"{options.model} wrote no test that could be read for any task of {options.samples}")

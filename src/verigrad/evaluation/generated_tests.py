@@ -85,7 +85,8 @@ async def retest(
     """Rows of samples judged anew: every program on every test that the policy wrote for its task.
 
     Rows whose task has no function to call, or no test that could be read, are left out. What else a row says (its
-    completion, its tokens) stays; the hidden tests are not asked.
+    completion, its tokens) stays; the hidden tests are not asked. A row that could not be judged has the status `error`
+    and no reward.
     """
     by_id = {task.id: task for task in tasks.tasks}
     known = {**by_id, **{alias: by_id[ours] for alias, ours in tasks.aliases.items() if ours in by_id}}
@@ -107,6 +108,11 @@ async def retest(
     verdicts = await judge_rows(asked, known, oracles, judge)
     told = ("status", "passed", "total", "results", "level", "violations")
     return [
-        {**row, **{name: verdict[name] for name in told}, "reward": verdict["passed"] / max(1, verdict["total"])}
+        {**row, **{name: verdict[name] for name in told}, "reward": _share(verdict)}
         for row, verdict in zip(kept, verdicts, strict=True)
     ]
+
+
+def _share(verdict: Mapping[str, Any]) -> float | None:
+    """Of the tests that passed; None where our own failure kept the program from being judged."""
+    return None if verdict["status"] == "error" else float(verdict["passed"] / max(1, verdict["total"]))

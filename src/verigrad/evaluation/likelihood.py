@@ -86,18 +86,24 @@ def chain_rule(
     scored: Sequence[Tensor],
     spec: DiffusionSpec,
     *,
+    behind: Sequence[Tensor] | None = None,
     token_budget: int = 4096,
     dtype: torch.dtype = torch.float32,
 ) -> Likelihood:
     """Exact log-likelihood of the tokens marked in `scored`, revealed from left to right; one view a token.
 
     Arguments as in `elbo`. For a causal model with shift it is the ordinary log-likelihood, the mask token left out.
+
+    Args:
+        behind: (L,) bool of each row, places that stay masked throughout, such as the rest of a canvas behind the end
+            of an answer: shown, they would tell how long it is, and answers of all lengths would sum to more than 1.
     """
     views = []
-    for row, (own, marked) in enumerate(zip(ids, scored, strict=True)):
+    never = [torch.zeros_like(marked) for marked in scored] if behind is None else behind
+    for row, (own, marked, hidden) in enumerate(zip(ids, scored, never, strict=True)):
         for token in marked.nonzero().flatten().tolist():
             here = torch.arange(len(own)) == token
-            masked = marked & (torch.arange(len(own)) >= token)
+            masked = (marked & (torch.arange(len(own)) >= token)) | hidden
             views.append(View(row, own.masked_fill(masked, spec.mask_id), here, 1.0, spec.attention, own))
     shape = (len(ids), max(len(own) for own in ids))
     values = masked_logprobs(model, views, spec, shape, "exact", token_budget=token_budget, dtype=dtype).values.sum(1)

@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from verigrad.errors import RunError
 from verigrad.evaluation.charts import (
     COLOURS,
     GainRow,
@@ -31,6 +32,7 @@ from verigrad.evaluation.run_folder import RunFolder
 from verigrad.evaluation.stages import PROXY, START, Pipelines, read_pipelines, verdict
 from verigrad.evaluation.sweep_statistics import SeedSummary
 from verigrad.evaluation.sweep_table import interval, markdown
+from verigrad.files import write_whole
 
 __all__ = ["write_stages_report"]
 
@@ -61,17 +63,24 @@ def write_stages_report(folders: Sequence[Path], out: Path, *, stage: str = "") 
         stage: that is compared with the others; the last one trained against a reward model where empty.
 
     Raises:
-        RunError: the pipelines are unfinished or of different kinds, or have no such stage.
+        RunError: the pipelines are unfinished or of different kinds, or have no such stage; or a file cannot be
+            written.
     """
     pipelines = read_pipelines(folders)
     chosen = pipelines.chosen(stage)
     found = {split: pipelines.compared(chosen, split) for split in pipelines.splits}
     text = _markdown(pipelines, chosen, found)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "table.md").write_text(text, encoding="utf-8")
     rows = [_row(split, chosen, name, own) for split, each in found.items() for name, own in each.items()]
-    (out / "results.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    (out / "stages.html").write_text(_page(pipelines, chosen, found), encoding="utf-8")
+    files = {
+        "table.md": text,
+        "results.jsonl": "".join(json.dumps(row) + "\n" for row in rows),
+        "stages.html": _page(pipelines, chosen, found),
+    }
+    for name, content in files.items():
+        try:
+            write_whole(out / name, content)
+        except OSError as error:
+            raise RunError(f"cannot write {out / name}: {error}; free space, then compare again") from error
     return text
 
 

@@ -153,8 +153,10 @@ class _NoNumber(RewardError):
 
 def _checked(score: Score, reward: Reward, task: Task) -> Score:
     """The score, whose numbers are all finite: one NaN would make every advantage of its group NaN."""
-    named = {} if score.value is None else {"value": score.value}
-    for what, number in (named | {f"part {name!r}": part for name, part in score.parts.items()}).items():
+    told = [] if score.value is None else [("value", score.value)]
+    told += [(f"part {name!r}", part) for name, part in score.parts.items()]
+    told += [(f"reward of the span {start} to {end}", own) for start, end, own in score.spans]
+    for what, number in told:
         if not _finite(number):
             raise _NoNumber(
                 f"reward {_name(reward)!r} gave the {what} {number!r} (task {task.id}); wanted a finite number, or "

@@ -65,7 +65,8 @@ async def secure_cost(task: Task, answer: Answer, verdict: Verdict | None) -> Sc
     """1 where every hidden test passes, else 0, and apart from it the part `cost`, in [0, 1], for `safe_rlhf`.
 
     The cost is 0.1 * low + 0.5 * medium + 1 * high findings of bandit, at most 1: as much where bandit gave up on the
-    program, and 0 where there is none that does something. Main hack: what bandit does not know, as of `security`; and
+    program, or where one that passes is too long or too deep to be read, and 0 where there is none that does
+    something. Main hack: what bandit does not know, as of `security`; and
     no program at all costs nothing, which the reward has to outweigh.
 
     Raises:
@@ -73,7 +74,7 @@ async def secure_cost(task: Task, answer: Answer, verdict: Verdict | None) -> Sc
         RewardError: bandit failed.
     """
     passed = float(verdict is not None and verdict.passed)
-    cost = 0.0
+    cost = passed  # unless it is read: what passes does something
     if real_program(task, answer) is not None:
         found = await asyncio.to_thread(bandit_findings, answer.program or "")
         cost = 1.0 if found is None else min(1.0, _cost(found))

@@ -39,6 +39,8 @@ _MAX_PARTS, _CHUNK = 200_000, 20_000
 _LEAST_MS, _LEAST_SHARE = 1.0, 0.25
 """Below this, and below this share of what handing in and giving back takes, nothing is told apart."""
 _CPU_S, _WALL_S = 2.0, 20.0
+_MOST_MS = 1000 * _CPU_S / 4
+"""CPU time of the reference above which larger inputs are not used: what is stopped is four times as slow at least."""
 
 _DRIVER = """
 
@@ -148,7 +150,7 @@ class _Stage:
         for factor, count in _SIZES:
             inputs = list(_inputs(tests, comparator, factor, count))
             done = await self.run(gold, inputs)
-            if done.answers is None:
+            if done.answers is None or (found[0] and done.cpu_ms > _MOST_MS):
                 break
             fine = [n for n, (returned, _) in enumerate(done.answers) if returned]
             if fine:

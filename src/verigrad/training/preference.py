@@ -146,7 +146,9 @@ def _miner(config: PreferenceConfig) -> Miner:
         raise ConfigError(
             f"miner {config.miner!r} has no option {', '.join(unknown)}; it has {', '.join(known) or 'none'}"
         )
-    own = {name: of_type(value, known[name], f"miner_options.{name}") for name, value in config.miner_options.items()}
+    own: dict[str, Any] = {
+        name: of_type(value, known[name], f"miner_options.{name}") for name, value in config.miner_options.items()
+    }
     return partial(miner, **own)
 
 

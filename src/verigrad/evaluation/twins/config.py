@@ -28,10 +28,10 @@ class CompareConfig:
         seed: of sampling.
         parts: what to measure; empty for all.
         max_tokens: places of an answer, the end token included.
-        samples: of each task, for pass@k and for the order of writing.
+        samples: of each task, for pass@k.
         temperatures: of pass@k.
         ks: of pass@k; at most `samples`.
-        order_temperatures: of the order of writing.
+        order_temperatures: of the order of writing, one sample of each task.
         fractions: of the places, as steps: 0.5 fills two places with each forward pass.
         thresholds: above which a proposed token is written at once.
         gap: places of the length policy `fixed`.
@@ -42,7 +42,7 @@ class CompareConfig:
         denoise: how canvases are filled where nothing else is said.
         dtype: to compute in.
         device: `auto`, `cpu`, `cuda`.
-        threads: of torch on the CPU; 0 for one per core.
+        threads: of torch on the CPU; 0 for one per core. Times depend on it, so that a folder keeps to it.
         slots: answers written at once, by both kinds of model.
         max_length: prompt and answer tokens at most.
         workers: sandboxed programs at once.

@@ -9,13 +9,14 @@ compare.html     the page
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from verigrad.errors import ConfigError
+from verigrad.errors import ConfigError, RunError
 from verigrad.evaluation.twins.bench import Row
 from verigrad.evaluation.twins.config import CompareConfig, Kind
+from verigrad.files import write_whole
 from verigrad.jsonl import read_rows, write_rows
 from verigrad.settings import diff, load_config, to_toml
 
@@ -23,7 +24,7 @@ __all__ = ["CompareFolder", "Role", "Work", "works"]
 
 Role = Literal["diffusion", "causal", "before"]
 _ROLES: dict[str, tuple[Role, ...]] = {"order": ("diffusion", "before"), "playback": ("diffusion",)}
-_MAY_CHANGE = {"run", "parts", "threads", "workers"}
+_MAY_CHANGE = {"run", "parts", "workers"}
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,21 @@ class CompareFolder:
 
     def begin(self) -> None:
         """Record the settings."""
-        (self.path / "rows").mkdir(parents=True, exist_ok=True)
-        (self.path / "config.toml").write_text(self._text, encoding="utf-8")
+        self.put("config.toml", self._text)
+
+    def put(self, name: str, text: str) -> Path:
+        """Write a file of the folder, whole or not at all.
+
+        Raises:
+            RunError: the disk did not take it.
+        """
+        try:
+            write_whole(self.path / name, text)
+        except OSError as error:
+            raise RunError(
+                f"cannot write {self.path / name}: {error}; free space, then the same command goes on"
+            ) from error
+        return self.path / name
 
     def file(self, work: Work) -> Path:
         return self.path / "rows" / f"{work.name}.jsonl"
@@ -107,6 +121,7 @@ class CompareFolder:
         write_rows(self.file(work), ({**place, **row} for row in rows))
 
     def rows(self, config: CompareConfig) -> list[Row]:
-        """Rows of all parts that are finished."""
-        done = [work for work in works(config) if self.finished(work)]
-        return [row for work in done for _, row in read_rows(self.file(work))]
+        """Rows of all parts that are finished on every model, those of earlier commands too."""
+        every = works(replace(config, parts=()))
+        begun = {work.part for work in every if not self.finished(work)}
+        return [row for work in every if work.part not in begun for _, row in read_rows(self.file(work))]

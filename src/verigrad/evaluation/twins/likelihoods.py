@@ -1,7 +1,9 @@
 """Part: how likely the gold answers are, in bits per byte, and each masked token when little is masked.
 
 Estimators are named, since they are different quantities (`verigrad.evaluation.likelihood`): a causal model's chain
-rule, a diffusion model's chain rule from left to right, and its bound by sampling masks.
+rule, a diffusion model's chain rule from left to right, and its bound by sampling masks. A causal model has to tell
+where the answer ends, so a diffusion model is not shown the end tokens that fill the canvas behind: the chain rule
+leaves these places masked, the bound scores them as well.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from verigrad.evaluation.twins.models import Twin, dtype_of
 from verigrad.evaluation.twins.rows import CLOSE, OPEN, answered
 from verigrad.models.base import Batch, View
 from verigrad.models.causal import token_logprobs
+from verigrad.models.diffusion import DiffusionSpec
 from verigrad.models.masked import masked_logprobs
 from verigrad.seeds import derive_seed
 
@@ -68,8 +71,11 @@ def _nats(bench: Bench, twin: Twin, ids: list[Tensor], scored: list[Tensor], fir
         sums = [float(own.sum()) for own in logprobs]
         means = [-float(own.mean()) for own in logprobs]
         return {"chain_rule": sums, "masked_ce": means}
-    bound = elbo(twin.model, ids, scored, twin.spec, draws=bench.config.draws, seed=bench.config.seed, dtype=dtype)
-    exact = chain_rule(twin.model, ids, scored, twin.spec, dtype=dtype)
+    seed = derive_seed(bench.config.seed, "elbo", first)
+    canvas = [torch.arange(len(own)) >= int(marked.long().argmax()) for own, marked in zip(ids, scored, strict=True)]
+    bound = elbo(twin.model, ids, canvas, twin.spec, draws=bench.config.draws, seed=seed, dtype=dtype)
+    rows, marks, behind = _on_canvas(bench, twin.spec, ids, scored)
+    exact = chain_rule(twin.model, rows, marks, twin.spec, behind=behind, dtype=dtype)
     return {
         "chain_rule": exact.values.tolist(),
         "elbo": bound.values.tolist(),
@@ -100,9 +106,23 @@ def _causal_logprobs(twin: Twin, ids: list[Tensor], scored: list[Tensor], dtype:
     return [values[row][mask[row]] for row in range(len(ids))]
 
 
+def _on_canvas(
+    bench: Bench, spec: DiffusionSpec, ids: list[Tensor], scored: list[Tensor]
+) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+    """Rows with as many places as a sampler gives them, whatever training put there; those behind the end."""
+    rows, marks, behind = [], [], []
+    for own, marked in zip(ids, scored, strict=True):
+        start, end = int(marked.long().argmax()), int(marked.nonzero().max()) + 1
+        more = max(0, start + bench.config.max_tokens - len(own))
+        rows.append(torch.cat([own, own.new_full((more,), spec.pad_id)]))
+        marks.append(torch.cat([marked, marked.new_zeros(more)]))
+        behind.append(torch.arange(len(own) + more) >= end)
+    return rows, marks, behind
+
+
 def _masked_ce(bench: Bench, twin: Twin, ids: list[Tensor], scored: list[Tensor], first: int) -> list[float]:
     """Mean cross-entropy of masked tokens, `LOW_NOISE` of the answer masked, over `draws` masks that hide each token
-    about equally often."""
+    about equally often; what stands behind the answer is shown."""
     spec, draws = twin.diffusion, bench.config.draws
     means = []
     for row, (own, marked) in enumerate(zip(ids, scored, strict=True)):

@@ -48,6 +48,7 @@ def compare(config: CompareConfig, progress: Progress) -> Path:
         ConfigError: a model is missing, of the wrong kind, or lacks what a part needs; or the folder was begun with
             other settings.
         InfrastructureError: the sandbox failed; nothing is known about the answers it was to judge.
+        RunError: a file of the folder cannot be written.
     """
     folder = CompareFolder(config)
     tasks = load_source(config.tasks)
@@ -67,10 +68,8 @@ def compare(config: CompareConfig, progress: Progress) -> Path:
             progress.end()
     rows = folder.rows(config)
     summary = summarize_rows(rows, config, tasks)
-    (folder.path / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    page = folder.path / "compare.html"
-    page.write_text(compare_page(summary, [row for row in rows if row["record"] == "playback"]), encoding="utf-8")
-    return page
+    folder.put("summary.json", json.dumps(summary, indent=2) + "\n")
+    return folder.put("compare.html", compare_page(summary, [row for row in rows if row["record"] == "playback"]))
 
 
 def planned(config: CompareConfig) -> Iterator[tuple[Work, int, bool]]:

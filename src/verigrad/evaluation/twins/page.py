@@ -70,7 +70,7 @@ _ORDER_NOTE = (
     "causal model has 1 throughout."
 )
 _LIKELIHOOD_NOTE = (
-    "Mean over answers of bits per byte, with the standard error over answers; the end token is scored, the question "
+    "Mean over answers of bits per byte, with the standard error over tasks; the end token is scored, the question "
     "is not. Estimators are different quantities: the chain rule is exact for writing from left to right, the bound "
     "(ELBO) is at most the likelihood under random orders. Cross-entropy: nats a token."
 )

@@ -142,7 +142,7 @@ def _steps(rows: Sequence[Row], config: CompareConfig) -> dict[str, Any]:
 
 
 def _order(rows: Sequence[Row], config: CompareConfig) -> dict[str, Any]:
-    """`role/temperature` -> AR-ness, mean over answers and pairs, with the standard error over tasks."""
+    """`role/temperature` -> AR-ness and tokens, mean over answers of all pairs."""
     found = {}
     for (role, _, heat), pairs in _grouped(rows, "order").items():
         every = [row for own in pairs for row in own]
@@ -153,25 +153,33 @@ def _order(rows: Sequence[Row], config: CompareConfig) -> dict[str, Any]:
 
 
 def _likelihood(rows: Sequence[Row], config: CompareConfig) -> dict[str, Any]:
-    """`role/estimator` -> bits per byte over all answers together, with its standard error over tasks (and draws)."""
+    """`role/estimator` -> mean over answers of bits per byte, with its standard error over tasks (and draws)."""
     found = {}
     for (role, _, _), pairs in _grouped(rows, "likelihood").items():
         every = [row for own in pairs for row in own]
         for name in ("chain_rule", "elbo"):
             if f"{name}_bits_per_byte" in every[0]:
                 found[f"{role}/{name}"] = _bits(every, name)
-        values = [row["masked_ce"] for row in every]
+        values = _by_task(every, "masked_ce")
         found[f"{role}/masked_ce"] = {"value": fmean(values), "standard_error": _error(values)}
     return found
 
 
 def _bits(rows: Sequence[Row], name: str) -> dict[str, float]:
-    values = [row[f"{name}_bits_per_byte"] for row in rows]
+    values = _by_task(rows, f"{name}_bits_per_byte")
     found = {"value": fmean(values), "standard_error": _error(values)}
     if f"{name}_standard_error" in rows[0]:  # nats, over the draws of each answer
         bits = [row[f"{name}_standard_error"] / math.log(2) / row["bytes"] for row in rows]
         found["of_draws"] = math.sqrt(sum(own * own for own in bits)) / len(bits)
     return found
+
+
+def _by_task(rows: Sequence[Row], name: str) -> list[float]:
+    """Mean over pairs for each task: pairs of models score the same answers, which are no more answers for that."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        found[row["task_id"]].append(row[name])
+    return [fmean(own) for own in found.values()]
 
 
 def _error(values: Sequence[float]) -> float:
