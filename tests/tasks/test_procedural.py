@@ -64,6 +64,11 @@ def test_both_styles_of_a_chain_and_every_single_operation_are_on_the_same_side(
     assert 0.15 < sum(sides.values()) / len(sides) < 0.25
 
 
+def test_no_program_comes_twice_whatever_its_functions_name():
+    for split in SPLITS:
+        assert len(programs(load_tasks(f"procedural@1?split={split}&count=120"))) == 120, split
+
+
 def test_a_task_is_a_function_of_its_place():
     first, again = (load_tasks("procedural@1?split=train&count=12&seed=3") for _ in range(2))
     longer = load_tasks("procedural@1?split=train&count=20&seed=3")

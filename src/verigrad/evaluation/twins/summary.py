@@ -246,7 +246,6 @@ def _likelihood_measures(rows: Sequence[Row]) -> list[Versus]:
             "elbo_bits_per_byte",
             "chain_rule_bits_per_byte",
         ),
-        ("cross-entropy of a token, 15 % masked against left to right", "nats", "masked_ce", "masked_ce"),
     ):
         sides = [
             [{row["task_id"]: row[name] for row in own} for own in by_role[role]]

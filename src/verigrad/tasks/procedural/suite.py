@@ -64,7 +64,7 @@ def load(
     Args:
         split: one of `SPLITS`.
         form: `write` the function, `repair` one with a mutated token or line, or say the `output` of a call.
-        count: of tasks; as many of each kind of structure, whose structures come round after round.
+        count: of tasks, no program twice; as many of each kind of structure, whose structures come round after round.
         depth: operations of the longest chains.
         seed: other seeds give other tasks, whose ids end in `-<seed>`.
         num_tests: hidden tests.
@@ -72,11 +72,12 @@ def load(
 
     Raises:
         ConfigError: an unknown split or form, or a number below 1.
-        TaskError: too few functions can be told from simpler ones.
+        TaskError: too few different functions can be told from simpler ones.
     """
     _check(split, form, count=count, depth=depth, num_tests=num_tests, num_public=num_public)
     tasks: list[Task] = []
     oracles: dict[str, Oracle] = {}
+    taken: set[str] = set()  # a program twice would count twice, and make intervals too narrow
     kinds = tuple(sorted({own.kind for own in structures(split, depth)}))
     for number in range(_ATTEMPTS * count):
         if len(tasks) == count:
@@ -85,7 +86,8 @@ def load(
         structure = _structure(split, depth, kinds[which], seed, turn)
         random = Random(derive_seed("procedural", VERSION, split, seed, number))
         own = _make(structure, split, random, num_tests, num_public)
-        if own is not None:
+        if own is not None and (program := _whatever_its_name(own.draft)) not in taken:
+            taken.add(program)
             task_id = f"procedural@{VERSION}/{split}/{len(tasks)}" + (f"-{seed}" if seed else "")
             tasks.append(_task(task_id, structure, own))
             oracles[task_id] = Oracle(
@@ -93,7 +95,7 @@ def load(
             )
     if len(tasks) < count:
         raise TaskError(
-            f"procedural: only {len(tasks)} of {count} tasks of split {split!r}; wanted fewer or more depth"
+            f"procedural: only {len(tasks)} of {count} different tasks of split {split!r}; wanted fewer or more depth"
         )
     taskset = TaskSet(f"procedural@{VERSION}/{split}", tuple(tasks), oracles, {})
     return taskset if form == "write" else {"repair": repairs, "output": outputs}[form](taskset, seed=seed)
@@ -163,8 +165,12 @@ def _program(name: str, draft: Draft, body: str) -> str:
 
 def _for_validation(draft: Draft) -> bool:
     """One program in six, whatever the name of its function."""
-    text = ast.dump(ast.parse(_program("f", draft, draft.body)))
-    return hashlib.sha256(text.encode()).digest()[0] % _VALIDATION == 0
+    return hashlib.sha256(_whatever_its_name(draft).encode()).digest()[0] % _VALIDATION == 0
+
+
+def _whatever_its_name(draft: Draft) -> str:
+    """The program's syntax tree, the same under every name of the function."""
+    return ast.dump(ast.parse(_program("f", draft, draft.body)))
 
 
 def _draw_tests(solve: Callable[..., Any], draft: Draft, random: Random, wanted: int) -> tuple[CallTest, ...] | None:
