@@ -1,7 +1,7 @@
 """`python faults.py FAULT LEVEL` runs programs before, while and after the machine lacks something.
 
-Prints the verdicts as JSON, `{"before": [...], "during": [...], "after": [...]}`: what `f(3)` returned, the status
-where it returned nothing, or "SandboxError".
+Prints the verdicts as JSON, `{"before": [...], "during": [...], "after": [...]}`: what `f(3)` returned or, last,
+a script printed, the status where there was nothing, or "SandboxError".
 """
 
 import asyncio
@@ -16,11 +16,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from verigrad.errors import SandboxError
-from verigrad.sandbox.base import Call
+from verigrad.sandbox.base import Call, Stdin
 from verigrad.sandbox.process import ProcessSandbox
 from verigrad.types import Limits
 
 PROGRAM = "def f(x):\n    return x * x + 7\n"
+SCRIPT = "x = int(input())\nprint(x * x + 7)\n"
 NOT_TO_BE_HAD = 77
 """Exit status where this machine does not let us make the fault."""
 
@@ -143,10 +144,10 @@ def dead_fork_servers():
     yield
 
 
-REFUSES_PIPES = f"""#!{sys.executable}
+REFUSES = f"""#!{sys.executable}
 import ctypes, os, struct, sys
 libc = ctypes.CDLL(None)
-numbers = {{"x86_64": (22, 293), "aarch64": (59,)}}[os.uname().machine]
+numbers = CALLS[os.uname().machine]
 refusals = [step for number in numbers for step in ((0x15, 0, 1, number), (0x06, 0, 0, 0x50000 | 23))]
 steps = ((0x20, 0, 0, 0), *refusals, (0x06, 0, 0, 0x7FFF0000))
 code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in steps))
@@ -156,20 +157,30 @@ os.execv({sys.executable!r}, [{sys.executable!r}, *sys.argv[1:]])
 """
 
 
+PIPES = {"x86_64": (22, 293), "aarch64": (59,)}
+MEMFD = {"x86_64": (319,), "aarch64": (279,)}
+
+
 @contextmanager
-def no_files_in_the_system():
-    """New workers find the kernel's table of open files full: ENFILE for whoever makes a pipe.
+def no_files_in_the_system(calls=PIPES):
+    """New workers find the kernel's table of open files full: ENFILE for whoever makes these calls.
 
     The limit itself is the whole machine's, and root is spared it; a filter of system calls stands in for it.
     """
     python = sys.executable
     with tempfile.TemporaryDirectory() as folder:
         sys.executable = f"{folder}/python"
-        Path(sys.executable).write_text(REFUSES_PIPES)
+        Path(sys.executable).write_text(REFUSES.replace("CALLS", repr(calls)))
         os.chmod(sys.executable, 0o755)
         kill_workers()
         yield
     sys.executable = python
+    kill_workers()
+
+
+def no_files_for_input():
+    """The same once a program has a process, in which a script's standard input is to be laid down."""
+    return no_files_in_the_system(MEMFD)
 
 
 FAULTS = {
@@ -177,21 +188,26 @@ FAULTS = {
     "no descriptors": no_descriptors,
     "no descriptors in the workers": no_descriptors_in_workers,
     "no files in the system": no_files_in_the_system,
+    "no files for input": no_files_for_input,
     "no disk": no_disk,
     "dead workers": dead_fork_servers,
 }
 
 
-async def verdict(box):
+async def verdict(box, program, item):
     try:
-        execution = await box.run(PROGRAM, [Call("f", (3,))], Limits())
+        execution = await box.run(program, [item], Limits())
     except SandboxError:
         return "SandboxError"
-    return execution.outcomes[0].value if execution.outcomes else execution.status
+    if not execution.outcomes:
+        return execution.status
+    outcome = execution.outcomes[0]
+    return int(outcome.value) if outcome.status == "returned" else outcome.status
 
 
 async def verdicts(box):
-    return list(await asyncio.gather(*(verdict(box) for _ in range(16))))
+    programs = [(PROGRAM, Call("f", (3,)))] * 15 + [(SCRIPT, Stdin("3\n"))]
+    return list(await asyncio.gather(*(verdict(box, *program) for program in programs)))
 
 
 async def main(fault, level):

@@ -27,6 +27,7 @@ PATH = {"PYTHONPATH": str(Path(verigrad.__file__).parents[1])}
         ("no processes", True),
         ("no descriptors", True),
         pytest.param("no files in the system", True, marks=pytest.mark.slow),
+        pytest.param("no files for input", True, marks=pytest.mark.slow),
         ("no disk", True),
         ("no descriptors in the workers", False),  # new workers take their place
         ("dead workers", False),

@@ -55,13 +55,14 @@ def calls_job(program: str, inputs: Sequence[Call | Script], limits: Limits, tra
 
 def stdin_job(program: str, item: Stdin, limits: Limits, trace_lines: bool) -> list[bytes]:
     """The message for the whole program run as a script."""
-    setup = {"program": program, "mode": "stdin", "stdin": item.text, "trace": trace_lines}
-    return _message(limits, setup, [])
+    setup = {"mode": "stdin", "stdin": item.text, "trace": trace_lines}
+    return _message(limits, setup, [{"program": program}])
 
 
 def _message(limits: Limits, setup: dict[str, Any], requests: list[dict[str, Any]]) -> list[bytes]:
     setup["limits"] = vars(limits)
-    return [_form(part) for part in (setup["limits"], setup, *requests)]
+    terms = {**setup["limits"], "ours_first": "program" not in setup}
+    return [_form(part) for part in (terms, setup, *requests)]
 
 
 def _request(item: Call | Script) -> dict[str, Any]:
@@ -111,13 +112,13 @@ def stdin_execution(reply: list[bytes], *, traced: bool) -> Execution:
     """Read the reply to `stdin_job`; what the program printed is the value if it ended well."""
     report, stdout, *bodies = reply
     end = json.loads(report)
-    answers = [_parse(body, _LOADED) for body in bodies]
+    answers = [_parse(body, _LOADED) for body in bodies]  # the first is that the input is there
     if end["exit"] == 0:  # os._exit(0): all the output there will be is there
         last = _Answer("returned")
     elif end["status"] is not None:
         last = _Answer(end["status"], error=end["error"])
     else:
-        last = answers[0]
+        last = answers[-1]
     if last.status == "syntax_error":
         return _execution(last, [], end, answers, traced)
     value = stdout.decode("utf-8", "replace") if last.status == "returned" else None

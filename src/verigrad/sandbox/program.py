@@ -38,8 +38,9 @@ def run_program(requests: int, answers: int, confine: Callable[[dict[str, Any]],
     """Serve one program, reading `requests` and writing `answers`, and end this process.
 
     Frames hold data in `marshal`'s form, from the trusted side to this one; answers go back as JSON.
-    The first frame is the job: `program`, `mode` (`calls` or `stdin`), `limits`, `functions`, `stdin`,
-    `trace`. `confine` applies the limits before any of the program's code is compiled.
+    The first frame is the job: `mode` (`calls` or `stdin`), `limits`, `trace`, and for calls `program` and `functions`,
+    for a script its `stdin`; its `program` comes in the second, once the input is there, so that what fails before
+    is known to be ours. `confine` applies the limits before any of the program's code is compiled.
     """
     try:
         _serve(requests, answers, confine)
@@ -78,7 +79,9 @@ def _serve(requests: int, answers: int, confine: Callable[[dict[str, Any]], None
     confine(job["limits"])
     lines = _trace() if job["trace"] else None
     if job["mode"] == "stdin":
-        answer, _ = _load(job["program"], "__main__", [])
+        _send(answers, nonce, {"status": "returned"}, None, more=True)
+        nonce, body = _receive(requests)
+        answer, _ = _load(marshal.loads(body)["program"], "__main__", [])
         if answer.get("exit") == 0:
             answer = {"status": "returned"}
         _finish_script()

@@ -4,11 +4,12 @@ It takes a job from the judge's process, feeds the inputs to a process that the 
 one, enforces the deadlines and caps from outside, has the process tree killed, and passes the answers on
 without looking into them. Standard library only; it holds no expected value.
 
-A job is a message `[limits, setup, input, ...]` in `marshal`'s form. The reply is `[report, stdout, answer,
-...]`, where the first answer speaks of loading. The report, in JSON as the answers are, holds `status` (None
-if the program answered all, else what ended it), `error`, `cpu_ms` per answer, `total_cpu_ms`, `wall_ms` and `exit`
-(the wait status of a process that ended by itself). Where there was no process for the program, the reply is `[why]`,
-and the worker ends.
+A job is a message `[limits, setup, input, ...]` in `marshal`'s form. Where `ours_first` is true among the limits,
+`setup` does not hold the program yet, and a process that ends before it has answered it ends through our fault. The
+reply is `[report, stdout, answer, ...]`, where the first answer speaks of loading, or in that case of the setup. The
+report, in JSON as the answers are, holds `status` (None if the program answered all, else what ended it), `error`,
+`cpu_ms` per answer, `total_cpu_ms`, `wall_ms` and `exit` (the wait status of a process that ended by itself). Where
+there was no process for the program, the reply is `[why]`, and the worker ends.
 """
 
 from __future__ import annotations
@@ -148,6 +149,8 @@ def _run(frames: list[bytes], program: _Program, link: _socket.socket) -> list[b
     except _Stopped as stop:
         status, error = stop.status, stop.error
     except _Died:
+        if program.limits["ours_first"] and not program.answers:
+            raise _NoProcess("the program's process ended before the program was in it") from None
         died = True
     wall_s = program.elapsed_s()
     link.send(END)
