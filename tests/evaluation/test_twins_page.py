@@ -57,7 +57,7 @@ def test_standard_errors_are_over_tasks_however_many_pairs_score_them():
 
 def test_every_measure_that_has_both_sides_is_compared_once():
     measures = [own["measure"] for own in make_summary(make_rows())["measures"]]
-    assert len(measures) == len(set(measures)) == 1 + 4 + 6 + 2 + 3 + 3  # no `free` lengths in these rows
+    assert len(measures) == len(set(measures)) == 1 + 4 + 6 + 2 + 3 + 2  # no `free` lengths in these rows
     few = [row for row in make_rows() if row["part"] == "output" and row["role"] == "causal"]
     assert make_summary(few)["measures"] == []
 

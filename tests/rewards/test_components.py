@@ -94,14 +94,26 @@ def test_security(program, found, worth):
     ("program", "annotated", "errors"),
     [
         ("def f(a: int) -> int:\n    return a + 1\n", 1, 0),
-        ("def f(a):\n    return a + 1\n", 0, 0),
+        pytest.param("def f(a):\n    return a + 1\n", 0, 0, marks=pytest.mark.slow),
         ("def f(a: int) -> str:\n    return a + 1\n", 1, 1),
         ("def f(a: int) -> str:\n    return a + 1  # type: ignore\n", 1, 1),
         ("# mypy: ignore-errors\ndef f(a: int) -> str:\n    return a + 1\n", 1, 1),
-        ("import numpy\n\ndef f(a: int, b):\n    return numpy.zeros(a)\n", 1 / 3, 0),
+        pytest.param(
+            "import numpy\n\ndef f(a: int, b):\n    return numpy.zeros(a)\n", 1 / 3, 0, marks=pytest.mark.slow
+        ),
         ("from typing import Any\n\ndef f(a: Any) -> 'list[str]':\n    return a\n", 1 / 2, 0),
-        ("import typing\n\n@typing.no_type_check\ndef f(a: int) -> str:\n    return a\n", 0, 0),
-        ("class C:\n    def g(self, a: int) -> int:\n        return a\n\ndef f(a):\n    return C().g(a)\n", 1 / 2, 0),
+        pytest.param(
+            "import typing\n\n@typing.no_type_check\ndef f(a: int) -> str:\n    return a\n",
+            0,
+            0,
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "class C:\n    def g(self, a: int) -> int:\n        return a\n\ndef f(a):\n    return C().g(a)\n",
+            1 / 2,
+            0,
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_types(program, annotated, errors):

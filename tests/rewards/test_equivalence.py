@@ -109,7 +109,13 @@ def test_a_counterexample_that_is_none_is_our_mistake(sandbox, monkeypatch):
         ("s = 0\n    for i in range(9):\n        s += n\n    return s", "return 9 * n", ["int"], "proved"),
         ("s = 0\n    for i in range(n):\n        s += n\n    return s", "return n * n", ["int"], "outside"),
         ("return f(n - 1) if n else 0", "return 0", ["int"], "outside"),
-        ("n = n * n\n" + "    n = n * n\n" * 40 + "    return n", "return n", ["int"], "unknown"),
+        pytest.param(
+            "n = n * n\n" + "    n = n * n\n" * 40 + "    return n",
+            "return n",
+            ["int"],
+            "unknown",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_comparison(program, reference, sorts, status):
