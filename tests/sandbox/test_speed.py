@@ -186,9 +186,8 @@ def f(xs):
 }
 
 
-@pytest.mark.parametrize(
-    "name", [n if n == "remembers" else pytest.param(n, marks=pytest.mark.slow) for n in LOOKS_FAST]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LOOKS_FAST)
 def test_looking_fast_gains_nothing(gain, name):
     assert gain(LOOKS_FAST[name], SLOW, SQUARES, rounds=2) <= 0.5
 
@@ -200,6 +199,7 @@ def test_what_does_not_answer_is_not_measured(gain, name):
     assert gain(NO_ANSWER[name], SLOW, SQUARES, rounds=2) is None
 
 
+@pytest.mark.slow
 def test_programs_with_packages_are_measured(gain):
     slow = "import numpy as np\ndef f(xs):\n    return sum(int(x) * int(x) for x in np.array(xs))\n"
     fast = "import numpy as np\ndef f(xs):\n    a = np.array(xs)\n    return int(a @ a)\n"
