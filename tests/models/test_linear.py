@@ -4,7 +4,16 @@ import pytest
 import torch
 from torch import nn
 
+from verigrad.models import linear
 from verigrad.models.linear import FastLinear, product, transposed_product, use_fast_linear
+
+
+@pytest.fixture(autouse=True, params=["narrow", "wide", "narrow and a vocabulary"])
+def vectors(request, monkeypatch):
+    """Every way that some processor takes, whatever this one is."""
+    monkeypatch.setattr(linear, "_WIDE_VECTORS", request.param == "wide")
+    if request.param == "narrow and a vocabulary":
+        monkeypatch.setattr(linear, "_VOCABULARY", 32)
 
 
 def draw(*shape, seed=0):
