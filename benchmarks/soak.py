@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import os
 import random
 import statistics
@@ -205,9 +206,9 @@ async def soak(options: argparse.Namespace, folder: str, log: Log) -> None:
 
 
 def quantile(values: list[float], share: float) -> float:
-    """The value that this share of the values does not exceed; 0 of none."""
+    """The least of the values that this share of them does not exceed (nearest rank); 0 of none."""
     ordered = sorted(values) or [0.0]
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+    return ordered[max(math.ceil(share * len(ordered)) - 1, 0)]
 
 
 def growth(part: Part) -> float:
@@ -250,7 +251,11 @@ def table(log: Log) -> tuple[list[dict[str, object]], bool]:
             "KiB per 1000 programs",
             {"total_kib": batches[-1].held["memory"]},
         ),
-        *((f"late_{name}_p999", round(quantile(values, 0.999), 1), "ms", {}) for name, values in late.items()),
+        *(
+            (f"late_{name}_p999", round(quantile(values, 0.999), 1), "ms", {"of": len(values), "most": max(values)})
+            for name, values in late.items()
+            if values
+        ),
         ("programs_per_second", round(log.judged / seconds, 1), "1/s", {}),
     ]
     records = [

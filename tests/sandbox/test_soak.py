@@ -1,5 +1,6 @@
 """The soak of `benchmarks/soak.py`, short: every verdict right, nothing left."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -11,6 +12,19 @@ import verigrad
 from verigrad.sandbox.base import LEVELS
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "soak.py"
+
+
+def test_a_share_of_values():
+    spec = importlib.util.spec_from_file_location("soak", SCRIPT)
+    soak = importlib.util.module_from_spec(spec)
+    sys.modules["soak"] = soak
+    spec.loader.exec_module(soak)
+    values = [float(n) for n in range(1000, 0, -1)]
+    assert soak.quantile(values, 0.999) == 999  # of a thousand, one is greater
+    assert soak.quantile(values, 1.0) == 1000
+    assert soak.quantile(values[:500], 0.999) == 1000  # of 500 none may be
+    assert soak.quantile([3.0, 1.0, 2.0], 0.5) == 2
+    assert soak.quantile([], 0.5) == 0
 
 
 @pytest.mark.slow
