@@ -249,11 +249,12 @@ class InvariantTest:
 
 @dataclass(frozen=True)
 class TheoremTest:
-    """The answer is a proof of `statement` in the language of Coq (`sandbox/proofs/theorem.py`).
+    """The answer is a proof of `statement`, in tactics of Coq or of Lean 4 (`sandbox/proofs/coq.py`, `lean.py`).
 
     Attributes:
-        statement: the proposition, without a name: `forall n : nat, n + 0 = n`.
-        imports: sentences that every file of ours begins with: `Require Import Lia.`; trusted.
+        statement: the proposition, without a name: `forall n : nat, n + 0 = n`; for Lean a theorem's header as well,
+            whose names the tactics then begin with: `theorem t (n : Nat) : n + 0 = n`.
+        imports: what every file of ours begins with: `Require Import Lia.`, `import Mathlib`; trusted.
         preamble: definitions that the statement needs; trusted.
     """
 
@@ -261,6 +262,7 @@ class TheoremTest:
     statement: str
     imports: str = ""
     preamble: str = ""
+    prover: Literal["coq", "lean"] = "coq"
 
 
 @dataclass(frozen=True)

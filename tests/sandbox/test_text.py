@@ -9,7 +9,7 @@ import pytest
 from verigrad.errors import TaskError
 from verigrad.sandbox.answers import last_line
 from verigrad.sandbox.maths import final_expression, unlike
-from verigrad.sandbox.proofs.theorem import forbidden
+from verigrad.sandbox.proofs.coq import forbidden
 from verigrad.sandbox.text import last_block
 from verigrad.tasks import jsonl
 from verigrad.types import AnswerTest, Comparator, InputTest, InvariantTest, Limits, Oracle, TheoremTest
@@ -181,7 +181,7 @@ def test_what_is_no_proof_script(script):
 @pytest.mark.parametrize("cheat", ["admitted", "axiom", "unguarded"])
 def test_what_the_filter_would_let_through_coq_itself_reports(cheat, judged, monkeypatch):
     """Two barriers: with the first gone, the second still holds."""
-    monkeypatch.setattr("verigrad.sandbox.proofs.theorem.forbidden", lambda script: "")
+    monkeypatch.setattr("verigrad.sandbox.proofs.coq.forbidden", lambda script: "")
     scripts = {
         "admitted": "Admitted. Theorem other : True. exact I.",
         "axiom": "Abort. Axiom cheat : forall n : nat, n = 0. Theorem answer : forall n : nat, n = 0. exact cheat.",
@@ -209,7 +209,6 @@ def test_only_the_end_of_an_answer_counts(judged):
     assert not judged("5", oracle(AnswerTest("a", 5.0), comparator=Comparator()), None).passed
 
 
-@needs_coq
 def test_the_documented_tasks(judged, tmp_path):
     page = Path(__file__).parents[2] / "docs" / "tasks.md"
     rows = re.findall(r"```jsonl\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)[-1]
@@ -217,8 +216,11 @@ def test_the_documented_tasks(judged, tmp_path):
     tasks = jsonl.load(tmp_path / "mine.jsonl")
     jsonl.dump(tasks, tmp_path / "again.jsonl")
     assert jsonl.load(tmp_path / "again.jsonl").oracles == tasks.oracles
-    assert len(tasks) == 4
+    assert len(tasks) == 6
     for task in tasks.tasks:
         oracle = tasks.oracle(task)
+        (test,) = oracle.tests
+        if isinstance(test, TheoremTest) and not shutil.which("lean" if test.prover == "lean" else "coqc"):
+            continue
         assert judged(oracle.gold, oracle, None).passed, task.id
         assert not judged("True", oracle, None).passed, task.id

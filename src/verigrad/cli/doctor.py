@@ -129,6 +129,7 @@ def _languages() -> Iterator[tuple[str, str]]:
         lacking = missing_tool(language)
         yield language.name, f"{lacking} is not installed (Debian: {language.package})" if lacking else "can be judged"
     yield "coq", "proofs can be judged" if shutil.which("coqc") else "coqc is not installed (Debian: coq)"
+    yield "lean", "proofs can be judged" if shutil.which("lean") else "lean is not installed (https://lean-lang.org)"
 
 
 def _model() -> tuple[str, str]:

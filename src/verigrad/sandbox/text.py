@@ -15,9 +15,10 @@ from verigrad.sandbox.answers import last_line
 from verigrad.sandbox.base import Call, Sandbox
 from verigrad.sandbox.compare import equal
 from verigrad.sandbox.maths import why_not_same_mathematics
+from verigrad.sandbox.proofs.coq import why_no_coq_proof
 from verigrad.sandbox.proofs.invariant import why_no_invariant
+from verigrad.sandbox.proofs.lean import why_no_lean_proof
 from verigrad.sandbox.proofs.smt import why_goals_do_not_follow
-from verigrad.sandbox.proofs.theorem import why_no_proof
 from verigrad.sandbox.results import answer_result
 from verigrad.types import AnswerTest, InputTest, InvariantTest, Oracle, SmtTest, TestResult, TextTest, TheoremTest
 from verigrad.values import encode
@@ -48,6 +49,7 @@ async def text_result(text: str, test: TextTest, oracle: Oracle, sandbox: Sandbo
         case SmtTest():
             why_not = await asyncio.to_thread(why_goals_do_not_follow, test, last_block(text))
         case TheoremTest():
+            why_no_proof = why_no_lean_proof if test.prover == "lean" else why_no_coq_proof
             why_not = await why_no_proof(test, last_block(text), sandbox.commands)
     return TestResult(test.name, "failed" if why_not else "passed", why_not)
 
@@ -55,7 +57,7 @@ async def text_result(text: str, test: TextTest, oracle: Oracle, sandbox: Sandbo
 def last_block(text: str) -> str:
     """What stands in the last fenced block, or the whole text where there is none."""
     blocks = _BLOCK.findall(text)
-    return str(blocks[-1] if blocks else text).strip()
+    return str(blocks[-1]).strip("\n").rstrip() if blocks else text.strip()
 
 
 async def _check_input(text: str, test: InputTest, oracle: Oracle, sandbox: Sandbox) -> str:

@@ -18,7 +18,7 @@ from verigrad.errors import ConfigError, TaskError
 from verigrad.sandbox.commands import Command, CommandResult, CommandSandbox
 from verigrad.types import Limits, TheoremTest
 
-__all__ = ["forbidden", "why_no_proof"]
+__all__ = ["forbidden", "why_no_coq_proof"]
 
 _MAX_PROOF = 20_000
 _LIMITS = Limits(cpu_s=15, wall_s=60, memory_mb=2048, processes=8)
@@ -33,7 +33,7 @@ _WORDS = re.compile(
 )
 
 
-async def why_no_proof(test: TheoremTest, answer: str, commands: CommandSandbox) -> str:
+async def why_no_coq_proof(test: TheoremTest, answer: str, commands: CommandSandbox) -> str:
     """Why the answer is no proof, or nothing where it is one.
 
     Raises:
