@@ -12,9 +12,8 @@ from typing import Any
 
 from verigrad.errors import DataError, RunError
 from verigrad.files import flush
-from verigrad.files import write_whole as replace_whole
 
-__all__ = ["AppendLog", "read_log", "write_whole"]
+__all__ = ["AppendLog", "read_log"]
 
 
 def read_log(file: Path) -> tuple[list[dict[str, Any]], bytes]:
@@ -90,15 +89,3 @@ class AppendLog:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-
-
-def write_whole(file: Path, text: str) -> None:
-    """Replace a file so that a crash leaves either the old or the new text, on the disk when this returns.
-
-    Raises:
-        RunError: the disk did not take it.
-    """
-    try:
-        replace_whole(file, text)
-    except OSError as error:
-        raise RunError(f"cannot write {file}: {error}") from error

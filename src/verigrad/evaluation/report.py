@@ -11,7 +11,6 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from verigrad.errors import RunError
 from verigrad.evaluation.charts import IntervalRow, Series, interval_chart, legend, percent, points
 from verigrad.evaluation.compare import gain_breakdown, mcnemar, results_by_task, summarize_split
 from verigrad.evaluation.page import page, section, table
@@ -22,7 +21,7 @@ from verigrad.evaluation.report_proxy import PROXY, proxy_and_gold
 from verigrad.evaluation.report_reward_model import reward_model_page
 from verigrad.evaluation.report_samples import breakdowns, causes, samples
 from verigrad.evaluation.run_folder import RunFolder, read_run
-from verigrad.files import write_whole
+from verigrad.writing import write_or_tell
 
 __all__ = ["write_report"]
 
@@ -61,12 +60,8 @@ def write_report(run_dir: Path | str, out: Path | str | None = None) -> Path:
     run = read_run(run_dir)
     target = Path(out) if out is not None else run.path / "report.html"
     body = reward_model_page(run) if run.of_reward_model else _policy_page(run)
-    try:
-        write_whole(target, page(f"{run.path.resolve().name}: report", body))
-    except OSError as error:
-        raise RunError(
-            f"cannot write {target}: {error}; free space, then: verigrad inspect {run.path} --report"
-        ) from error
+    text = page(f"{run.path.resolve().name}: report", body)
+    write_or_tell(target, text, f"free space, then: verigrad inspect {run.path} --report")
     return target
 
 

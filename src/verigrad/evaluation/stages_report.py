@@ -14,7 +14,6 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from verigrad.errors import RunError
 from verigrad.evaluation.charts import (
     COLOURS,
     GainRow,
@@ -32,7 +31,7 @@ from verigrad.evaluation.run_folder import RunFolder
 from verigrad.evaluation.stages import PROXY, START, Pipelines, read_pipelines, verdict
 from verigrad.evaluation.sweep_statistics import SeedSummary
 from verigrad.evaluation.sweep_table import interval, markdown
-from verigrad.files import write_whole
+from verigrad.writing import write_or_tell
 
 __all__ = ["write_stages_report"]
 
@@ -77,10 +76,7 @@ def write_stages_report(folders: Sequence[Path], out: Path, *, stage: str = "") 
         "stages.html": _page(pipelines, chosen, found),
     }
     for name, content in files.items():
-        try:
-            write_whole(out / name, content)
-        except OSError as error:
-            raise RunError(f"cannot write {out / name}: {error}; free space, then compare again") from error
+        write_or_tell(out / name, content, "free space, then compare again")
     return text
 
 

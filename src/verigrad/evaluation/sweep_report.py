@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from verigrad.errors import RunError
 from verigrad.evaluation.sweep_folder import read_sweep
 from verigrad.evaluation.sweep_page import sweep_page
 from verigrad.evaluation.sweep_table import sweep_table
-from verigrad.files import write_whole
+from verigrad.writing import write_or_tell
 
 __all__ = ["write_sweep_report"]
 
@@ -22,8 +21,5 @@ def write_sweep_report(folder: Path | str) -> tuple[Path, Path]:
     sweep = read_sweep(folder)
     table, page = sweep.path / "table.md", sweep.path / "sweep.html"
     for file, text in ((table, sweep_table(sweep)), (page, sweep_page(sweep))):
-        try:
-            write_whole(file, text)
-        except OSError as error:
-            raise RunError(f"cannot write {file}: {error}; free space, then write the report again") from error
+        write_or_tell(file, text, "free space, then write the report again")
     return table, page

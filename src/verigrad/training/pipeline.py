@@ -28,9 +28,9 @@ from pathlib import Path
 from typing import Any
 
 from verigrad.errors import ConfigError, RunError
-from verigrad.files import write_whole
 from verigrad.registry import did_you_mean
 from verigrad.training.reporter import Reporter, Silent
+from verigrad.writing import write_or_tell
 
 __all__ = ["Pipeline", "PipelineStage", "overview", "read_pipeline", "run_pipeline"]
 
@@ -164,10 +164,7 @@ def _summary(stage: PipelineStage) -> Any:
 
 def _write(record: Path, pipeline: Pipeline, stages: Mapping[str, Any]) -> None:
     content = {"values": dict(pipeline.values), "stages": stages}
-    try:
-        write_whole(record, json.dumps(content, indent=2) + "\n")
-    except OSError as error:
-        raise RunError(f"cannot write {record}: {error}; free space, then run the same command again") from error
+    write_or_tell(record, json.dumps(content, indent=2) + "\n")
 
 
 def overview(stages: Mapping[str, Any]) -> Sequence[str]:

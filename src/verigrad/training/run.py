@@ -30,10 +30,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from verigrad.errors import CheckpointError, RunError
-from verigrad.files import write_whole
 from verigrad.models.checkpoint import new_folder
+from verigrad.writing import write_or_tell
 
 __all__ = ["Learner", "Run", "TrainState", "load_state", "require_intact", "save_state"]
+
+_THEN = "free space, then --resume"
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Run:
             self._metrics = (folder / "metrics.jsonl").open("a", encoding="utf-8")
             self._tensorboard = _tensorboard(folder)
         except OSError as error:
-            raise RunError(f"cannot write to the run folder {folder}: {error}; free space, then --resume") from error
+            raise RunError(f"cannot write to the run folder {folder}: {error}; {_THEN}") from error
 
     @classmethod
     def create(cls, folder: Path, config_toml: str) -> Run:
@@ -70,7 +72,7 @@ class Run:
         try:
             for part in ("rollouts", "evaluations", "checkpoints"):
                 (folder / part).mkdir(parents=True, exist_ok=True)
-            _write_atomically(folder / "config.toml", config_toml)
+            write_or_tell(folder / "config.toml", config_toml, "free space, or choose another folder with --run")
         except OSError as error:
             raise RunError(f"cannot write the run folder {folder}: {error}; choose another with --run") from error
         return cls(folder, start_step=0)
@@ -125,7 +127,7 @@ class Run:
     def write_rows(self, name: str, rows: Iterable[Mapping[str, Any]]) -> Path:
         """Write a JSONL file of the run (`rollouts/...`, `evaluations/...`), whole or not at all."""
         path = self.folder / name
-        _write_atomically(path, "".join(json.dumps(row) + "\n" for row in rows))
+        write_or_tell(path, "".join(json.dumps(row) + "\n" for row in rows), _THEN)
         return path
 
     def read_rows(self, name: str) -> list[dict[str, Any]] | None:
@@ -135,11 +137,11 @@ class Run:
 
     def write_config(self, config_toml: str) -> None:
         """Record settings that a resumed run goes on with."""
-        _write_atomically(self.folder / "config.toml", config_toml)
+        write_or_tell(self.folder / "config.toml", config_toml, _THEN)
 
     def write_summary(self, summary: Mapping[str, Any]) -> Path:
         path = self.folder / "summary.json"
-        _write_atomically(path, json.dumps(summary, indent=2) + "\n")
+        write_or_tell(path, json.dumps(summary, indent=2) + "\n", _THEN)
         return path
 
     def checkpoint_folder(self, step: int) -> Path:
@@ -286,8 +288,8 @@ def _set_aside(metrics: Path, after: int) -> None:
             with metrics.with_name("metrics.superseded.jsonl").open("a", encoding="utf-8") as aside:
                 aside.writelines(line + "\n" for line in superseded)
         except OSError as error:
-            raise RunError(f"cannot write beside {metrics}: {error}; free space, then --resume") from error
-        _write_atomically(metrics, "".join(line + "\n" for line in kept))
+            raise RunError(f"cannot write beside {metrics}: {error}; {_THEN}") from error
+        write_or_tell(metrics, "".join(line + "\n" for line in kept), _THEN)
 
 
 def _row_step(line: str) -> float:
@@ -295,13 +297,6 @@ def _row_step(line: str) -> float:
         return int(json.loads(line)["step"])
     except (ValueError, KeyError, TypeError):
         return float("inf")
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    try:
-        write_whole(path, text)
-    except OSError as error:
-        raise RunError(f"cannot write {path}: {error}; what was written before is untouched") from error
 
 
 def _tensorboard(folder: Path) -> Any:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from verigrad.append_log import AppendLog, read_log, write_whole
+from verigrad.append_log import AppendLog, read_log
 from verigrad.errors import ConfigError, DataError, RunError
 from verigrad.ui.items import (
     Item,
@@ -29,6 +29,7 @@ from verigrad.ui.items import (
     score_margins,
 )
 from verigrad.ui.store import Settings, Store
+from verigrad.writing import write_or_tell
 
 __all__ = ["open_store", "read_store"]
 
@@ -80,7 +81,7 @@ def open_store(
             settings = _take_in(folder, settings, items, samples, pairs_per_task, margins)
         if not items:
             raise ConfigError(f"{folder} holds no items; say which samples to compare: verigrad label SAMPLES --folder")
-        write_whole(folder / "settings.json", json.dumps(asdict(settings), indent=2) + "\n")
+        write_or_tell(folder / "settings.json", json.dumps(asdict(settings), indent=2) + "\n")
         asked = ordered(list(items.values()), settings.order, settings.seed, margins)
         store = Store(folder, settings, asked, log, log.rows, clock)
         if store.demonstrations():
@@ -138,5 +139,5 @@ def _take_in(
     for item in found:  # as they came, so that the order `file` is the file's
         if item.id in kept:
             items.setdefault(item.id, item)
-    write_whole(folder / "items.jsonl", "".join(json.dumps(item_row(item)) + "\n" for item in items.values()))
+    write_or_tell(folder / "items.jsonl", "".join(json.dumps(item_row(item)) + "\n" for item in items.values()))
     return replace(settings, sources=(*settings.sources, digest))

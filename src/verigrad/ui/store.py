@@ -14,11 +14,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from verigrad.append_log import AppendLog, write_whole
+from verigrad.append_log import AppendLog
 from verigrad.errors import ConfigError, DataError, RunError
 from verigrad.preferences.model_judge import Preference
 from verigrad.seeds import derive_seed
 from verigrad.ui.items import ORDERS, Item, Order
+from verigrad.writing import write_or_tell
 
 __all__ = [
     "PREFERENCES",
@@ -295,7 +296,7 @@ class Store:
     def write_demonstrations(self) -> None:
         """Bring `demonstrations.jsonl` up to date with the log."""
         text = "".join(json.dumps(row) + "\n" for row in self.demonstration_rows())
-        write_whole(self.folder / "demonstrations.jsonl", text)
+        write_or_tell(self.folder / "demonstrations.jsonl", text)
 
     # ----------------------------------------------------------------------------------------- queue
 

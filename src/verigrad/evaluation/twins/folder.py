@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from verigrad.errors import ConfigError, RunError
+from verigrad.errors import ConfigError
 from verigrad.evaluation.twins.bench import Row
 from verigrad.evaluation.twins.config import CompareConfig, Kind
-from verigrad.files import write_whole
 from verigrad.jsonl import read_rows, write_rows
 from verigrad.settings import diff, load_config, to_toml
+from verigrad.writing import write_or_tell
 
 __all__ = ["CompareFolder", "Role", "Work", "works"]
 
@@ -101,12 +101,7 @@ class CompareFolder:
         Raises:
             RunError: the disk did not take it.
         """
-        try:
-            write_whole(self.path / name, text)
-        except OSError as error:
-            raise RunError(
-                f"cannot write {self.path / name}: {error}; free space, then the same command goes on"
-            ) from error
+        write_or_tell(self.path / name, text, "free space, then the same command goes on")
         return self.path / name
 
     def file(self, work: Work) -> Path:

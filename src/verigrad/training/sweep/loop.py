@@ -27,12 +27,12 @@ from verigrad.errors import RunError
 from verigrad.evaluation.run_folder import read_run
 from verigrad.evaluation.sweep_folder import setting_label
 from verigrad.evaluation.sweep_report import write_sweep_report
-from verigrad.files import write_whole
 from verigrad.settings import load_config, to_toml
 from verigrad.training.config import changed_settings
 from verigrad.training.reporter import Reporter, Silent
 from verigrad.training.sweep.plan import Plan, Trial, slug
 from verigrad.training.sweep.process import run_process
+from verigrad.writing import write_or_tell
 
 __all__ = ["run_sweep", "trials"]
 
@@ -86,7 +86,7 @@ def _store_settings(plan: Plan) -> None:
     for name, config in (("sweep.toml", plan.design), ("settings.toml", first)):
         file = plan.folder / name
         if not file.exists():
-            _write(file, to_toml(config))
+            write_or_tell(file, to_toml(config))
         elif changed := changed_settings(load_config(type(config), file), config):
             differences = "; ".join(f"{key}: {old!r} -> {new!r}" for key, (old, new) in changed.items())
             raise RunError(
@@ -138,9 +138,9 @@ class _Sweep:
     def _train(self, trial: Trial, folder: Path) -> None:
         settings, state = _beside(folder, ".toml"), _beside(folder, ".state.json")
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _write(settings, to_toml(self.plan.config(trial)))
+        write_or_tell(settings, to_toml(self.plan.config(trial)))
         attempts = _state(folder)["attempts"] + 1
-        _write(state, json.dumps({"attempts": attempts, "error": None}) + "\n")
+        write_or_tell(state, json.dumps({"attempts": attempts, "error": None}) + "\n")
         error = run_process(
             self.plan.design.command,
             settings,
@@ -150,7 +150,7 @@ class _Sweep:
             keep_open=[self.lock],
         )
         if error is not None:
-            _write(state, json.dumps({"attempts": attempts, "error": error}) + "\n")
+            write_or_tell(state, json.dumps({"attempts": attempts, "error": error}) + "\n")
             self._fail(trial, error)
         elif not self.keep_all:
             unneeded = ("checkpoints", "model") if trial.kind == "grid" else ("checkpoints",)
@@ -159,7 +159,7 @@ class _Sweep:
 
     def _give_up(self, trial: Trial) -> None:
         folder = self.plan.folder / trial.name
-        _write(_beside(folder, ".state.json"), json.dumps({"attempts": 0, "error": _NO_CHOICE}) + "\n")
+        write_or_tell(_beside(folder, ".state.json"), json.dumps({"attempts": 0, "error": _NO_CHOICE}) + "\n")
         self._fail(trial, _NO_CHOICE)
         self.done += 1
         self.reporter.advance()
@@ -171,7 +171,7 @@ class _Sweep:
     def _record(self) -> None:
         """Write the results and the pages as they are now."""
         rows = [_result(self.plan, trial) for trial in _all_trials(self.plan, _choices(self.plan))]
-        _write(self.plan.folder / "results.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+        write_or_tell(self.plan.folder / "results.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
         write_sweep_report(self.plan.folder)
 
 
@@ -207,7 +207,7 @@ def _choose(plan: Plan, setting: Mapping[str, str]) -> None:
     if known:
         best, score = max(known, key=lambda pair: pair[1])
         choice = {"chosen": dict(best), "validation": score}
-        _write(plan.folder / slug(setting) / "choice.json", json.dumps(choice, indent=2) + "\n")
+        write_or_tell(plan.folder / slug(setting) / "choice.json", json.dumps(choice, indent=2) + "\n")
 
 
 def _validation(folder: Path) -> float | None:
@@ -264,10 +264,3 @@ def _result(plan: Plan, trial: Trial) -> dict[str, Any]:
         row |= {key: summary[key] for key in shown if key in summary}
         row["validation"] = _validation(folder)
     return row
-
-
-def _write(file: Path, text: str) -> None:
-    try:
-        write_whole(file, text)
-    except OSError as error:
-        raise RunError(f"cannot write {file}: {error}; free space, then run the same command again") from error
