@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from verigrad.cli.options import option_line, option_lines
 from verigrad.cli.train import recipe_path
 from verigrad.evaluation.twins.config import PARTS, CompareConfig
-from verigrad.settings import describe, load_config, to_toml
+from verigrad.settings import load_config, to_toml
 
 __all__ = ["compare"]
 
@@ -15,10 +16,8 @@ def compare(argv: list[str]) -> int:
         lines = ["usage: verigrad compare [RECIPE] --diffusion A,B --causal C,D [--key value ...] [--dry-run]", ""]
         lines += [(CompareConfig.__doc__ or "").splitlines()[0], f"Parts: {', '.join(PARTS)}.", ""]
         lines += ["The same command again goes on where it stopped: a finished part is read from the folder.", ""]
-        lines += ["  --dry-run                   print the settings and what there is to do, and stop"]
-        for setting in describe(CompareConfig):
-            flag = "--" + setting.key.replace("_", "-")
-            lines.append(f"  {flag:<28}{setting.sentence} [{setting.type}; {setting.default}]")
+        lines += [option_line("--dry-run", "print the settings and what there is to do, and stop")]
+        lines += option_lines(CompareConfig)
         print("\n".join(lines))
         return 0
     words = [word for word in argv if word != "--dry-run"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from verigrad.cli.options import option_lines
 from verigrad.cli.train import recipe_path
-from verigrad.settings import describe, load_config
+from verigrad.settings import load_config
 from verigrad.training.config import TinyConfig
 
 __all__ = ["tiny"]
@@ -13,9 +14,7 @@ def tiny(argv: list[str]) -> int:
     """Make the start of the tiny track."""
     if "-h" in argv or "--help" in argv:
         lines = ["usage: verigrad tiny [RECIPE] [--key value ...]", "", (TinyConfig.__doc__ or "").splitlines()[0], ""]
-        lines += [
-            f"  --{s.key.replace('_', '-'):<26}{s.sentence} [{s.type}; {s.default}]" for s in describe(TinyConfig)
-        ]
+        lines += option_lines(TinyConfig)
         print("\n".join(lines))
         return 0
     words = list(argv)

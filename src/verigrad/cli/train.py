@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from verigrad.cli.options import option_line, option_lines
 from verigrad.errors import ConfigError
 from verigrad.registry import did_you_mean
-from verigrad.settings import describe, load_config, to_toml
+from verigrad.settings import load_config, to_toml
 from verigrad.training.loops import LOOPS
 
 __all__ = ["diffusion", "preference", "quickstart", "recipe_path", "reward_model", "rl", "sft"]
@@ -117,10 +118,8 @@ def _help(command: str, cls: type[Any]) -> str:
         (cls.__doc__ or "").splitlines()[0],
         "RECIPE is a TOML file or the name of one that comes with verigrad; every setting can be overridden.",
         "",
-        *(f"  {switch:<28}{text}" for switch, text in _SWITCHES.items()),
+        *(option_line(switch, text) for switch, text in _SWITCHES.items()),
         "",
+        *option_lines(cls),
     ]
-    for setting in describe(cls):
-        flag = "--" + setting.key.replace("_", "-")
-        lines.append(f"  {flag:<28}{setting.sentence} [{setting.type}; {setting.default}]")
     return "\n".join(lines)
