@@ -1,11 +1,10 @@
 """The endpoint engine against a real HTTP server on the loopback interface."""
 
 import asyncio
-import json
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from endpoint import Endpoint, answer, served
 
 from verigrad.engines.base import Request, SamplingParams, generate
 from verigrad.engines.openai import OpenAIEngine
@@ -15,59 +14,11 @@ from verigrad.types import Message
 KEY = "sk-very-secret"
 
 
-def answer(text, finish_reason="stop"):
-    return 200, {"choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": finish_reason}]}
-
-
-class Endpoint(ThreadingHTTPServer):
-    """Plays a list of answers, each `(status, body[, headers])`, None (hang up) or a callable that makes one."""
-
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.script, self.received, self.lock = [], [], threading.Lock()
-        self.in_flight = self.most_in_flight = 0
-        self.url = f"http://127.0.0.1:{self.server_port}/v1"
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        server = self.server
-        with server.lock:
-            server.received.append((self.path, dict(self.headers), body))
-            play = server.script.pop(0)
-            server.in_flight += 1
-            server.most_in_flight = max(server.most_in_flight, server.in_flight)
-        play = play(body) if callable(play) else play
-        with server.lock:
-            server.in_flight -= 1
-        if play is None:
-            self.connection.close()
-            return
-        status, content, headers = (*play, {})[:3]
-        data = content if isinstance(content, bytes) else json.dumps(content).encode()
-        self.send_response(status)
-        for name, value in ({"Content-Length": str(len(data))} | headers).items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
 def endpoint(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "*")
-    server = Endpoint()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(Endpoint) as server:
+        yield server
 
 
 @pytest.fixture

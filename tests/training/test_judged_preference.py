@@ -4,7 +4,7 @@ import json
 from collections import Counter
 
 import pytest
-from judge_endpoint import served
+from endpoint import JudgeEndpoint, served
 from loops import train_metrics
 
 from verigrad.errors import ConfigError, EngineError
@@ -20,7 +20,7 @@ def endpoint(monkeypatch):
     pytest.importorskip("httpx")
     monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret")
-    with served() as server:
+    with served(JudgeEndpoint) as server:
         server.reply = more_ascii
         yield server
 
@@ -62,7 +62,7 @@ def rows(folder, name):
 
 def asked(endpoint):
     """How often each question came."""
-    return Counter(body["messages"][1]["content"] for _, body in endpoint.received)
+    return Counter(body["messages"][1]["content"] for *_, body in endpoint.received)
 
 
 @pytest.mark.slow
@@ -94,7 +94,7 @@ def test_a_judge_that_goes_by_position_teaches_nothing(settings, endpoint):
     assert (folder / "pairs" / "round-0001.jsonl").read_text() == "" and train_metrics(folder) == []
     replies = rows(folder, "judge/replies.jsonl")
     assert {(len(row["meta"]["asked"]), row["meta"]["asked"][1]["order"]) for row in replies} == {(2, "ba")}
-    headers, body = endpoint.received[0]
+    _, headers, body = endpoint.received[0]
     assert headers["Authorization"] == "Bearer sk-very-secret" and body["model"] == "judge-1"
     assert "sk-very-secret" not in (folder / "config.toml").read_text() + (folder / "judge/replies.jsonl").read_text()
 
@@ -147,7 +147,7 @@ def test_a_killed_run_goes_on_and_asks_nothing_twice(settings, endpoint):
     config = PreferenceConfig(**settings)
     with pytest.raises(_Killed):
         train(config, reporter=Killing(12 + 3))
-    with served() as moved:
+    with served(JudgeEndpoint) as moved:
         moved.reply = more_ascii
         there = PreferenceConfig(**{**settings, "judge": JudgeConfig(url=moved.url, model="judge-1", timeout_s=60)})
         resumed = train(there, resume=True)

@@ -5,7 +5,7 @@ import threading
 from collections import Counter
 
 import pytest
-from judge_endpoint import served
+from endpoint import JudgeEndpoint, served
 from ui.made_up import sample, sample_rows, write_samples
 
 from verigrad.cli.main import main
@@ -20,7 +20,7 @@ def endpoint(monkeypatch):
     pytest.importorskip("httpx")
     monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret")
-    with served() as server:
+    with served(JudgeEndpoint) as server:
         yield server
 
 
@@ -57,7 +57,7 @@ def test_both_orders_are_asked_and_everything_is_kept(endpoint, ask, tmp_path, c
         assert item.a.program in first["messages"][1]["content"].split("<answer_2>")[0]
         assert item.a.program in second["messages"][1]["content"].split("<answer_2>")[1]
         assert first["reply"].startswith("The other one is wrong.") and first["verdict"] == choice.preferred
-    headers, body = endpoint.received[0]
+    _, headers, body = endpoint.received[0]
     assert headers["Authorization"] == "Bearer sk-very-secret" and body["model"] == "judge-1"
     assert "sk-very-secret" not in (tmp_path / "labels" / "annotations.jsonl").read_text() + capsys.readouterr().out
 
@@ -96,7 +96,7 @@ def test_an_answer_cannot_close_its_own_tag(endpoint, tmp_path, monkeypatch):
     endpoint.reply = lambda first, second: "Verdict: tie"
     options = ["--judge", "openai", "--base-url", endpoint.url, "--model", "m"]
     assert main(["label", str(file), "--folder", str(tmp_path / "labels"), *options]) == 0
-    asked = [body["messages"][1]["content"] for _, body in endpoint.received]
+    asked = [body["messages"][1]["content"] for *_, body in endpoint.received]
     assert all(text.count("</answer_1>") == 1 for text in asked)
 
 
@@ -149,7 +149,7 @@ def test_a_reply_that_never_comes_is_given_up(endpoint, ask, capsys):
 def test_criteria_are_sent(endpoint, ask):
     endpoint.reply = lambda first, second: "Verdict: tie"
     assert ask("--limit", "1", "--criteria", "Shorter is better.") == 0
-    assert endpoint.received[0][1]["messages"][0]["content"].endswith("Shorter is better.")
+    assert endpoint.received[0][2]["messages"][0]["content"].endswith("Shorter is better.")
 
 
 # ------------------------------------------------------------------------------------------- simulated
