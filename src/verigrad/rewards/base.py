@@ -20,13 +20,13 @@ import inspect
 import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from verigrad.errors import MissingExtra, RewardError
 from verigrad.sandbox.base import Sandbox
 from verigrad.types import Oracle, Score, StopReason, Task, Verdict
 
-__all__ = ["Answer", "Check", "Reward", "RewardResult", "call_reward", "score_answer", "wanted_by"]
+__all__ = ["Answer", "Case", "Check", "Reward", "RewardResult", "call_reward", "only_gold", "score_answer", "wanted_by"]
 
 
 @dataclass(frozen=True)
@@ -54,27 +54,23 @@ Reward = Callable[..., RewardResult | Awaitable[RewardResult]]
 where nothing ran."""
 
 
+Case = Literal[
+    "gold", "empty", "wrong", "constant", "syntax_error", "early_exit", "infinite_loop", "memory_hog", "always_equal"
+]
+
+
 @dataclass(frozen=True)
 class Check:
-    """What a reward must give to a known answer on a small known task.
+    """What a reward must give to a known answer on a small known task; of the cases, `empty` has no program."""
 
-    `case` is one of: `gold`, `empty` (no program), `wrong`, `constant`, `syntax_error`, `early_exit`,
-    `infinite_loop`, `memory_hog`, `always_equal`.
-    """
-
-    case: Literal[
-        "gold",
-        "empty",
-        "wrong",
-        "constant",
-        "syntax_error",
-        "early_exit",
-        "infinite_loop",
-        "memory_hog",
-        "always_equal",
-    ]
+    case: Case
     at_least: float = float("-inf")
     at_most: float = float("inf")
+
+
+def only_gold(at_least: float, at_most: float = float("inf")) -> list[Check]:
+    """Checks of a reward that gives the gold program so much, and nothing to any of the others."""
+    return [Check("gold", at_least, at_most), *(Check(case, at_most=0.0) for case in get_args(Case) if case != "gold")]
 
 
 async def score_answer(

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from statistics import median
 
-from verigrad.rewards.base import Answer, Check
+from verigrad.rewards.base import Answer, only_gold
 from verigrad.types import CostPoint, Costs, Score, Task, Verdict
 
 __all__ = ["CHECKS", "MOST", "cost_gain", "efficiency", "growth_exponent", "relative_cost"]
@@ -14,17 +14,7 @@ __all__ = ["CHECKS", "MOST", "cost_gain", "efficiency", "growth_exponent", "rela
 MOST = 2.0
 """Doublings, up or down, beyond which a gain counts no more: what is forged earns no more than what is good."""
 
-CHECKS = [
-    Check("gold", at_least=0.5, at_most=0.5),
-    Check("empty", at_most=0.0),
-    Check("wrong", at_most=0.0),
-    Check("constant", at_most=0.0),
-    Check("syntax_error", at_most=0.0),
-    Check("early_exit", at_most=0.0),
-    Check("infinite_loop", at_most=0.0),
-    Check("memory_hog", at_most=0.0),
-    Check("always_equal", at_most=0.0),
-]
+CHECKS = only_gold(0.5, at_most=0.5)
 
 
 def efficiency(task: Task, answer: Answer, verdict: Verdict | None, *, costs: Costs | None) -> Score:

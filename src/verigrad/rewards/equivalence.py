@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 
 from verigrad.errors import RewardError
-from verigrad.rewards.base import Answer, Check
+from verigrad.rewards.base import Answer, only_gold
 from verigrad.rewards.counterexample import Reruns, comparable_calls
 from verigrad.sandbox.base import Sandbox
 from verigrad.sandbox.proofs.equivalence import Comparison, compare_programs, parameter_sorts
@@ -16,17 +16,7 @@ from verigrad.types import Comparator, Oracle, Score, Task, Verdict
 
 __all__ = ["CHECKS", "equivalent"]
 
-CHECKS = [
-    Check("gold", at_least=1.0, at_most=1.0),
-    Check("empty", at_most=0.0),
-    Check("wrong", at_most=0.0),
-    Check("constant", at_most=0.0),
-    Check("syntax_error", at_most=0.0),
-    Check("early_exit", at_most=0.0),
-    Check("infinite_loop", at_most=0.0),
-    Check("memory_hog", at_most=0.0),
-    Check("always_equal", at_most=0.0),
-]
+CHECKS = only_gold(1.0, at_most=1.0)
 
 
 async def equivalent(

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from verigrad.rewards.base import Answer, Check
+from verigrad.rewards.base import Answer, only_gold
 from verigrad.types import Score, Task, Verdict
 
 __all__ = ["CHECKS", "public"]
 
-CHECKS = [
-    Check("gold", at_least=1.0),
-    Check("empty", at_most=0.0),
-    Check("wrong", at_most=0.0),
-    Check("constant", at_most=0.0),
-    Check("syntax_error", at_most=0.0),
-    Check("early_exit", at_most=0.0),
-    Check("infinite_loop", at_most=0.0),
-    Check("memory_hog", at_most=0.0),
-    Check("always_equal", at_most=0.0),
-]
+CHECKS = only_gold(1.0)
 
 
 def public(task: Task, answer: Answer, verdict: Verdict | None) -> Score:

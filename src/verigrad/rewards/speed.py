@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from verigrad.rewards.base import Answer, Check
+from verigrad.rewards.base import Answer, only_gold
 from verigrad.rewards.efficiency import MOST
 from verigrad.sandbox.base import Sandbox
 from verigrad.sandbox.speed import ROUNDS, compare_speed
@@ -10,17 +10,7 @@ from verigrad.types import Oracle, Score, Task, Verdict
 
 __all__ = ["CHECKS", "speed"]
 
-CHECKS = [
-    Check("gold", at_least=0.375, at_most=0.625),  # half a doubling is within the noise of a busy machine
-    Check("empty", at_most=0.0),
-    Check("wrong", at_most=0.0),
-    Check("constant", at_most=0.0),
-    Check("syntax_error", at_most=0.0),
-    Check("early_exit", at_most=0.0),
-    Check("infinite_loop", at_most=0.0),
-    Check("memory_hog", at_most=0.0),
-    Check("always_equal", at_most=0.0),
-]
+CHECKS = only_gold(0.375, at_most=0.625)  # half a doubling is within the noise of a busy machine
 
 
 async def speed(

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from verigrad.errors import MissingExtra, SandboxError
-from verigrad.rewards.base import Answer, Check
+from verigrad.rewards.base import Answer, only_gold
 from verigrad.rewards.counterexample import Reruns, comparable_calls
 from verigrad.sandbox.base import Sandbox
 from verigrad.sandbox.commands import Command, CommandSandbox
@@ -23,17 +23,7 @@ from verigrad.values import PlainValueError, encode
 
 __all__ = ["CHECKS", "annotation", "search", "symbolic"]
 
-CHECKS = [
-    Check("gold", at_least=1.0, at_most=1.0),
-    Check("empty", at_most=0.0),
-    Check("wrong", at_most=0.0),
-    Check("constant", at_most=0.0),
-    Check("syntax_error", at_most=0.0),
-    Check("early_exit", at_most=0.0),
-    Check("infinite_loop", at_most=0.0),
-    Check("memory_hog", at_most=0.0),
-    Check("always_equal", at_most=0.0),
-]
+CHECKS = only_gold(1.0, at_most=1.0)
 
 _SECONDS = 6.0
 """CPU time of one search; CrossHair spends half of it on each of the two programs."""
