@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -186,31 +185,25 @@ async def _annotate(store: Store, options: argparse.Namespace) -> dict[str, int]
 
 def _annotator(options: argparse.Namespace, seed: int) -> tuple[Annotator, Any]:
     """The program that judges, and the engine to be closed after it."""
-    from verigrad.preferences.model_judge import CRITERIA
     from verigrad.ui.judge import EndpointJudge, Simulated
 
     if options.judge == "simulated":
         name = f"simulated-{options.name}" if options.name else "simulated"
         return Simulated(noise=options.noise, seed=seed, name=name), None
-    from verigrad.engines.openai import OpenAIEngine
+    from verigrad.training.config import JudgeConfig
+    from verigrad.training.round_judge import judge_engine, make_judge
 
-    engine = OpenAIEngine(
-        options.base_url,
-        options.model,
-        os.environ.get("OPENAI_API_KEY") or None,
-        max_concurrency=options.concurrency,
-        timeout_s=options.timeout,
-    )
-    judge = EndpointJudge(
-        engine,
-        options.model,
-        criteria=options.criteria or CRITERIA,
+    config = JudgeConfig(
+        url=options.base_url,
+        model=options.model,
+        criteria=options.criteria,
         temperature=options.temperature,
         max_tokens=options.max_tokens,
+        concurrency=options.concurrency,
         timeout_s=options.timeout,
-        seed=seed,
     )
-    return judge, engine
+    engine = judge_engine(config)
+    return make_judge(EndpointJudge, engine, config, seed=seed), engine
 
 
 def _export(argv: list[str]) -> int:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from verigrad.append_log import AppendLog
 from verigrad.engines.base import Engine
@@ -20,7 +21,10 @@ from verigrad.preferences.comparisons import Comparison
 from verigrad.preferences.model_judge import CRITERIA, MOST_FAILURES, ModelJudge, Opinion, ask_all
 from verigrad.training.config import JudgeConfig
 
-__all__ = ["RoundJudge", "judge_engine"]
+__all__ = ["RoundJudge", "judge_engine", "make_judge"]
+
+
+_Judge = TypeVar("_Judge", bound=ModelJudge)
 
 
 def judge_engine(config: JudgeConfig) -> Engine:
@@ -33,6 +37,19 @@ def judge_engine(config: JudgeConfig) -> Engine:
     return OpenAIEngine(config.url, config.model, key, max_concurrency=config.concurrency, timeout_s=config.timeout_s)
 
 
+def make_judge(kind: type[_Judge], engine: Engine, config: JudgeConfig, *, seed: int) -> _Judge:
+    """The judge that the settings name, behind that engine."""
+    return kind(
+        engine,
+        config.model,
+        criteria=config.criteria or CRITERIA,
+        temperature=config.temperature,
+        max_tokens=config.max_tokens,
+        timeout_s=config.timeout_s,
+        seed=seed,
+    )
+
+
 class RoundJudge:
     """Opinions of a model, by the id of the comparison; those in the folder already are not asked for again.
 
@@ -43,15 +60,7 @@ class RoundJudge:
 
     def __init__(self, engine: Engine, config: JudgeConfig, *, seed: int, folder: Path) -> None:
         self._concurrency = config.concurrency
-        self._judge = ModelJudge(
-            engine,
-            config.model,
-            criteria=config.criteria or CRITERIA,
-            temperature=config.temperature,
-            max_tokens=config.max_tokens,
-            timeout_s=config.timeout_s,
-            seed=seed,
-        )
+        self._judge = make_judge(ModelJudge, engine, config, seed=seed)
         folder.mkdir(parents=True, exist_ok=True)
         self._log = AppendLog(folder / "replies.jsonl")
         rows = [row for row in self._log.rows if "preferred" in row]
