@@ -80,7 +80,7 @@ def test_before_the_first_update_every_ratio_is_one(name):
     """
     algorithm = METHODS[name]
     model, config, batch = step_of(algorithm)
-    model.double()  # products of packs of another shape may be rounded in another way, and log-probs are kept as float32
+    model.double()  # in float32, products of packs of another shape may be rounded in another way
     anchor = token_logprobs(model, batch, token_budget=1).values
     found, _ = updated(algorithm, model, config, batch, old_logprobs=anchor)
     assert found["ratio_mean"] == pytest.approx(1.0, abs=1e-6) and found["ratio_max"] == pytest.approx(1.0, abs=1e-6)
