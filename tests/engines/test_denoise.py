@@ -14,7 +14,7 @@ from verigrad.errors import ConfigError
 from verigrad.models.base import View
 from verigrad.models.masked import masked_logprobs
 
-KINDS = [("causal", 0), ("full", 0), ("block", 4)]
+KINDS = [("causal", 0), ("full", 0), ("block", 4), ("prefix", 0)]
 ORDERS = ["confidence", "margin", "entropy", "random", "left_to_right"]
 
 
@@ -27,7 +27,7 @@ PLAIN = DenoiseParams()
 
 
 def run(model, spec, rows, params=PLAIN, *, temperature=1.0, seeds=None, **options):
-    ids, real = canvases(rows, spec)
+    ids, real = canvases(rows, spec, options.get("prompt_lengths"))
     sampling = [SamplingParams(temperature=temperature)] * len(rows)
     return denoise(
         model, ids, spec, params, sampling=sampling, seeds=seeds or range(7, 7 + len(rows)), real=real, **options
@@ -186,8 +186,9 @@ def test_blocks_of_the_model_count_from_the_first_token():
 @pytest.mark.parametrize("shift", [True, False])
 @pytest.mark.parametrize("order", ["entropy", "random"])
 @pytest.mark.parametrize("remask_rounds", [0, 2])
-def test_the_cache_of_finished_blocks_is_exact(shift, order, remask_rounds):
-    model, spec = tiny_diffusion("block", shift=shift, block_length=4)
+@pytest.mark.parametrize(("attention", "block"), [("block", 4), ("prefix", 0)])
+def test_the_cache_of_what_is_finished_is_exact(attention, block, shift, order, remask_rounds):
+    model, spec = tiny_diffusion(attention, shift=shift, block_length=block)
     model = model.double()
     rows = [ids_of("ab" + "_" * 13), ids_of("a longer prompt" + "_" * 9), ids_of("ab__cdefgh___i")]
     params = DenoiseParams(order=order, steps=6, remask_rounds=remask_rounds)
@@ -225,7 +226,8 @@ def visited_states(row, found, spec):
     """A view for each step: the row as it stood then, the tokens that the step revealed to be scored."""
     ids, steps = found.ids[0][: len(row)], found.step_map[0][: len(row)]
     for step in range(int(steps.max()) + 1):
-        yield View(0, ids.masked_fill(steps >= step, MASK), steps == step, attention=spec.attention, clean_ids=ids)
+        noisy = ids.masked_fill(steps >= step, MASK)
+        yield View(0, noisy, steps == step, attention=spec.attention, clean_ids=ids, prompt_length=row.index(MASK))
 
 
 @pytest.mark.parametrize(("attention", "block"), KINDS)
@@ -344,6 +346,24 @@ def test_what_cannot_be_filled_is_refused():
     real[1, :2] = False
     with pytest.raises(ValueError, match="do not begin in the same columns"):
         denoise(model, ragged, spec, DenoiseParams(), sampling=[SamplingParams()] * 2, seeds=[0, 1], real=real)
+    model, spec = tiny_diffusion("prefix")
+    ragged = torch.tensor([ids_of("abcd____"), ids_of("ab______")])
+    with pytest.raises(ValueError, match="canvases do not begin in the same column"):
+        denoise(model, ragged, spec, DenoiseParams(), sampling=[SamplingParams()] * 2, seeds=[0, 1])
+    with pytest.raises(ValueError, match="a place of a prompt is masked"):
+        run(model, spec, [ids_of("ab_c____")], prompt_lengths=[4])
+
+
+def test_a_gap_is_filled_as_training_saw_it():
+    """Before a gap stands a part of the answer, which sees what is behind the gap; the prompt does not."""
+    model, spec = tiny_diffusion("prefix")
+    row, prompt = ids_of("what:pre____post"), 5
+    found = run(model, spec, [row], DenoiseParams(order="left_to_right"), prompt_lengths=[prompt])
+    views = [replace(view, prompt_length=prompt) for view in visited_states(row, found, spec)]
+    scores = masked_logprobs(model, views, spec, (1, len(row)), "exact")
+    assert (scores.values[0] - found.logprobs[0]).abs().max() < 1e-5
+    other = run(model, spec, [row], DenoiseParams(order="left_to_right"))  # all before the gap taken for the prompt
+    assert not torch.allclose(found.logprobs, other.logprobs, atol=1e-4)
 
 
 def test_without_shift_the_first_token_can_be_filled():

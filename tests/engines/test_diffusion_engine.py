@@ -27,7 +27,7 @@ def asked(text, seed=0, **params):
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize(("attention", "block"), [("full", 0), ("block", 4)])
+@pytest.mark.parametrize(("attention", "block"), [("full", 0), ("block", 4), ("prefix", 0)])
 def test_completions_are_what_denoise_writes_behind_the_prompt(attention, block, device):
     model, spec, engine = engine_of(attention, block, end_ids=(), device=device)
     requests = [asked("ab", seed=3), asked("a longer one", seed=4), asked("abc", seed=5, max_tokens=5)]

@@ -1,6 +1,7 @@
 """Converted models: they are what they were at first, see both ways where they should, and say what they are."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -127,6 +128,82 @@ def test_neither_batch_nor_padding_changes_a_score(attention, block, shift):
     assert [len(pack.input_ids) for pack in packs] == [1, 1, 1]
 
 
+def behind(row, clean, prompt, hidden, spec):
+    """A view of an answer behind `prompt` tokens."""
+    return replace(hide(row, clean, hidden, spec), prompt_length=prompt)
+
+
+@pytest.mark.parametrize("shift", [True, False])
+@pytest.mark.parametrize("prompt", [1, 5])
+def test_canvases_that_share_a_prompt_score_as_alone_under_the_dense_mask(prompt, shift):
+    """Three views of one row and one of another with the same prompt in a pack, against a pass a view."""
+    model, spec = tiny_diffusion("prefix", shift=shift)
+    model = model.double()
+    ids, other = ids_of("print(a+b)"), ids_of("printed")[: prompt + 2]
+    views = [behind(0, ids, prompt, hidden, spec) for hidden in ([5, 6], [7, 8, 9], [5, 9])]
+    views.append(behind(1, other, prompt, range(prompt, prompt + 2), spec))
+    (pack,) = pack_masked_views(views, spec, token_budget=1000)
+    start = prompt - int(shift)
+    assert pack.num_tokens == start + 3 * (10 - start) + len(other) - start
+    with torch.no_grad():
+        got, _ = score_masked_pack(model, pack, spec, dtype=torch.float64)
+        expected = torch.cat([dense_logprobs(model, spec, view) for view in views])
+    assert torch.allclose(got.double(), expected, atol=1e-5)  # log-probs are made in float32
+    budget = 2 * 10 - start  # two views of the first row
+    shapes = [pack.num_tokens for pack in pack_masked_views(views, spec, token_budget=budget)]
+    assert shapes == [budget, 10 + len(other) - start]
+
+
+def dense_logprobs(model, spec, view):
+    """Log-probs of a view's hidden tokens by a forward pass with the mask written out."""
+    places = torch.arange(len(view.input_ids))[None]
+    noisy = places >= view.prompt_length - int(spec.shift)
+    states = hidden_states(
+        model, view.input_ids[None], Places(places, torch.ones_like(noisy), noisy), spec, dtype=torch.float64
+    )[0]
+    logits = model.get_output_embeddings()(states)
+    logits[:, MASK] = -torch.inf
+    tokens = view.scored.nonzero().flatten()
+    return logits[tokens - int(spec.shift)].log_softmax(-1).gather(1, view.clean_ids[tokens, None])[:, 0]
+
+
+def test_what_is_written_changes_nothing_in_the_prompt():
+    model, spec = tiny_diffusion("prefix")
+    one, other = ids_of("abcdefgh"), ids_of("abcdefgz")
+    noisy = (torch.arange(8) >= 4)[None]
+    with torch.no_grad():
+        states = [
+            hidden_states(model, ids[None], Places(torch.arange(8)[None], torch.ones_like(noisy), noisy), spec)[0]
+            for ids in (one, other)
+        ]
+    changed = (states[0] - states[1]).abs().amax(1) > 1e-6
+    assert changed.tolist() == [False] * 4 + [True] * 4
+
+
+def test_a_text_without_a_prompt_is_as_under_full_attention():
+    model, full = tiny_diffusion("full")
+    ids = ids_of("x = [1, 2]")
+    prefix = replace(full, attention="prefix")
+    scores = [
+        masked_logprobs(model, [behind(0, ids, 1, [2, 3, 7], spec)], spec, (1, 10), "bound") for spec in (full, prefix)
+    ]
+    assert torch.allclose(scores[0].values, scores[1].values, atol=1e-5)
+
+
+def test_gradients_of_shared_prompts_are_those_of_views_alone():
+    model, spec = tiny_diffusion("prefix")
+    model = model.double()
+    ids = ids_of("print(a+b)")
+    views = [behind(0, ids, 4, hidden, spec) for hidden in ([5, 6], [7, 8, 9], [4])]
+    found = []
+    for budget in (1000, 1):
+        model.zero_grad()
+        for pack in pack_masked_views(views, spec, token_budget=budget):
+            score_masked_pack(model, pack, spec, dtype=torch.float64)[0].sum().backward()
+        found.append(torch.cat([own.grad.flatten() for own in model.parameters() if own.grad is not None]))
+    assert found[0].norm() > 1 and (found[0] - found[1]).norm() < 1e-6 * found[0].norm()
+
+
 def test_weights_add_views_up():
     model, spec = tiny_diffusion()
     ids = ids_of("abcd")
@@ -167,6 +244,9 @@ def test_views_that_cannot_be_scored_are_refused():
         pack_masked_views([View(0, ids, ids == ids[1], attention="full")], spec, token_budget=10)
     with pytest.raises(ValueError, match="got a model of 'full' attention"):
         pack_masked_views([View(0, ids, ids == ids[1], clean_ids=ids)], spec, token_budget=10)
+    prefix = replace(spec, attention="prefix")
+    with pytest.raises(ValueError, match="a token of the prompt is scored, among the first 2"):
+        pack_masked_views([behind(0, ids, 2, [1, 3], prefix)], prefix, token_budget=10)
 
 
 def test_saved_and_loaded_it_is_the_same(tmp_path):

@@ -47,6 +47,15 @@ def test_the_block_mask_worked_by_hand():
     ]  # fmt: skip
 
 
+def test_the_prefix_mask_worked_by_hand():
+    """Two places of a prompt, three of a canvas: the prompt sees itself, the canvas all."""
+    places = Places(torch.arange(5)[None], torch.ones(1, 5, dtype=torch.bool), torch.arange(5)[None] >= 2)
+    seen = visible(places, places, "prefix")[0]
+    assert ["".join("x" if cell else "." for cell in row) for row in seen] == [
+        "xx...", "xx...", "xxxxx", "xxxxx", "xxxxx",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(("attention", "block"), KINDS)
 def test_padding_is_seen_by_no_real_place_and_moves_nothing(attention, block):
     real = torch.tensor([[False, False, True, True, True, False]])

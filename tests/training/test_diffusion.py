@@ -105,6 +105,26 @@ def test_prompts_are_never_noised_and_pairs_cover_every_answer_once(form):
             assert torch.equal(view.input_ids[~view.scored], canvas.ids[~view.scored])
 
 
+@pytest.mark.parametrize("complementary", [False, True])
+def test_more_draws_are_their_mean(complementary):
+    """With a cross-entropy of 1 everywhere a row's views add up to its answer on average, however many they are."""
+    canvases = canvases_of()
+    noise = NoiseConfig(draws=3, complementary=complementary, form="fixed_count")
+    totals = torch.zeros(400, len(canvases))
+    for step in range(400):
+        noised = noised_step(canvases, spec_of(), noise, 0, step)
+        per_row = 6 if complementary else 3
+        assert noised.views_per_row == per_row and len(noised.views) == per_row * len(canvases)
+        assert [view.row for view in noised.views] == [row for row in range(len(canvases)) for _ in range(per_row)]
+        for view in noised.views:
+            totals[step, view.row] += view.weight[view.scored].sum()
+    wanted = noised.tokens
+    error = totals.std(0) / 400**0.5
+    assert ((totals.mean(0) - wanted).abs() <= 4 * error + 1e-4).all()
+    levels = {tuple(view.scored.tolist()) for view in noised.views if view.row == 5}
+    assert len(levels) > 1  # the draws differ
+
+
 def test_noise_is_a_function_of_seed_step_and_row():
     def hidden(canvases, seed, step):
         noise = NoiseConfig(stratified=False)
@@ -199,7 +219,12 @@ def ask(number, seed=0):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("attention", "block_length", "shift", "normalisation"),
-    [("full", 0, True, "batch_tokens"), ("full", 0, False, "answer"), ("block", 4, True, "masked")],
+    [
+        ("full", 0, True, "batch_tokens"),
+        ("full", 0, False, "answer"),
+        ("block", 4, True, "masked"),
+        ("prefix", 0, True, "batch_tokens"),
+    ],
 )
 def test_it_learns_and_the_sampler_solves_the_task(few, attention, block_length, shift, normalisation):
     """Saying a number twice: masked cross-entropy falls to about nothing, and every order and schedule writes it."""

@@ -198,7 +198,8 @@ def sampled_rows(model, denoise, requests):
     ],
 )
 @pytest.mark.parametrize(
-    ("attention", "block_length", "shift"), [("full", 0, True), ("full", 0, False), ("block", 4, True)]
+    ("attention", "block_length", "shift"),
+    [("full", 0, True), ("full", 0, False), ("block", 4, True), ("prefix", 0, True), ("prefix", 0, False)],
 )
 def test_exact_scores_are_the_log_probs_at_reveal(name, denoise, attention, block_length, shift):
     """Many ids count as ends, so that some completions stop short and leave places behind them."""

@@ -8,7 +8,7 @@ shared generator. The mask token is never proposed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -56,15 +56,26 @@ class Denoised:
     kept: dict[tuple[int, int], tuple[int, ...]]
 
 
-def canvases(rows: Sequence[Sequence[int]], spec: DiffusionSpec) -> tuple[Tensor, Tensor]:
+def canvases(
+    rows: Sequence[Sequence[int]], spec: DiffusionSpec, prompt_lengths: Sequence[int] | None = None
+) -> tuple[Tensor, Tensor]:
     """Pad rows that hold the mask id to one width: (B, L) ids and (B, L) bool, True where they are real.
 
     For block attention rows are padded on the left by whole blocks, so that the first blocks to fill stand in the
-    same columns, and on the right up to a whole block.
+    same columns, and on the right up to a whole block; for prefix attention on the left, so that canvases begin in the
+    same column.
+
+    Args:
+        prompt_lengths: tokens of each row before its canvas; by default those before its first masked place.
     """
     block = spec.block_length or 1
-    first = [row.index(spec.mask_id) // block if spec.mask_id in row else 0 for row in map(list, rows)]
-    left = [(max(first) - own) * block if spec.attention == "block" else 0 for own in first]
+    before = [row.index(spec.mask_id) if spec.mask_id in row else 0 for row in map(list, rows)]
+    if spec.attention == "prefix":
+        first = list(before if prompt_lengths is None else prompt_lengths)
+    else:
+        first = [own // block for own in before]
+    aligned = spec.attention in ("block", "prefix")
+    left = [(max(first) - own) * block if aligned else 0 for own in first]
     width = -(-max(pad + len(row) for pad, row in zip(left, rows, strict=True)) // block) * block
     ids = torch.full((len(rows), width), spec.pad_id)
     real = torch.zeros(len(rows), width, dtype=torch.bool)
@@ -83,6 +94,7 @@ def denoise(
     sampling: Sequence[SamplingParams],
     seeds: Sequence[int],
     real: Tensor | None = None,
+    prompt_lengths: Sequence[int] | None = None,
     end_ids: frozenset[int] = frozenset(),
     use_cache: bool = True,
     dtype: torch.dtype = torch.float32,
@@ -93,18 +105,24 @@ def denoise(
         sampling: temperature and truncation of each row.
         seeds: of each row.
         real: (B, L) bool, False for padding; see `canvases`.
+        prompt_lengths: tokens of each row before its canvas, for prefix attention; by default those before its first
+            masked place.
         end_ids: once one is revealed with nothing masked before it, the rest of the row is padding. Leave it empty for
             infilling.
-        use_cache: keep keys and values of finished blocks, for block attention.
+        use_cache: keep keys and values of finished blocks, for block attention, and of the prompt, for prefix
+            attention.
 
     Raises:
         ConfigError: more steps than masked places, or a sampler's block length on a model of block attention.
-        ValueError: a first token is masked for a model with shift, or columns of a block model are not aligned.
+        ValueError: a first token is masked for a model with shift, or columns of a block model, or those where
+            canvases of a prefix model begin, are not aligned.
     """
     canvas = canvas.clone()
     real = torch.ones_like(canvas, dtype=torch.bool) if real is None else real
     masked = (canvas == spec.mask_id) & real
     places = Places.of(real)
+    if spec.attention == "prefix":
+        places = replace(places, noisy=_canvas_places(places, masked, spec, prompt_lengths))
     _check(masked, places, spec, params)
     filling = _Filling(model, canvas, places, masked, spec, params, sampling, seeds, end_ids, use_cache, dtype)
     windows = _windows(masked, spec, params)
@@ -120,6 +138,8 @@ def _check(masked: Tensor, places: Places, spec: DiffusionSpec, params: DenoiseP
         raise ConfigError(f"{params.steps} steps for at most {most} masked tokens; wanted at most as many, or 0")
     if spec.shift and bool((masked & (places.positions == 0)).any()):
         raise ValueError("the first token of a row is masked, which a model with shift cannot predict; give a prompt")
+    if spec.attention == "prefix":
+        _check_prompts(masked, places)
     if spec.attention != "block":
         return
     if params.block_length not in (0, spec.block_length):
@@ -130,6 +150,27 @@ def _check(masked: Tensor, places: Places, spec: DiffusionSpec, params: DenoiseP
     columns = torch.arange(masked.shape[1]) % spec.block_length
     if bool(((places.positions % spec.block_length != columns) & places.real).any()):
         raise ValueError("blocks of the rows do not begin in the same columns; pad the rows with `canvases`")
+
+
+def _check_prompts(masked: Tensor, places: Places) -> None:
+    if bool((masked & ~places.noisy).any()):
+        raise ValueError("a place of a prompt is masked; its attention was read for given prompts only")
+    if bool((places.noisy.any(0) & (~places.noisy & places.real).any(0)).any()):
+        raise ValueError("canvases do not begin in the same column; pad the rows with `canvases`")
+
+
+def _canvas_places(places: Places, masked: Tensor, spec: DiffusionSpec, prompt_lengths: Sequence[int] | None) -> Tensor:
+    """(B, L) bool, the places that see all of their row, for prefix attention."""
+    if prompt_lengths is None:
+        prompt_lengths = _prompts_before(masked, places.real)
+    starts = torch.tensor([spec.prefix_length(length) for length in prompt_lengths])
+    return (places.positions >= starts[:, None]) & places.real
+
+
+def _prompts_before(marked: Tensor, real: Tensor | None) -> list[int]:
+    """Real places of each row before its first marked one, (B, L); all of them where none is marked."""
+    real = torch.ones_like(marked) if real is None else real
+    return (real & (marked.cumsum(1) == 0)).sum(1).tolist()
 
 
 def _windows(masked: Tensor, spec: DiffusionSpec, params: DenoiseParams) -> Tensor:
@@ -174,7 +215,7 @@ class _Filling:
         self._passes = torch.zeros(len(ids), dtype=torch.long)
         self._kept: dict[tuple[int, int], tuple[int, ...]] = {}
         self._head = _Head(model, spec, dtype)
-        run = _CachedRun if use_cache and spec.attention == "block" else _PlainRun
+        run = _CachedRun if use_cache and spec.attention in ("block", "prefix") else _PlainRun
         self._run = run(model, places, spec, dtype)
 
     def result(self) -> Denoised:
@@ -209,7 +250,9 @@ class _Filling:
             step += 1
 
     def _span(self, start: int, stop: int) -> tuple[int, int]:
-        """The columns a pass must give the predictions of: those of the window, or its whole block."""
+        """The columns a pass must give the predictions of: those of the window, its whole block, or all canvases."""
+        if self._spec.attention == "prefix":
+            return int(self._places.noisy.any(0).long().argmax()), self._places.noisy.shape[1]
         if self._spec.attention != "block":
             return start, stop
         block = self._spec.block_length
@@ -356,7 +399,7 @@ class _PlainRun:
 
 
 class _CachedRun(_PlainRun):
-    """Runs the window's block alone, behind the keys and values of those before it."""
+    """Runs the window's block, or the canvas, alone, behind the keys and values of what stands before it."""
 
     def __init__(self, model: Any, places: Places, spec: DiffusionSpec, dtype: torch.dtype) -> None:
         super().__init__(model, places, spec, dtype)
@@ -380,6 +423,7 @@ def doubts(
     spec: DiffusionSpec,
     *,
     real: Tensor | None = None,
+    prompt_lengths: Sequence[int] | None = None,
     groups: int = 4,
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
@@ -388,8 +432,12 @@ def doubts(
 
     A pseudo-likelihood: each token is scored once, given what is left of the rest of its row. It takes `groups` views
     a row.
+
+    Args:
+        prompt_lengths: tokens of each row before its canvas; by default those before its first editable one.
     """
     real = torch.ones_like(editable) if real is None else real
+    prompts = _prompts_before(editable, real) if prompt_lengths is None else prompt_lengths
     views = []
     for row in range(len(ids)):
         clean, open_ = ids[row][real[row]], editable[row][real[row]]
@@ -397,7 +445,9 @@ def doubts(
         for group in range(groups):
             hidden = open_ & (number % groups == group)
             noisy = clean.masked_fill(hidden, spec.mask_id)
-            views.append(View(row, noisy, hidden, attention=spec.attention, clean_ids=clean))
+            views.append(
+                View(row, noisy, hidden, attention=spec.attention, clean_ids=clean, prompt_length=prompts[row])
+            )
     scores = masked_logprobs(model, views, spec, (len(ids), ids.shape[1]), "surrogate", dtype=dtype)
     found = torch.zeros(ids.shape)
     for row in range(len(ids)):
@@ -415,6 +465,7 @@ def refine(
     sampling: Sequence[SamplingParams],
     seeds: Sequence[int],
     real: Tensor | None = None,
+    prompt_lengths: Sequence[int] | None = None,
     rounds: int = 4,
     share: float = 0.25,
     groups: int = 4,
@@ -425,14 +476,28 @@ def refine(
 
     Args:
         editable: (B, L) bool, the tokens that may change.
+        prompt_lengths: see `doubts`.
         groups: see `doubts`.
     """
-    found = []
+    found: list[Denoised] = []
+    prompt_lengths = _prompts_before(editable, real) if prompt_lengths is None else prompt_lengths
     for number in range(rounds):
-        doubt = doubts(model, ids, editable, spec, real=real, groups=groups, dtype=dtype)
+        doubt = doubts(model, ids, editable, spec, real=real, prompt_lengths=prompt_lengths, groups=groups, dtype=dtype)
         counts = (editable.sum(1) * share).ceil().long()
         canvas = ids.masked_fill(chosen_places(-doubt, editable, counts), spec.mask_id)
         fresh = [seed + number for seed in seeds]
-        found.append(denoise(model, canvas, spec, params, sampling=sampling, seeds=fresh, real=real, dtype=dtype))
+        found.append(
+            denoise(
+                model,
+                canvas,
+                spec,
+                params,
+                sampling=sampling,
+                seeds=fresh,
+                real=real,
+                prompt_lengths=prompt_lengths,
+                dtype=dtype,
+            )
+        )
         ids = found[-1].ids
     return found

@@ -214,7 +214,8 @@ class DenoiseEngine:
 
     def _fill(self, jobs: Sequence[_Job]) -> list[Completion]:
         rows = [self._canvas(job) for job in jobs]
-        ids, real = canvases(rows, self._spec)
+        prompts = [len(job.request.prompt_ids) for job in jobs]
+        ids, real = canvases(rows, self._spec, prompts)
         policy = jobs[0].request.policy
         # Prompts can leave less room than max_tokens; such canvases take a step for each place.
         steps = min(self._params.steps, max(job.room for job in jobs))
@@ -226,12 +227,13 @@ class DenoiseEngine:
             sampling=[job.request.params for job in jobs],
             seeds=[job.request.seed for job in jobs],
             real=real,
+            prompt_lengths=prompts,
             end_ids=self._end_ids,  # stop ids are a single request's, and cut its completion afterwards
             dtype=self._dtype,
         )
         self._counts["forwards"] += found.forwards
         self._counts["passes"] += int(found.passes.sum())
-        starts = [int(real[row].long().argmax()) + len(job.request.prompt_ids) for row, job in enumerate(jobs)]
+        starts = [int(real[row].long().argmax()) + prompt for row, prompt in enumerate(prompts)]
         return [self._completion(found, row, starts[row], job) for row, job in enumerate(jobs)]
 
     def _canvas(self, job: _Job) -> list[int]:

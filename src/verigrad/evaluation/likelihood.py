@@ -59,20 +59,20 @@ def elbo(
 
     Args:
         ids: N rows, (L,) each.
-        scored: (L,) bool of each row.
+        scored: (L,) bool of each row; what stands before the first is the prompt.
     """
     values = torch.zeros(draws, len(ids))
     for row, (own, marked) in enumerate(zip(ids, scored, strict=True)):
         if not bool(marked.any()):
             continue
-        segments = segments_of(marked, spec.block_length)
+        segments, prompt = segments_of(marked, spec.block_length), int(marked.long().argmax())
         generator = torch.Generator().manual_seed(derive_seed(seed, "elbo", row))
         levels = torch.stack([noise_levels(draws, generator) for _ in range(int(segments.max()) + 1)], dim=1)
         views = []
         for draw in range(draws):
             (noised,) = draw_noise(segments, levels[draw], generator)
             hidden = own.masked_fill(noised.masked, spec.mask_id)
-            views.append(View(draw, hidden, noised.masked, noised.weight, spec.attention, own))
+            views.append(View(draw, hidden, noised.masked, noised.weight, spec.attention, own, prompt))
         scores = masked_logprobs(model, views, spec, (draws, len(own)), "bound", token_budget=token_budget, dtype=dtype)
         values[:, row] = scores.values.sum(1)
     return Likelihood(
@@ -100,11 +100,12 @@ def chain_rule(
     """
     views = []
     never = [torch.zeros_like(marked) for marked in scored] if behind is None else behind
-    for row, (own, marked, hidden) in enumerate(zip(ids, scored, never, strict=True)):
+    for row, (own, marked, after) in enumerate(zip(ids, scored, never, strict=True)):
         for token in marked.nonzero().flatten().tolist():
             here = torch.arange(len(own)) == token
-            masked = (marked & (torch.arange(len(own)) >= token)) | hidden
-            views.append(View(row, own.masked_fill(masked, spec.mask_id), here, 1.0, spec.attention, own))
+            masked = (marked & (torch.arange(len(own)) >= token)) | after
+            hidden = own.masked_fill(masked, spec.mask_id)
+            views.append(View(row, hidden, here, 1.0, spec.attention, own, int(marked.long().argmax())))
     shape = (len(ids), max(len(own) for own in ids))
     values = masked_logprobs(model, views, spec, shape, "exact", token_budget=token_budget, dtype=dtype).values.sum(1)
     return Likelihood(values, torch.zeros_like(values))

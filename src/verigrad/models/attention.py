@@ -1,7 +1,7 @@
 """Attention over packed rows: completions attend to their prompt and to themselves, never to a sibling.
 
 A dense mask over a packed row computes mostly what it then masks: eight completions of 96 tokens behind a prompt of
-80 have five times the pairs they need. Here the prompt is one causal block; the completions, padded to one length,
+80 have five times the pairs they need. Here the prompt is one block; the completions, padded to one length,
 are a batch, each attending to the prompt's keys and to its own. Gradients are written out, which spares the copies
 that autograd makes of slices, and the scores in float32 that it would keep.
 
@@ -51,12 +51,16 @@ class Stretch:
 class _Group:
     """Where the completions of one stretch lie, counted from its first completion position.
 
+    `G` completions are padded to `C` places.
+
     Attributes:
         lengths: of the completions, padding apart.
         gather: (G * C,) position of each padded place; padding repeats the first position.
         scatter: (sum of lengths,) padded place of each position.
         padding: (G * C,) True where a place holds nothing.
-        blocked: (C, C) True where a query may not see a key of its own completion.
+        causal: see `Layout`.
+        blocked: (1, C, C) True where a query may not see a key of its own completion; (G, 1, C) where that is padding
+            for all of them; None where all is seen.
     """
 
     size: int
@@ -65,7 +69,8 @@ class _Group:
     gather: Tensor
     scatter: Tensor
     padding: Tensor
-    blocked: Tensor
+    causal: bool
+    blocked: Tensor | None
 
 
 class Layout:
@@ -74,34 +79,41 @@ class Layout:
     Args:
         stretches: in the order of the row, without gaps.
         device: of the row.
+        causal: a position sees those of its prompt and completion up to itself; else all of them, of a prompt's the
+            prompt's alone.
     """
 
-    def __init__(self, stretches: Sequence[Stretch], device: torch.device) -> None:
+    def __init__(self, stretches: Sequence[Stretch], device: torch.device, *, causal: bool = True) -> None:
+        self._causal = causal
         self._stretches = tuple(stretches)
-        self._groups = [_group(stretch.lengths, device) if len(stretch.lengths) > 1 else None for stretch in stretches]
+        self._groups = [
+            _group(stretch.lengths, device, causal) if self._parted(stretch) else None for stretch in stretches
+        ]
 
     def attend(self, queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
         """(H, L, D) queries, (K, L, D) keys and values of K <= H heads -> (H, L, D)."""
-        lengths = [length for stretch in self._stretches for length in _pieces(stretch)]
+        lengths = [length for stretch in self._stretches for length in self._pieces(stretch)]
         pieces = zip(*(x.split(lengths, dim=1) for x in (queries, keys, values)), strict=True)
         mixed = []
         for group in self._groups:
             q, k, v = next(pieces)
-            mixed.append(_alone(q, k, v, scale))
+            mixed.append(_alone(q, k, v, scale, self._causal))
             if group is not None:
                 mixed.append(_together(next(pieces), k, v, group, scale))
         return torch.cat(mixed, dim=1)
 
+    def _pieces(self, stretch: Stretch) -> tuple[int, ...]:
+        if self._parted(stretch):
+            return stretch.prompt_length, sum(stretch.lengths)
+        return (stretch.length,)
 
-def _pieces(stretch: Stretch) -> tuple[int, ...]:
-    """A single completion goes on from its prompt as one sequence; several lie behind it."""
-    if len(stretch.lengths) > 1:
-        return stretch.prompt_length, sum(stretch.lengths)
-    return (stretch.length,)
+    def _parted(self, stretch: Stretch) -> bool:
+        """Several completions lie behind their prompt; a single causal one goes on from it as one sequence."""
+        return len(stretch.lengths) > int(self._causal)
 
 
-def _group(lengths: tuple[int, ...], device: torch.device) -> _Group:
-    width = -(-max(lengths) // _WIDTH_MULTIPLE) * _WIDTH_MULTIPLE
+def _group(lengths: tuple[int, ...], device: torch.device, causal: bool) -> _Group:
+    width = -(-max(lengths) // _WIDTH_MULTIPLE) * _WIDTH_MULTIPLE if causal else max(lengths)
     gather = torch.zeros(len(lengths), width, dtype=torch.long)
     padding = torch.ones(len(lengths), width, dtype=torch.bool)
     scatter, start = [], 0
@@ -110,21 +122,35 @@ def _group(lengths: tuple[int, ...], device: torch.device) -> _Group:
         padding[index, :length] = False
         scatter.append(torch.arange(length) + index * width)
         start += length
-    places = (gather.flatten(), torch.cat(scatter), padding.flatten(), _not_yet(width, device))
-    return _Group(len(lengths), width, lengths, *(x.to(device) for x in places))
+    return _Group(
+        size=len(lengths),
+        width=width,
+        lengths=lengths,
+        gather=gather.flatten().to(device),
+        scatter=torch.cat(scatter).to(device),
+        padding=padding.flatten().to(device),
+        causal=causal,
+        blocked=_not_yet(width, device)[None] if causal else _padding_keys(padding, device),
+    )
 
 
-def _alone(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
-    """Causal attention of one sequence: (H, L, D), (K, L, D) twice -> (H, L, D)."""
+def _padding_keys(padding: Tensor, device: torch.device) -> Tensor | None:
+    return padding[:, None].to(device) if bool(padding.any()) else None
+
+
+def _alone(q: Tensor, k: Tensor, v: Tensor, scale: float, causal: bool) -> Tensor:
+    """Attention of one sequence to itself: (H, L, D), (K, L, D) twice -> (H, L, D)."""
     heads, length, width = q.shape
-    if q.device.type == "cpu" and q.dtype == torch.bfloat16 and length <= _SHORT:
+    if not length:  # no prompt
+        return q
+    if causal and q.device.type == "cpu" and q.dtype == torch.bfloat16 and length <= _SHORT:
         function: Any = _ShortCausal.apply
         found: Tensor = function(q, k, v, scale)
         return found
     # Key/value heads are read in place by their group of query heads.
     grouped = q.view(len(k), -1, length, width)
     k, v = (x[:, None].expand(-1, grouped.shape[1], -1, -1) for x in (k, v))
-    return F.scaled_dot_product_attention(grouped, k, v, is_causal=True, scale=scale).reshape(heads, length, width)
+    return F.scaled_dot_product_attention(grouped, k, v, is_causal=causal, scale=scale).reshape(heads, length, width)
 
 
 def _together(own: tuple[Tensor, ...], prompt_k: Tensor, prompt_v: Tensor, group: _Group, scale: float) -> Tensor:
@@ -136,7 +162,7 @@ def _together(own: tuple[Tensor, ...], prompt_k: Tensor, prompt_v: Tensor, group
     mixed = []
     for q, k, v in zip(*(x.split(group.lengths, dim=1) for x in own), strict=True):
         keys, values = torch.cat([prompt_k, k], dim=1), torch.cat([prompt_v, v], dim=1)
-        seen = ~_not_yet(keys.shape[1], q.device)[-q.shape[1] :]
+        seen = ~_not_yet(keys.shape[1], q.device)[-q.shape[1] :] if group.causal else None
         grouped = q.view(len(k), -1, *q.shape[1:])
         keys, values = (x[:, None].expand(-1, grouped.shape[1], -1, -1) for x in (keys, values))
         out = F.scaled_dot_product_attention(grouped, keys, values, attn_mask=seen, scale=scale)
@@ -151,7 +177,7 @@ class _ShortCausal(torch.autograd.Function):
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
         kv_heads, length, width = k.shape
         rows = q.reshape(kv_heads, -1, width)
-        out, weights = _mix(rows, k, v, _not_yet(length, q.device), scale)
+        out, weights = _mix(rows, k, v, _not_yet(length, q.device)[None], scale)
         ctx.save_for_backward(rows, k, v, weights, out)
         ctx.scale, ctx.shape = scale, q.shape
         return out.view(q.shape)
@@ -225,16 +251,18 @@ def _behind(prompt: Tensor, own: Tensor, group: _Group) -> Tensor:
     return found.view(kv_heads * group.size, -1, width)
 
 
-def _mix(rows: Tensor, keys: Tensor, values: Tensor, blocked: Tensor, scale: float) -> tuple[Tensor, Tensor]:
-    """Attention of (B, R * C, D) queries to (B, P + C, D) keys, the last C of which `blocked` (C, C) hides by turns.
+def _mix(rows: Tensor, keys: Tensor, values: Tensor, blocked: Tensor | None, scale: float) -> tuple[Tensor, Tensor]:
+    """Attention of (B, R * C, D) queries to (B, P + C, D) keys, the last C of which `blocked` hides; see `_Group`.
 
     Returns:
         (B, R * C, D), and the weights (B, R * C, P + C).
     """
     scores = _scaled_bmm(rows, keys.transpose(1, 2), scale)
-    batch, _, total = scores.shape
-    own = scores.view(batch, -1, len(blocked), total)[..., total - len(blocked) :]
-    own.masked_fill_(blocked, float("-inf"))
+    if blocked is not None:
+        groups, _, width = blocked.shape
+        total = scores.shape[2]
+        own = scores.view(-1, groups, scores.shape[1] // width, width, total)[..., total - width :]
+        own.masked_fill_(blocked[:, None], float("-inf"))
     weights = torch.softmax(scores, -1, dtype=torch.promote_types(scores.dtype, torch.float32)).to(values.dtype)
     return torch.bmm(weights, values), weights
 

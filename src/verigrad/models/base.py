@@ -37,6 +37,7 @@ class View:
             differs from token to token.
         attention: who sees whom, see `verigrad.models.visibility`.
         clean_ids: (L,) the row as it is, where `input_ids` hides tokens; None where it hides none.
+        prompt_length: tokens given before the canvas; `prefix` attention asks for it.
     """
 
     row: int
@@ -45,6 +46,7 @@ class View:
     weight: float | Tensor = 1.0
     attention: AttentionKind = "causal"
     clean_ids: Tensor | None = None
+    prompt_length: int = 0
 
 
 @dataclass(frozen=True)

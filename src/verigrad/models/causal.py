@@ -31,6 +31,7 @@ __all__ = [
     "load_causal",
     "model_source",
     "native_bfloat16",
+    "packed_states",
     "pick_device",
     "plain_model",
     "predictor_states",
@@ -162,18 +163,26 @@ def score_pack(model: nn.Module, pack: Pack, batch: Batch, *, dtype: torch.dtype
 
 def predictor_states(body: Any, pack: Pack, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
     """Run the transformer over a pack: its states (S, H) at the positions that predict the scored tokens."""
+    layout = Layout(pack.stretches, device)
+    states = packed_states(body, pack.input_ids.to(device), pack.position_ids.to(device), layout, dtype)
+    return states[0, pack.predictor.to(device)]
+
+
+def packed_states(
+    body: Any, input_ids: torch.Tensor, positions: torch.Tensor, layout: Layout, dtype: torch.dtype
+) -> torch.Tensor:
+    """Run the transformer over a packed row: (1, L) ids at (1, L) positions, attended to by `layout` -> (1, L, H)."""
     use_packed_attention(body)
-    with autocast(device, dtype):
-        hidden = body(
-            input_ids=pack.input_ids.to(device),
-            position_ids=pack.position_ids.to(device),
+    with autocast(input_ids.device, dtype):
+        states: torch.Tensor = body(
+            input_ids=input_ids,
+            position_ids=positions,
             # A mask of four dimensions is passed on as it is, so none is built; the layout says who sees whom.
-            attention_mask=torch.zeros(1, 1, 1, 1, device=device),
+            attention_mask=torch.zeros(1, 1, 1, 1, device=input_ids.device),
             use_cache=False,
-            pack_layout=Layout(pack.stretches, device),
+            pack_layout=layout,
         ).last_hidden_state
-        picked: torch.Tensor = hidden[0, pack.predictor.to(device)]
-    return picked
+    return states
 
 
 def token_logprobs(

@@ -9,7 +9,7 @@ loudly.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from verigrad.errors import ConfigError
-from verigrad.models.attention import use_packed_attention
-from verigrad.models.causal import autocast, body_of, load_causal, plain_model
+from verigrad.models.attention import Layout, Stretch, use_packed_attention
+from verigrad.models.causal import autocast, body_of, load_causal, packed_states, plain_model
 from verigrad.models.chat import prompt_ids
 from verigrad.models.visibility import AttentionKind, Places, visible
 from verigrad.types import Message
@@ -49,7 +49,8 @@ class DiffusionSpec:
         mask_id: the token that stands for "not known yet"; never predicted.
         shift: True where the output at position i - 1 predicts token i, as in the causal model it came from; a row's
             first token then cannot be predicted. False where position i predicts token i.
-        attention: `causal`, `full`, or `block`: full inside a block, causal between blocks.
+        attention: `causal`, `full`, `block`: full inside a block, causal between blocks, or `prefix`: full, but the
+            prompt does not see the canvas.
         block_length: positions of a block, counted from the row's first token; 0 unless attention is `block`.
         pad_policy: `fill` where training filled the canvas behind the answer with `pad_id`, so that the model tells the
             length itself; `none` where it has never seen what comes after an end.
@@ -62,6 +63,11 @@ class DiffusionSpec:
     block_length: int
     pad_policy: PadPolicy
     pad_id: int
+
+    def prefix_length(self, prompt_length: int) -> int:
+        """Places of a row that do not see its canvas: those of the prompt, but for the one whose output predicts the
+        first token behind it."""
+        return max(prompt_length - int(self.shift), 0)
 
     def __post_init__(self) -> None:
         for name, kinds in (("attention", AttentionKind), ("pad_policy", PadPolicy)):
@@ -178,6 +184,7 @@ def hidden_states(
     keys: Places | None = None,
     cache: Any = None,
     edges: Tensor | None = None,
+    stretches: Sequence[Stretch] = (),
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
     """Run the transformer without its head: (B, L) ids at `places` -> (B, L, H).
@@ -186,8 +193,14 @@ def hidden_states(
         keys: the places seen, where `cache` holds earlier ones; they end with `places`.
         cache: takes each layer's keys and values and gives back all of them, as transformers' caches do.
         edges: see `visible`.
+        stretches: for prefix attention, prompts and the canvases behind each that the places, in one row, fall into;
+            empty where every row is one prompt and its canvas.
     """
     body = body_of(model)
+    if stretches:
+        return packed_states(
+            body, input_ids, places.positions, Layout(stretches, input_ids.device, causal=False), dtype
+        )
     use_packed_attention(body)
     mask = visible(places, keys or places, spec.attention, block_length=spec.block_length, edges=edges)
     with autocast(input_ids.device, dtype):

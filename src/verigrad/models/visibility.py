@@ -1,14 +1,17 @@
 """Who sees whom: the one builder of attention masks for training, scoring and sampling masked-diffusion models.
 
-A place is one input of a forward pass. It stands at a position of its row; where a row is run twice, masked and as it
-is, its places are `noisy` or not. Visibility goes by positions, never by columns, so padding on either side and other
-rows of the batch change nothing.
+A place is one input of a forward pass. It stands at a position of its row, and is `noisy` or not: where a row is run
+twice, masked and as it is, and where what is written never changes how the prompt is read. Visibility goes by
+positions, never by columns, so padding on either side and other rows of the batch change nothing.
 
     causal   a place sees what does not come after it
     full     a place sees every place of its row
     block    positions fall into blocks of one length. A clean place sees its own block and those before; a noisy one
              sees the noisy places of its own block and the clean ones of the blocks before (Arriola et al. 2025, "Block
              diffusion", arXiv:2503.09573, section 3.1 and figure 3)
+    prefix   a clean place, of the prompt, sees the clean ones; a noisy one, of the canvas, every place of its row. The
+             prompt is read once for all that is written behind it (prefix LM: Raffel et al. 2020, T5, arXiv:1910.10683,
+             section 3.2.1)
 
 Annealing from causal to full adds random `edges` to the causal ones (Gong et al. 2025, DiffuLLaMA, arXiv:2410.17891,
 section 3.2).
@@ -24,7 +27,7 @@ from torch import Tensor
 
 __all__ = ["AttentionKind", "Places", "annealing_edges", "visible"]
 
-AttentionKind = Literal["causal", "full", "block"]
+AttentionKind = Literal["causal", "full", "block", "prefix"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Places:
     Attributes:
         positions: (B, L) of each place in its row.
         real: (B, L) bool, False for padding.
-        noisy: (B, L) bool, True for the masked copy of a row that is run twice.
+        noisy: (B, L) bool, True for the masked copy of a row that is run twice (block), and for the canvas (prefix).
     """
 
     positions: Tensor
@@ -68,6 +71,8 @@ def visible(
         seen = key <= query
         if edges is not None:
             seen = seen | edges[query, key]
+    elif attention == "prefix":
+        seen = queries.noisy[:, :, None] | ~keys.noisy[:, None, :]
     else:
         query, key = query // block_length, key // block_length
         query_noisy, key_noisy = queries.noisy[:, :, None], keys.noisy[:, None, :]

@@ -29,11 +29,13 @@ class Canvas:
         ids: (L,).
         eligible: (L,) bool, tokens that may be masked.
         weight: (L,) of each in the loss.
+        prompt_length: tokens before the first that may be masked.
     """
 
     ids: Tensor
     eligible: Tensor
     weight: Tensor
+    prompt_length: int
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class NoisedStep:
         views: `weight` holds the noise's weights times the tokens' own.
         levels: (views, L) share of its segment that is masked with each masked token.
         tokens: (N,) weight of each row's tokens that could have been masked.
-        views_per_row: 1, or 2 where they are complementary.
+        views_per_row: draws of noise, twice as many where each is complementary.
     """
 
     views: tuple[View, ...]
@@ -73,7 +75,7 @@ def answer_canvas(row: Row, spec: DiffusionSpec, *, canvas: int, eos_in_loss: bo
     weight = eligible.float()
     weight[length - 1] = float(eos_in_loss)
     weight[length:] = pad_weight
-    return Canvas(ids, eligible, weight)
+    return Canvas(ids, eligible, weight, row.prompt_length)
 
 
 def text_canvases(file: Path, tokenizer: Any, spec: DiffusionSpec, max_length: int) -> list[Canvas]:
@@ -87,7 +89,7 @@ def text_canvases(file: Path, tokenizer: Any, spec: DiffusionSpec, max_length: i
     found = []
     for piece in text_pieces(file, tokenizer, max_length):
         eligible = torch.arange(len(piece)) >= int(spec.shift)
-        found.append(Canvas(torch.tensor(piece), eligible, eligible.float()))
+        found.append(Canvas(torch.tensor(piece), eligible, eligible.float(), int(spec.shift)))
     return found
 
 
@@ -103,26 +105,39 @@ def noised_step(
     warm = step < noise.warmup_steps
     high = noise.low + (noise.high - noise.low) * (step + 1) / noise.warmup_steps if warm else noise.high
     levels = noise_levels(
-        sum(counts), _generator(seed, "levels", step), low=noise.low, high=high, stratified=noise.stratified
-    ).split(counts)
+        sum(counts) * noise.draws,
+        _generator(seed, "levels", step),
+        low=noise.low,
+        high=high,
+        stratified=noise.stratified,
+    ).split(counts * noise.draws)
     views: list[View] = []
     shares: list[Tensor] = []
-    drawn: tuple[Noised, ...] = ()
     for row, canvas in enumerate(canvases):
-        drawn = draw_noise(
-            segments[row],
-            levels[row],
-            _generator(seed, "noise", step, row),
-            form=noise.form,
-            complementary=noise.complementary,
-            weighted=not warm,
-        )
-        for one in drawn:
+        generator = _generator(seed, "noise", step, row)
+        for one in _noised(segments[row], levels[row :: len(canvases)], generator, noise, weighted=not warm):
             hidden = canvas.ids.masked_fill(one.masked, spec.mask_id)
-            views.append(View(row, hidden, one.masked, one.weight * canvas.weight, spec.attention, canvas.ids))
+            weight = one.weight * canvas.weight / noise.draws
+            views.append(
+                View(row, hidden, one.masked, weight, spec.attention, canvas.ids, prompt_length=canvas.prompt_length)
+            )
             shares.append(one.level)
     tokens = torch.stack([canvas.weight.sum() for canvas in canvases])
-    return NoisedStep(tuple(views), torch.nn.utils.rnn.pad_sequence(shares, batch_first=True), tokens, len(drawn))
+    padded = torch.nn.utils.rnn.pad_sequence(shares, batch_first=True)
+    return NoisedStep(tuple(views), padded, tokens, len(views) // len(canvases))
+
+
+def _noised(
+    segments: Tensor, levels: Sequence[Tensor], generator: torch.Generator, noise: NoiseConfig, *, weighted: bool
+) -> list[Noised]:
+    """The views of a row, draw by draw."""
+    return [
+        one
+        for level in levels
+        for one in draw_noise(
+            segments, level, generator, form=noise.form, complementary=noise.complementary, weighted=weighted
+        )
+    ]
 
 
 def _generator(*parts: int | str) -> torch.Generator:

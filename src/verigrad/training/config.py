@@ -490,6 +490,7 @@ class NoiseConfig:
         form: `fixed_count` masks so many tokens that every count is as likely, and weighs by one over the share;
             `bernoulli` masks each token with probability t and weighs by 1 / t.
         complementary: mask in a second view what the first left, so that every token is learned from in each step.
+        draws: of noise for a row in a step; the loss is their mean. With prefix attention they share the prompt.
         stratified: spread the noise levels of a step evenly.
         low: least noise level.
         high: greatest noise level.
@@ -498,6 +499,7 @@ class NoiseConfig:
 
     form: Literal["fixed_count", "bernoulli"] = "fixed_count"
     complementary: bool = False
+    draws: int = 1
     stratified: bool = True
     low: float = 0.0
     high: float = 1.0
@@ -506,6 +508,8 @@ class NoiseConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.low < self.high <= 1:
             raise ConfigError(f"noise levels from {self.low} to {self.high}; wanted 0 <= low < high <= 1")
+        if self.draws < 1:
+            raise ConfigError(f"draws is {self.draws}; wanted 1 or more views of each row")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -518,7 +522,7 @@ class DiffusionConfig(StageConfig):
         data: JSONL of `{"prompt", "completion"}` or `{"messages"}`.
         mask_id: an unused id of the vocabulary; not set: as the checkpoint says.
         shift: the output before a token predicts it, as in a causal model; not set: as the checkpoint says, else true.
-        attention: `full`, `block` or `causal`; not set: as the checkpoint says, else full.
+        attention: `full`, `block`, `prefix` or `causal`; not set: as the checkpoint says, else full.
         block_length: positions of a block; not set: as the checkpoint says, else 0.
         pad_policy: `fill` puts end tokens behind the answer, up to `canvas` and the end of its block; `none` ends the
             row with the answer; not set: `fill` for demonstrations, for texts as the checkpoint says, else `none`.
@@ -542,7 +546,7 @@ class DiffusionConfig(StageConfig):
     data: str = ""
     mask_id: int | None = None
     shift: bool | None = None
-    attention: Literal["full", "block", "causal"] | None = None
+    attention: Literal["full", "block", "prefix", "causal"] | None = None
     block_length: int | None = None
     pad_policy: Literal["fill", "none"] | None = None
     canvas: int = 0

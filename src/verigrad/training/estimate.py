@@ -217,11 +217,17 @@ def work(config: StageConfig) -> Work:
     count, tokens = _examples(settings)
     steps = settings.epochs * -(-count // settings.batch_size)
     trained = settings.epochs * tokens
-    if isinstance(config, DiffusionConfig):  # block attention runs every row twice, as does a complementary mask
-        trained *= (2 if config.attention == "block" else 1) * (2 if config.noise.complementary else 1)
+    if isinstance(config, DiffusionConfig):
+        trained *= _runs_a_row(config)
     scored = tokens if isinstance(config, PreferenceConfig) else 0  # under the reference
     evaluated = _evaluated(config, steps)
     return Work(_asked(config, evaluated), trained, scored, evaluations=evaluated)
+
+
+def _runs_a_row(config: DiffusionConfig) -> int:
+    """At most: prefix attention runs a prompt once for all draws."""
+    views = config.noise.draws * (2 if config.noise.complementary else 1)
+    return views * (2 if config.attention == "block" else 1)
 
 
 def _rl_work(config: RLConfig) -> Work:

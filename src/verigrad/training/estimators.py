@@ -309,7 +309,9 @@ def drawn_batch(
         for drawn in estimator.draw(answer, scoring, generator):
             for look in drawn.looks:
                 hidden = ids.masked_fill(look.hidden, spec.mask_id)
-                views.append(View(len(owners), hidden, look.scored, look.weight, spec.attention, ids))
+                views.append(
+                    View(len(owners), hidden, look.scored, look.weight, spec.attention, ids, row.prompt_length)
+                )
             counts = answer.steps >= 0 if estimator.visited else answer.own
             if scoring.estimator == "sandwich":
                 counts = drawn.looks[0].scored

@@ -57,13 +57,14 @@ def fill_canvas(
     spec, slots = twin.diffusion, bench.config.slots
     found = []
     for first in range(0, len(infills), slots):
-        rows, starts = [], []
+        rows, starts, prompts = [], [], []
         for infill, count in zip(infills[first : first + slots], places[first : first + slots], strict=True):
             before, behind = around(twin, infill)
             line, start = answered(bench, twin, infill.task.prompt, [*before, *[spec.mask_id] * count, *behind])
             rows.append(line)
             starts.append(start + len(before))
-        ids, real = canvases(rows, spec)
+            prompts.append(start)
+        ids, real = canvases(rows, spec, prompts)
         done = denoise(
             twin.model,
             ids,
@@ -72,6 +73,7 @@ def fill_canvas(
             sampling=[SamplingParams(temperature=0.0)] * len(rows),
             seeds=[derive_seed(bench.config.seed, "gap", infill.task.id) for infill in infills[first : first + slots]],
             real=real,
+            prompt_lengths=prompts,
             dtype=dtype_of(bench.config),
         )
         for row, (start, count) in enumerate(zip(starts, places[first : first + slots], strict=True)):

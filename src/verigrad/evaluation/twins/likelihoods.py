@@ -135,7 +135,8 @@ def _masked_ce(bench: Bench, twin: Twin, ids: list[Tensor], scored: list[Tensor]
             chosen = order[torch.arange(draw * count, (draw + 1) * count) % len(places)]
             hidden = torch.zeros_like(marked)
             hidden[places[chosen]] = True
-            views.append(View(draw, own.masked_fill(hidden, spec.mask_id), hidden, 1.0, spec.attention, own))
+            noisy = own.masked_fill(hidden, spec.mask_id)
+            views.append(View(draw, noisy, hidden, 1.0, spec.attention, own, prompt_length=int(places[0])))
         shape = (draws, len(own))
         values = masked_logprobs(twin.model, views, spec, shape, "surrogate", dtype=dtype_of(bench.config)).values
         means.append(-float(values.sum()) / (count * draws))

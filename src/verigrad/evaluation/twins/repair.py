@@ -40,14 +40,15 @@ def _refined(bench: Bench, twin: Twin, broken: TaskSet) -> list[Row]:
 
 def _refine(bench: Bench, twin: Twin, broken: TaskSet, tasks: tuple[Task, ...]) -> list[Row]:
     spec, config, encode = twin.diffusion, bench.config, twin.tokenizer.encode
-    lines, spans = [], []
+    lines, spans, prompts = [], [], []
     for task in tasks:
         question, program = _parted(task)
         opened, own, closed = (encode(part, add_special_tokens=False) for part in (OPEN, program, CLOSE))
         line, start = answered(bench, twin, question, [*opened, *own, *closed])
         lines.append(line)
+        prompts.append(start)
         spans.append((start + len(opened), start + len(opened) + len(own)))
-    ids, real = canvases(lines, spec)
+    ids, real = canvases(lines, spec, prompts)
     editable = real.new_zeros(ids.shape)
     left = real.long().argmax(1).tolist()
     for row, (start, stop) in enumerate(spans):
@@ -61,6 +62,7 @@ def _refine(bench: Bench, twin: Twin, broken: TaskSet, tasks: tuple[Task, ...]) 
         sampling=[SamplingParams(temperature=0.0)] * len(tasks),
         seeds=[derive_seed(config.seed, "refine", task.id) for task in tasks],
         real=real,
+        prompt_lengths=prompts,
         rounds=config.rounds,
         share=config.share,
         dtype=dtype_of(config),
