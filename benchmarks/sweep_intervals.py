@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from verigrad.evaluation.sweep_statistics import seed_noise
+from verigrad.evaluation.sweeps.statistics import seed_noise
 
 SWEEPS, TASKS, RESAMPLES = 400, 100, 600
 EFFECTS = ((0.5, 0.0, 0.0), (0.3, 0.0, 0.3), (0.3, 0.03, 0.3), (0.3, 0.1, 0.3))  # task, seed, both

@@ -10,10 +10,10 @@ import pytest
 from evaluation.made_up import HOSTILE, make_run, sample
 
 from verigrad.errors import RunError
-from verigrad.evaluation.charts import nice_ticks, percent
-from verigrad.evaluation.page import STATUSES
-from verigrad.evaluation.report import write_report
-from verigrad.evaluation.run_folder import read_run
+from verigrad.evaluation.reports.charts import nice_ticks, percent
+from verigrad.evaluation.reports.page import STATUSES
+from verigrad.evaluation.reports.report import write_report
+from verigrad.evaluation.reports.run_folder import read_run
 from verigrad.types import ProgramStatus
 
 

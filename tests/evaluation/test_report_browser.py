@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from evaluation.made_up import make_proxy_run, make_reward_model_run, make_run
 
-from verigrad.evaluation.report import write_report
+from verigrad.evaluation.reports.report import write_report
 
 sync_api = pytest.importorskip("playwright.sync_api")
 

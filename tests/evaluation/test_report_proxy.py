@@ -7,7 +7,7 @@ import pytest
 from evaluation.made_up import make_proxy_run, make_run
 from evaluation.test_report import Outline
 
-from verigrad.evaluation.report import write_report
+from verigrad.evaluation.reports.report import write_report
 
 FALLING = [0.2 + 0.01 * min(s, 30 - s) for s in range(1, 31)]
 WARNING = "Warning: the score rises, the programs get worse"

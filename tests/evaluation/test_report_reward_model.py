@@ -8,9 +8,9 @@ from evaluation.made_up import HOSTILE, make_reward_model_run, make_run
 from evaluation.test_report import Outline
 
 from verigrad.evaluation.held_out_figures import Bin
-from verigrad.evaluation.report import write_report
-from verigrad.evaluation.run_folder import read_run
-from verigrad.evaluation.score_charts import histogram, reliability_chart, scatter
+from verigrad.evaluation.reports.report import write_report
+from verigrad.evaluation.reports.run_folder import read_run
+from verigrad.evaluation.reports.score_charts import histogram, reliability_chart, scatter
 
 
 def page(folder):

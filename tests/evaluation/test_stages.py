@@ -9,8 +9,8 @@ from evaluation.test_sweep_report import cells, first
 
 from verigrad.cli.main import main
 from verigrad.errors import RunError
-from verigrad.evaluation.stages import read_pipelines
-from verigrad.evaluation.stages_report import write_stages_report
+from verigrad.evaluation.reports.stages import read_pipelines
+from verigrad.evaluation.reports.stages_report import write_stages_report
 
 # Of ten tasks, by seed: sft solves 2, 3, 4; the policy 6, 8, 7; the control 2, 3, 4 as well, the same ones.
 SOLVED = {"sft": (0, [2, 3, 4]), "policy": (None, [6, 8, 7]), "control": (None, [2, 3, 4])}

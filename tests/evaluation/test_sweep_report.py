@@ -7,9 +7,9 @@ from evaluation.made_up_sweep import make_sweep
 from evaluation.test_report import Outline
 
 from verigrad.errors import RunError
-from verigrad.evaluation.charts import GainRow, gain_chart
-from verigrad.evaluation.sweep_folder import read_sweep
-from verigrad.evaluation.sweep_report import write_sweep_report
+from verigrad.evaluation.reports.charts import GainRow, gain_chart
+from verigrad.evaluation.sweeps.folder import read_sweep
+from verigrad.evaluation.sweeps.report import write_sweep_report
 
 # Ten tasks. Algorithm x gains 4, 5 and 6 of them; <y> gains 1 and 1, its third seed failed.
 NONE, HALF = [False] * 10, [True] * 5 + [False] * 5

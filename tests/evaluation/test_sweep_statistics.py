@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from verigrad.evaluation.compare import paired_difference
-from verigrad.evaluation.sweep_statistics import compare_settings, holm, seed_noise, summarize_seeds
+from verigrad.evaluation.sweeps.statistics import compare_settings, holm, seed_noise, summarize_seeds
 
 
 def one(**passed):

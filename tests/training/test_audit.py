@@ -9,7 +9,7 @@ from loops import Stopping, train_metrics
 
 from verigrad.engines.scripted import ScriptedEngine
 from verigrad.errors import ConfigError, RunError
-from verigrad.evaluation.report import write_report
+from verigrad.evaluation.reports.report import write_report
 from verigrad.rollout import Group
 from verigrad.tasks.base import TaskSet
 from verigrad.training import stage as stages

@@ -33,7 +33,7 @@ def inspect(argv: list[str]) -> int:
         raise ConfigError(f"{options.run} is no run folder: it has no config.toml")
     console = Console(highlight=False)
     if options.report:
-        from verigrad.evaluation.report import write_report
+        from verigrad.evaluation.reports.report import write_report
 
         console.print(f"wrote {write_report(options.run)}")
     elif options.step is not None:

@@ -75,7 +75,7 @@ def stages(argv: list[str]) -> int:
 
 
 def _compare(folders: Sequence[Path], out: Path, stage: str) -> int:
-    from verigrad.evaluation.stages_report import write_stages_report
+    from verigrad.evaluation.reports.stages_report import write_stages_report
 
     print(write_stages_report(folders, out, stage=stage))
     print(f"wrote {out / 'table.md'}, {out / 'results.jsonl'} and {out / 'stages.html'}")

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from verigrad.algorithms.reward_model import bradley_terry, centering, regression, verdict_cross_entropy
 from verigrad.errors import ConfigError
-from verigrad.evaluation.report import write_report
+from verigrad.evaluation.reports.report import write_report
 from verigrad.models.base import Batch
 from verigrad.models.causal import plain_model
 from verigrad.models.checkpoint import save_model

@@ -23,7 +23,7 @@ from verigrad.errors import ConfigError, RunError
 from verigrad.evaluation.benchmark import evaluate
 from verigrad.evaluation.compare import results_by_task, summarize_split
 from verigrad.evaluation.pass_at_k import Estimate, summarize
-from verigrad.evaluation.report import write_report
+from verigrad.evaluation.reports.report import write_report
 from verigrad.evaluation.sources import load_source
 from verigrad.models.causal import load_causal, pick_device, resolved_dtype
 from verigrad.models.chat import has_template

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from verigrad.evaluation.charts import Series, format_value, legend, line_chart, percent, points
-from verigrad.evaluation.page import details, page, section, table
+from verigrad.evaluation.reports.charts import Series, format_value, legend, line_chart, percent, points
+from verigrad.evaluation.reports.page import details, page, section, table
 from verigrad.evaluation.twins.bench import Row
 from verigrad.evaluation.twins.order import KS
 from verigrad.evaluation.twins.player import SCRIPT, STYLE, player

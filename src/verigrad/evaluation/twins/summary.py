@@ -11,7 +11,7 @@ from typing import Any
 
 from verigrad.evaluation.compare import results_by_task
 from verigrad.evaluation.pass_at_k import summarize
-from verigrad.evaluation.sweep_statistics import summarize_seeds
+from verigrad.evaluation.sweeps.statistics import summarize_seeds
 from verigrad.evaluation.twins.bench import Row
 from verigrad.evaluation.twins.config import CompareConfig
 from verigrad.evaluation.twins.order import KS

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from verigrad.evaluation.pass_at_k import bootstrap_means
-from verigrad.evaluation.sweep_statistics import compare_settings, holm, seed_noise, summarize_seeds
+from verigrad.evaluation.sweeps.statistics import compare_settings, holm, seed_noise, summarize_seeds
 
 __all__ = ["Versus", "adjusted", "versus_rates", "versus_values"]
 
@@ -54,7 +54,7 @@ def versus_rates(
     """A rate: for each pair, task -> whether each sample passed.
 
     The models of a pair share their start and seed, so what other seeds would change is told by the pairs' own
-    differences (`sweep_statistics.summarize_seeds`).
+    differences (`sweeps.statistics.summarize_seeds`).
     """
     (told,) = compare_settings({"diffusion": diffusion, "causal": causal}, resamples=_RESAMPLES)
     found = summarize_seeds(causal, diffusion, resamples=_RESAMPLES)

@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from verigrad.errors import RunError
-from verigrad.evaluation.run_folder import read_run
-from verigrad.evaluation.sweep_folder import setting_label
-from verigrad.evaluation.sweep_report import write_sweep_report
+from verigrad.evaluation.reports.run_folder import read_run
+from verigrad.evaluation.sweeps.folder import setting_label
+from verigrad.evaluation.sweeps.report import write_sweep_report
 from verigrad.settings import load_config, to_toml
 from verigrad.training.config import changed_settings
 from verigrad.training.reporter import Reporter, Silent

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from verigrad.errors import ConfigError
-from verigrad.evaluation.sweep_folder import short_keys
+from verigrad.evaluation.sweeps.folder import short_keys
 from verigrad.settings import load_config
 from verigrad.training.config import StageConfig
 from verigrad.training.loops import LOOPS, Loop

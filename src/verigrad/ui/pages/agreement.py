@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from html import escape
 from statistics import median
 
-from verigrad.evaluation.charts import percent
-from verigrad.evaluation.page import details
+from verigrad.evaluation.reports.charts import percent
+from verigrad.evaluation.reports.page import details
 from verigrad.ui.agreement import PairAgreement, krippendorff_alpha, pair_agreements
 from verigrad.ui.highlight import plain
 from verigrad.ui.pages.frame import address, document

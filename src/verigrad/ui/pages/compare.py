@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from verigrad.evaluation.page import STATUSES, details
+from verigrad.evaluation.reports.page import STATUSES, details
 from verigrad.types import Message
 from verigrad.ui.highlight import code_block, differing_lines, plain
 from verigrad.ui.items import Candidate, Item

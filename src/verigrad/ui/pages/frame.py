@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 from urllib.parse import urlencode
 
-from verigrad.evaluation.page import STATUSES, STYLE
+from verigrad.evaluation.reports.page import STATUSES, STYLE
 
 __all__ = ["STATIC", "address", "document", "style_sheet"]
 

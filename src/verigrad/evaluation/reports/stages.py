@@ -1,7 +1,7 @@
 """Reads finished pipelines of several seeds, and compares one stage's model with the others', seed by seed.
 
 Each seed's stages answer the same tasks and rest on the same earlier stages, so differences are paired twice: by task
-and by seed. Tasks and seeds get the intervals of `verigrad.evaluation.sweep_statistics`.
+and by seed. Tasks and seeds get the intervals of `verigrad.evaluation.sweeps.statistics`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any
 
 from verigrad.errors import RunError
 from verigrad.evaluation.compare import results_by_task
-from verigrad.evaluation.run_folder import RunFolder, read_run
-from verigrad.evaluation.sweep_statistics import SeedSummary, summarize_seeds
+from verigrad.evaluation.reports.run_folder import RunFolder, read_run
+from verigrad.evaluation.sweeps.statistics import SeedSummary, summarize_seeds
 from verigrad.registry import did_you_mean
 
 __all__ = ["PROXY", "START", "Pipelines", "read_pipelines", "verdict"]
@@ -87,7 +87,7 @@ class Pipelines:
 def verdict(found: SeedSummary) -> str:
     """`higher` or `lower` where the interval over tasks and seeds leaves out 0, else what is known.
 
-    >>> from verigrad.evaluation.sweep_statistics import summarize_seeds
+    >>> from verigrad.evaluation.sweeps.statistics import summarize_seeds
     >>> verdict(summarize_seeds([{"a": [False]}, {"a": [True]}], [{"a": [True]}, {"a": [False]}]))
     'tie'
     """

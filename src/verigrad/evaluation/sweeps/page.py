@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from statistics import fmean
 
-from verigrad.evaluation.charts import COLOURS, GainRow, Series, gain_chart, legend, line_chart
-from verigrad.evaluation.page import details, page, section, table
-from verigrad.evaluation.sweep_folder import SettingRuns, SweepFolder
-from verigrad.evaluation.sweep_statistics import SeedSummary
-from verigrad.evaluation.sweep_table import (
+from verigrad.evaluation.reports.charts import COLOURS, GainRow, Series, gain_chart, legend, line_chart
+from verigrad.evaluation.reports.page import details, page, section, table
+from verigrad.evaluation.sweeps.folder import SettingRuns, SweepFolder
+from verigrad.evaluation.sweeps.statistics import SeedSummary
+from verigrad.evaluation.sweeps.table import (
     comparison_rows,
     comparison_words,
     failures,

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from verigrad.evaluation.charts import Frame, axes, format_value, nice_ticks, percent
 from verigrad.evaluation.held_out_figures import Bin
 from verigrad.evaluation.pass_at_k import Estimate
+from verigrad.evaluation.reports.charts import Frame, axes, format_value, nice_ticks, percent
 
 __all__ = ["histogram", "reliability_chart", "scatter", "share_chart"]
 

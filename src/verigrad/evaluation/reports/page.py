@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Sequence
 from html import escape
 
-from verigrad.evaluation.charts import COLOURS
+from verigrad.evaluation.reports.charts import COLOURS
 
 __all__ = ["STATUSES", "STYLE", "details", "page", "pre", "section", "table"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from verigrad.evaluation.sweep_folder import read_sweep
-from verigrad.evaluation.sweep_page import sweep_page
-from verigrad.evaluation.sweep_table import sweep_table
+from verigrad.evaluation.sweeps.folder import read_sweep
+from verigrad.evaluation.sweeps.page import sweep_page
+from verigrad.evaluation.sweeps.table import sweep_table
 from verigrad.writing import write_or_tell
 
 __all__ = ["write_sweep_report"]

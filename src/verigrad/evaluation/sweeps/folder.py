@@ -12,8 +12,8 @@ from typing import Any
 
 from verigrad.errors import RunError
 from verigrad.evaluation.compare import results_by_task
-from verigrad.evaluation.run_folder import RunFolder, read_run
-from verigrad.evaluation.sweep_statistics import Comparison, SeedSummary, compare_settings, summarize_seeds
+from verigrad.evaluation.reports.run_folder import RunFolder, read_run
+from verigrad.evaluation.sweeps.statistics import Comparison, SeedSummary, compare_settings, summarize_seeds
 
 __all__ = ["SettingRuns", "SweepFolder", "read_sweep", "setting_label", "short_keys"]
 

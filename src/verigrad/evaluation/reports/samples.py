@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from verigrad.evaluation.charts import IntervalRow, interval_chart, legend, percent, stacked_bar
 from verigrad.evaluation.compare import UNPARSED, results_by_task
-from verigrad.evaluation.page import STATUSES, details, pre, table
 from verigrad.evaluation.pass_at_k import Estimate, summarize
-from verigrad.evaluation.run_folder import RunFolder
+from verigrad.evaluation.reports.charts import IntervalRow, interval_chart, legend, percent, stacked_bar
+from verigrad.evaluation.reports.page import STATUSES, details, pre, table
+from verigrad.evaluation.reports.run_folder import RunFolder
 
 __all__ = ["breakdowns", "causes", "samples"]
 

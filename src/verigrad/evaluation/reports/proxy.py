@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from verigrad.evaluation.charts import Series, format_value, legend, line_chart, percent
 from verigrad.evaluation.overoptimisation import MIN_STEPS, Divergence, common_steps, find_divergence
-from verigrad.evaluation.run_folder import RunFolder
+from verigrad.evaluation.reports.charts import Series, format_value, legend, line_chart, percent
+from verigrad.evaluation.reports.run_folder import RunFolder
 
 __all__ = ["PROXY", "proxy_and_gold"]
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from verigrad.evaluation.charts import (
+from verigrad.evaluation.overoptimisation import MIN_STEPS, common_steps, find_divergence
+from verigrad.evaluation.reports.charts import (
     COLOURS,
     GainRow,
     Series,
@@ -25,12 +26,11 @@ from verigrad.evaluation.charts import (
     percent,
     points,
 )
-from verigrad.evaluation.overoptimisation import MIN_STEPS, common_steps, find_divergence
-from verigrad.evaluation.page import page, section, table
-from verigrad.evaluation.run_folder import RunFolder
-from verigrad.evaluation.stages import PROXY, START, Pipelines, read_pipelines, verdict
-from verigrad.evaluation.sweep_statistics import SeedSummary
-from verigrad.evaluation.sweep_table import interval, markdown
+from verigrad.evaluation.reports.page import page, section, table
+from verigrad.evaluation.reports.run_folder import RunFolder
+from verigrad.evaluation.reports.stages import PROXY, START, Pipelines, read_pipelines, verdict
+from verigrad.evaluation.sweeps.statistics import SeedSummary
+from verigrad.evaluation.sweeps.table import interval, markdown
 from verigrad.writing import write_or_tell
 
 __all__ = ["write_stages_report"]

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from verigrad.evaluation.charts import Series, format_value, legend, percent
 from verigrad.evaluation.held_out import Answer, HeldOut, read_held_out
 from verigrad.evaluation.held_out_figures import (
     Calibration,
@@ -20,12 +19,13 @@ from verigrad.evaluation.held_out_figures import (
     separation,
     side_accuracy,
 )
-from verigrad.evaluation.page import section, table
 from verigrad.evaluation.pass_at_k import Estimate
-from verigrad.evaluation.report_mistakes import mistakes
-from verigrad.evaluation.report_parts import configuration, curve_note, further_panels, header, notes, panel
-from verigrad.evaluation.run_folder import RunFolder
-from verigrad.evaluation.score_charts import histogram, reliability_chart, scatter, share_chart
+from verigrad.evaluation.reports.charts import Series, format_value, legend, percent
+from verigrad.evaluation.reports.mistakes import mistakes
+from verigrad.evaluation.reports.page import section, table
+from verigrad.evaluation.reports.parts import configuration, curve_note, further_panels, header, notes, panel
+from verigrad.evaluation.reports.run_folder import RunFolder
+from verigrad.evaluation.reports.score_charts import histogram, reliability_chart, scatter, share_chart
 
 __all__ = ["reward_model_page"]
 

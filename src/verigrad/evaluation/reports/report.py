@@ -11,16 +11,16 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from verigrad.evaluation.charts import IntervalRow, Series, interval_chart, legend, percent, points
 from verigrad.evaluation.compare import gain_breakdown, mcnemar, results_by_task, summarize_split
-from verigrad.evaluation.page import page, section, table
 from verigrad.evaluation.pass_at_k import Estimate, task_rates
-from verigrad.evaluation.report_audit import AUDITED, audit_section
-from verigrad.evaluation.report_parts import configuration, curve_note, further_panels, header, notes, panel
-from verigrad.evaluation.report_proxy import PROXY, proxy_and_gold
-from verigrad.evaluation.report_reward_model import reward_model_page
-from verigrad.evaluation.report_samples import breakdowns, causes, samples
-from verigrad.evaluation.run_folder import RunFolder, read_run
+from verigrad.evaluation.reports.audit import AUDITED, audit_section
+from verigrad.evaluation.reports.charts import IntervalRow, Series, interval_chart, legend, percent, points
+from verigrad.evaluation.reports.page import page, section, table
+from verigrad.evaluation.reports.parts import configuration, curve_note, further_panels, header, notes, panel
+from verigrad.evaluation.reports.proxy import PROXY, proxy_and_gold
+from verigrad.evaluation.reports.reward_model import reward_model_page
+from verigrad.evaluation.reports.run_folder import RunFolder, read_run
+from verigrad.evaluation.reports.samples import breakdowns, causes, samples
 from verigrad.writing import write_or_tell
 
 __all__ = ["write_report"]

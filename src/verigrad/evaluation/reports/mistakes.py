@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from verigrad.evaluation.charts import format_value, percent
 from verigrad.evaluation.held_out import Mistake, mistake
-from verigrad.evaluation.page import details, pre
+from verigrad.evaluation.reports.charts import format_value, percent
+from verigrad.evaluation.reports.page import details, pre
 
 __all__ = ["mistakes"]
 

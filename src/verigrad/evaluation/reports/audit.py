@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from html import escape
 
-from verigrad.evaluation.charts import Series, format_value
-from verigrad.evaluation.report_parts import panel
-from verigrad.evaluation.run_folder import RunFolder
+from verigrad.evaluation.reports.charts import Series, format_value
+from verigrad.evaluation.reports.parts import panel
+from verigrad.evaluation.reports.run_folder import RunFolder
 
 __all__ = ["AUDITED", "audit_section"]
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any
 
-from verigrad.evaluation.charts import percent, points
-from verigrad.evaluation.sweep_folder import SettingRuns, SweepFolder, setting_label, short_keys
-from verigrad.evaluation.sweep_statistics import Comparison, SeedSummary
+from verigrad.evaluation.reports.charts import percent, points
+from verigrad.evaluation.sweeps.folder import SettingRuns, SweepFolder, setting_label, short_keys
+from verigrad.evaluation.sweeps.statistics import Comparison, SeedSummary
 
 __all__ = [
     "comparison_rows",

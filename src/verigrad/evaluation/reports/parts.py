@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from html import escape
 
-from verigrad.evaluation.charts import NOISY, Series, format_value, legend, line_chart
-from verigrad.evaluation.page import details, pre, section, table
-from verigrad.evaluation.run_folder import RunFolder
+from verigrad.evaluation.reports.charts import NOISY, Series, format_value, legend, line_chart
+from verigrad.evaluation.reports.page import details, pre, section, table
+from verigrad.evaluation.reports.run_folder import RunFolder
 
 __all__ = ["configuration", "curve_note", "further_panels", "header", "notes", "panel"]
 
