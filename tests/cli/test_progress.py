@@ -56,11 +56,14 @@ def test_plain_lines_say_what_is_left(clock):
         reporter.advance()
     reporter.begin("evaluating validation", 40)
     clock.time += 20
-    reporter.advance(8)
+    reporter.advance()  # the first of a batch
+    clock.time += 20
+    reporter.advance(7)
     assert out.getvalue().splitlines() == [
         "step   61/100  loss 0.5000  left 58:30",
         "step   62/100  loss 0.5000  left 38:00",
-        "evaluating validation: 8 of 40, left 1:20",
+        "evaluating validation: 1 of 40",
+        "evaluating validation: 8 of 40, left 2:40",
     ]
     reporter.close()
 

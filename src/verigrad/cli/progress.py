@@ -84,7 +84,9 @@ class TerminalReporter:
             self._progress.advance(phase.bar, amount)
         elif phase.name != "training" and phase.done and time.monotonic() - phase.printed > _PLAIN_EVERY_S:
             phase.printed = time.monotonic()
-            self.message(f"{phase.name}: {phase.done} of {phase.total}, left {phase.left(phase.done)}")
+            # Answers come in batches: from the first few of one nothing can be told.
+            left = f", left {phase.left(phase.done)}" if phase.done >= phase.total / 20 else ""
+            self.message(f"{phase.name}: {phase.done} of {phase.total}{left}")
 
     def step(self, row: Mapping[str, Any]) -> None:
         phase = self._phases[-1]

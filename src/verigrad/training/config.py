@@ -235,7 +235,7 @@ class StageConfig:
         max_length: prompt and completion tokens at most.
         token_budget: positions in one forward pass of training.
         gradient_checkpointing: recompute activations in the backward pass, for less memory.
-        checkpoint_every: steps between checkpoints; 0 for the last only.
+        checkpoint_every: steps between checkpoints, from which `--resume` goes on; 0 for the last only.
         keep_checkpoints: older ones are deleted.
         workers: sandboxed programs at once.
         threads: CPU threads of torch; 0 for one per core.
@@ -256,7 +256,7 @@ class StageConfig:
     max_length: int = 1024
     token_budget: int = 1536
     gradient_checkpointing: bool = False
-    checkpoint_every: int = 0
+    checkpoint_every: int = 100
     keep_checkpoints: int = 2
     workers: int = 2
     threads: int = 0
