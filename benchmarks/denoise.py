@@ -1,4 +1,4 @@
-"""How fast canvases are denoised, beside the bare matrix products of the same shapes, and what the block cache saves.
+"""How fast canvases are denoised, beside the bare matrix products of the same shapes, and what the caches save.
 
     python benchmarks/denoise.py                                   SmolLM2-135M, float32 and bfloat16
     python benchmarks/denoise.py --model FOLDER --mask-id 7        another causal model, converted in memory
@@ -30,6 +30,7 @@ from verigrad.engines.denoise import Denoised, canvases, denoise
 from verigrad.engines.denoise_params import DenoiseParams
 from verigrad.models.causal import body_of, load_causal
 from verigrad.models.diffusion import DiffusionSpec
+from verigrad.models.visibility import AttentionKind
 
 __all__ = ["main"]
 
@@ -40,7 +41,11 @@ def main() -> None:
     options = _options()
     model, tokenizer = load_causal(options.model)
     for name in options.dtypes:
-        for row in (_rate(model, tokenizer, options, name), _block_cache(model, tokenizer, options, name)):
+        for row in (
+            _rate(model, tokenizer, options, name),
+            _cache(model, tokenizer, options, name, "block"),
+            _cache(model, tokenizer, options, name, "prefix"),
+        ):
             print(json.dumps(row) if options.json else _told(row), flush=True)
 
 
@@ -59,13 +64,12 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _spec(tokenizer: Any, mask_id: int, block: int) -> DiffusionSpec:
-    attention = "block" if block else "full"
+def _spec(tokenizer: Any, options: argparse.Namespace, attention: AttentionKind) -> DiffusionSpec:
     return DiffusionSpec(
-        mask_id=mask_id,
+        mask_id=options.mask_id,
         shift=True,
         attention=attention,
-        block_length=block,
+        block_length=options.block if attention == "block" else 0,
         pad_policy="none",
         pad_id=tokenizer.eos_token_id,
     )
@@ -136,7 +140,7 @@ def _best(sides: Sequence[Callable[[], Any]], repeats: int) -> list[float]:
 
 
 def _rate(model: Any, tokenizer: Any, options: argparse.Namespace, name: str) -> dict[str, Any]:
-    dtype, spec = DTYPES[name], _spec(tokenizer, options.mask_id, 0)
+    dtype, spec = DTYPES[name], _spec(tokenizer, options, "full")
     found = _run(model, options, spec, dtype, True)
     own, bare = _best(
         [lambda: _run(model, options, spec, dtype, True), _products(model, options, found, dtype)], options.repeats
@@ -153,8 +157,11 @@ def _rate(model: Any, tokenizer: Any, options: argparse.Namespace, name: str) ->
     }
 
 
-def _block_cache(model: Any, tokenizer: Any, options: argparse.Namespace, name: str) -> dict[str, Any]:
-    dtype, spec = DTYPES[name], _spec(tokenizer, options.mask_id, options.block)
+def _cache(
+    model: Any, tokenizer: Any, options: argparse.Namespace, name: str, attention: AttentionKind
+) -> dict[str, Any]:
+    """Of finished blocks, or of the prompt."""
+    dtype, spec = DTYPES[name], _spec(tokenizer, options, attention)
     sides: list[Callable[[], Denoised]] = [
         lambda: _run(model, options, spec, dtype, True),
         lambda: _run(model, options, spec, dtype, False),
@@ -162,7 +169,7 @@ def _block_cache(model: Any, tokenizer: Any, options: argparse.Namespace, name: 
     same = _same(sides[0]().ids, sides[1]().ids)
     cached, plain = _best(sides, options.repeats)
     return {
-        "name": f"denoise.block_cache_speed_up.{name}",
+        "name": f"denoise.{attention}_cache_speed_up.{name}",
         "value": plain / cached,
         "unit": "times",
         "seconds": cached,
