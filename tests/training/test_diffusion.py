@@ -180,6 +180,25 @@ def test_what_the_model_is_comes_from_the_settings_then_the_checkpoint():
 @pytest.mark.parametrize(
     ("change", "says"),
     [
+        (
+            {"attention": "prefix", "anneal_steps": 9},
+            "anneal_steps is 9, which ends at 'full' attention, but .* 'prefix'",
+        ),
+        ({"block_warmup": (1, 2), "block_warmup_steps": 3}, "ends at 'block' attention, but the model's is 'full'"),
+    ],
+)
+def test_a_warm_up_to_another_attention_is_refused(change, says):
+    causal, tokenizer = tiny_model(vocab_size=MASK + 1)
+    with pytest.raises(ConfigError, match=says):
+        chosen_spec(causal, tokenizer, DiffusionConfig(data="x", mask_id=MASK, **change))
+    own, _ = tiny_diffusion("full")
+    with pytest.raises(ConfigError, match=says):
+        chosen_spec(own, tokenizer, DiffusionConfig(data="x", **change))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
         ({}, "set exactly one of text"),
         ({"text": "a", "data": "b"}, "set exactly one of text"),
         ({"text": "a", "block_warmup": (1,)}, "go together"),

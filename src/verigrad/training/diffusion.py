@@ -68,7 +68,8 @@ def chosen_spec(model: Any, tokenizer: Any, config: DiffusionConfig) -> Diffusio
     one.
 
     Raises:
-        ConfigError: a causal model without a mask id, or a mask id or shift other than the diffusion model's own.
+        ConfigError: a causal model without a mask id, a mask id or shift other than the diffusion model's own, or a
+            warm-up that ends at another attention.
     """
     fields = ("mask_id", "shift", "attention", "block_length", "pad_policy")
     asked = {name: value for name in fields if (value := getattr(config, name)) is not None}
@@ -83,14 +84,28 @@ def chosen_spec(model: Any, tokenizer: Any, config: DiffusionConfig) -> Diffusio
                 )
         if asked.get("attention", "block") != "block":
             asked.setdefault("block_length", 0)
-        return replace(own, **asked)
+        return _warmed_up(replace(own, **asked), config)
     if config.mask_id is None:
         raise ConfigError(
             "mask_id is not set, and the model is a causal one that has none; name an id that its vocabulary does not "
             "use (16, `<empty_output>`, for smollm2-135m-instruct)"
         )
     default = {"shift": True, "attention": "full", "block_length": 0, "pad_policy": "none"}
-    return DiffusionSpec(**{**default, **asked, "pad_id": tokenizer.eos_token_id})
+    return _warmed_up(DiffusionSpec(**{**default, **asked, "pad_id": tokenizer.eos_token_id}), config)
+
+
+def _warmed_up(spec: DiffusionSpec, config: DiffusionConfig) -> DiffusionSpec:
+    """`spec`, which the warm-ups of the settings end at."""
+    for name, value, attention in (
+        ("anneal_steps", config.anneal_steps, "full"),
+        ("block_warmup", config.block_warmup, "block"),
+    ):
+        if value and spec.attention != attention:
+            raise ConfigError(
+                f"{name} is {value}, which ends at {attention!r} attention, but the model's is {spec.attention!r}; "
+                f"leave it out, or set attention = {attention!r}"
+            )
+    return spec
 
 
 def _canvases(stage: Stage, config: DiffusionConfig, spec: DiffusionSpec, tasks: TaskSet | None) -> list[Canvas]:
