@@ -202,3 +202,14 @@ def test_outputs_are_asked_of_calls_that_have_one_value():
         assert "f(5)" in outputs(one_task(gold, *tests, told), seed=seed).tasks[0].prompt
     with pytest.raises(TaskError, match="nothing to predict"):
         outputs(one_task(gold, *tests))
+
+
+def test_a_corpus_may_be_larger_than_there_are_programs(monkeypatch):
+    """It goes on with a fresh set, whose programs may be those of the last, in other words or with other examples."""
+    few = list(texts(20, depth=1, seed=0))
+    monkeypatch.setattr("verigrad.tasks.procedural.corpus._AT_ONCE", 20)
+    many = list(texts(70, depth=1, seed=0))
+    assert len(many) == 70 and many[:20] == few
+    assert len(set(many)) > 60
+    shown = list(demonstrations(100, depth=1, seed=0))
+    assert len(shown) == 100 and len(set(shown)) > 90
