@@ -110,8 +110,8 @@ def test_more_draws_are_their_mean(complementary):
     """With a cross-entropy of 1 everywhere a row's views add up to its answer on average, however many they are."""
     canvases = canvases_of()
     noise = NoiseConfig(draws=3, complementary=complementary, form="fixed_count")
-    totals = torch.zeros(400, len(canvases))
-    for step in range(400):
+    totals = torch.zeros(150, len(canvases))
+    for step in range(150):
         noised = noised_step(canvases, spec_of(), noise, 0, step)
         per_row = 6 if complementary else 3
         assert noised.views_per_row == per_row and len(noised.views) == per_row * len(canvases)
@@ -119,7 +119,7 @@ def test_more_draws_are_their_mean(complementary):
         for view in noised.views:
             totals[step, view.row] += view.weight[view.scored].sum()
     wanted = noised.tokens
-    error = totals.std(0) / 400**0.5
+    error = totals.std(0) / 150**0.5
     assert ((totals.mean(0) - wanted).abs() <= 4 * error + 1e-4).all()
     levels = {tuple(view.scored.tolist()) for view in noised.views if view.row == 5}
     assert len(levels) > 1  # the draws differ
