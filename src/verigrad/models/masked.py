@@ -169,7 +169,7 @@ def _padded(
             torch.cat([real, torch.zeros_like(real)], 1),
         )
     line, token = _scored(views)
-    return _pack(views, numbers, times, input_ids, places, line, predictor_columns(token, spec, width))
+    return _pack(views, numbers, times, input_ids, places, line, token, predictor_columns(token, spec, width))
 
 
 def _behind_prompts(
@@ -193,8 +193,8 @@ def _behind_prompts(
         columns.append(offset + view.scored.nonzero().flatten() - given - int(spec.shift))
         offset += length - given
     places = Places(torch.cat(positions)[None], torch.ones(1, offset, dtype=torch.bool), torch.cat(noisy)[None])
-    line, _ = _scored(views)
-    packed = _pack(views, numbers, times, torch.cat(ids)[None], places, line, torch.cat(columns))
+    line, token = _scored(views)
+    packed = _pack(views, numbers, times, torch.cat(ids)[None], places, line, token, torch.cat(columns))
     return replace(packed, line=torch.zeros_like(line), stretches=tuple(stretches))
 
 
@@ -211,9 +211,9 @@ def _pack(
     input_ids: Tensor,
     places: Places,
     line: Tensor,
+    token: Tensor,
     column: Tensor,
 ) -> MaskedPack:
-    _, token = _scored(views)
     weights, clean = [], []
     for view in views:
         assert view.clean_ids is not None
