@@ -3,7 +3,8 @@
 A training step frees and asks for the same blocks thousands of times. glibc returns the large ones to the system and
 fetches them again, page by page; keeping them all makes an update a tenth faster on 2 cores. What is kept falls into
 pieces of ever other sizes, though: over 50 steps a run that needs 5 GB came to hold 9. So everything free is given
-back once a step, for 3 % of its time (docs/log.md).
+back between steps, at most every ten seconds: after each step of a small model, fetching it again took a fifth of the
+time (docs/log.md).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import ctypes
 import ctypes.util
 import resource
 import sys
+import time
 from functools import cache
 from typing import Any
 
@@ -21,6 +23,8 @@ __all__ = ["give_back_freed_memory", "keep_freed_memory", "peak_memory"]
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # malloc.h
 _NEVER = 2**31 - 1
+_PERIOD_S = 10.0
+_given_back_at = 0.0  # of this process, whose memory it is
 
 
 def keep_freed_memory() -> bool:
@@ -40,10 +44,12 @@ def peak_memory(device: torch.device) -> dict[str, float]:
 
 
 def give_back_freed_memory() -> None:
-    """Return every free page to the system, where there is glibc."""
+    """Return every free page to the system, where there is glibc; nothing within ten seconds of the last time."""
+    global _given_back_at
     libc = _glibc()
-    if libc is not None:
+    if libc is not None and time.monotonic() - _given_back_at >= _PERIOD_S:
         libc.malloc_trim(0)
+        _given_back_at = time.monotonic()
 
 
 @cache
