@@ -3,10 +3,11 @@
     python benchmarks/diffusion_gradients.py --worlds 8 --draws 200
 
 A toy transformer (two layers of 16) writes a canvas of `length` places over `tokens` tokens behind a prompt of one, in
-one of five orders. Every trace the sampler can take is enumerated with its probability, which gives the exact gradient
-of the expected reward, and the expectation of each estimator over completions; over its own masks (`coupled`, `elbo`,
-`sandwich`) the expectation is a mean over draws. Views come from `training.estimators`, losses from the presets'
-objectives: the code that trains. Advantages are reward minus expected reward, the ratio is 1.
+one of six orders, a token a step but for the threshold. Every trace the sampler can take is enumerated with its
+probability, which gives the exact gradient of the expected reward, and the expectation of each estimator over
+completions; over its own masks (`coupled`, `elbo`, `sandwich`) the expectation is a mean over draws. Views come from
+`training.estimators`, losses from the presets' objectives: the code that trains. Advantages are reward minus expected
+reward, the ratio is 1.
 
 Rewards are random, 0 or 1, in each world another. `random` networks have random weights, `trained` ones have learned a
 random distribution over completions as masked-diffusion models do, so that their conditionals nearly belong to one
@@ -46,6 +47,7 @@ from verigrad.types import Row
 __all__ = [
     "ORDER_NAMES",
     "SCORINGS",
+    "THRESHOLD",
     "Figures",
     "Scoring",
     "World",
@@ -56,7 +58,8 @@ __all__ = [
     "traces",
 ]
 
-ORDER_NAMES = ("left_to_right", "random", "entropy", "margin", "confidence")
+ORDER_NAMES = ("left_to_right", "random", "entropy", "margin", "threshold", "confidence")
+THRESHOLD = 0.7  # of the likeliest token of a place; in order `entropy` where no place reaches it
 _JACKKNIFE = 10
 
 
@@ -166,31 +169,41 @@ def _fit(model: Any, length: int, tokens: int, steps: int, rng: torch.Generator)
 # ------------------------------------------------------------------------------------------ what the sampler does
 
 
-def _moves(world: World, order: str, canvas: Sequence[int]) -> Iterator[tuple[int, int, Tensor]]:
-    """(place, token, probability) of every next step from a canvas; differentiable."""
+def _moves(world: World, order: str, canvas: Sequence[int]) -> Iterator[tuple[tuple[int, ...], Tensor]]:
+    """(canvas after it, probability) of every next step from a canvas; differentiable."""
     places = [place for place, id_ in enumerate(canvas) if id_ == world.tokens]
     chances = world.logprobs[world.state(canvas)][places].exp()
     if order == "confidence":
-        yield from _contest(places, chances)
-        return
-    share = _shares(order, chances.detach())
-    for index, place in enumerate(places):
-        for token in range(world.tokens if share[index] else 0):
-            yield place, token, share[index] * chances[index, token]
+        found = _contest(places, chances)
+    else:
+        found = _drawn_at(places, chances, _turns(order, chances.detach()))
+    for written, chance in found:
+        yield tuple(written.get(place, id_) for place, id_ in enumerate(canvas)), chance
 
 
-def _shares(order: str, chances: Tensor) -> list[float]:
-    """Probability of each masked place to be the next; (M, V) distributions of the proposals."""
+def _turns(order: str, chances: Tensor) -> list[tuple[int, ...]]:
+    """The masked places that may be next, one set as likely as another; (M, V) distributions of the proposals."""
     count = len(chances)
     if order == "random":
-        return [1 / count] * count
-    first = (
-        0 if order == "left_to_right" else int(ORDERS[order](chances, torch.zeros(count, dtype=torch.long)).argmax())
-    )
-    return [float(index == first) for index in range(count)]
+        return [(place,) for place in range(count)]
+    if order == "left_to_right":
+        return [(0,)]
+    rate = ORDERS["entropy" if order == "threshold" else order]
+    first = int(rate(chances, torch.zeros(count, dtype=torch.long)).argmax())
+    sure = (chances.max(1).values >= THRESHOLD).nonzero().flatten().tolist() if order == "threshold" else []
+    return [tuple(sorted({first, *sure}))]
 
 
-def _contest(places: Sequence[int], chances: Tensor) -> Iterator[tuple[int, int, Tensor]]:
+def _drawn_at(
+    places: Sequence[int], chances: Tensor, turns: Sequence[Sequence[int]]
+) -> Iterator[tuple[dict[int, int], Tensor]]:
+    for turn in turns:
+        for drawn in itertools.product(range(chances.shape[1]), repeat=len(turn)):
+            written = {places[index]: token for index, token in zip(turn, drawn, strict=True)}
+            yield written, chances[list(turn), list(drawn)].prod() / len(turns)
+
+
+def _contest(places: Sequence[int], chances: Tensor) -> Iterator[tuple[dict[int, int], Tensor]]:
     """Each place proposes a token, the proposal of highest probability is kept: sums over all sets of proposals."""
     fixed, found = chances.detach().tolist(), dict[tuple[int, int], Tensor]()
     for drawn in itertools.product(range(chances.shape[1]), repeat=len(places)):
@@ -200,7 +213,7 @@ def _contest(places: Sequence[int], chances: Tensor) -> Iterator[tuple[int, int,
         key = (places[winner], drawn[winner])
         found[key] = found[key] + together if key in found else together
     for (place, token), chance in found.items():
-        yield place, token, chance
+        yield {place: token}, chance
 
 
 class _Trace(NamedTuple):
@@ -212,18 +225,19 @@ class _Trace(NamedTuple):
 def traces(world: World, order: str) -> list[_Trace]:
     """Every way a canvas can come about, with its probability."""
     start = _Trace((world.tokens,) * world.length, (-1,) * world.length, 1.0)
-    known: dict[tuple[int, ...], list[tuple[int, int, float]]] = {}
+    known: dict[tuple[int, ...], list[tuple[tuple[int, ...], float]]] = {}
     found = [start]
     for step in range(world.length):
-        following = []
+        following = [trace for trace in found if world.tokens not in trace.canvas]
         for canvas, steps, chance in found:
+            if world.tokens not in canvas:
+                continue
             if canvas not in known:
-                known[canvas] = [
-                    (place, token, float(own.detach())) for place, token, own in _moves(world, order, canvas)
-                ]
-            for place, token, own in known[canvas]:
-                new = (*canvas[:place], token, *canvas[place + 1 :])
-                following.append(_Trace(new, (*steps[:place], step, *steps[place + 1 :]), chance * own))
+                known[canvas] = [(new, float(own.detach())) for new, own in _moves(world, order, canvas)]
+            for new, own in known[canvas]:
+                changed = zip(canvas, new, steps, strict=True)
+                now = tuple(step if before != after else at for before, after, at in changed)
+                following.append(_Trace(new, now, chance * own))
         found = following
     return found
 
@@ -236,8 +250,7 @@ def expected_reward(world: World, order: str) -> Tensor:
         if world.tokens not in canvas:
             values[canvas] = world.rewards[world.completion(canvas)]
             continue
-        moves = _moves(world, order, canvas)
-        parts = [own * values[(*canvas[:place], token, *canvas[place + 1 :])] for place, token, own in moves]
+        parts = [own * values[new] for new, own in _moves(world, order, canvas)]
         values[canvas] = torch.stack(parts).sum()
     return values[(world.tokens,) * world.length]
 

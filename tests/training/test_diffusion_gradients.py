@@ -22,7 +22,7 @@ from verigrad.models.scoring import token_logprobs
 from verigrad.training.config import ScoringConfig
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "diffusion_gradients.py"
-ORDERS = ("left_to_right", "random", "entropy", "margin", "confidence")
+ORDERS = ("left_to_right", "random", "entropy", "margin", "threshold", "confidence")
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +42,17 @@ def world(script):
 @pytest.mark.parametrize("order", ORDERS)
 def test_enumerated_traces_are_those_of_the_sampler(script, world, order):
     """Frequencies of 1,500 sampled traces, by a chi-square whose chance of failing is about 1 in 10,000."""
+    world = script.World.make(5) if order == "threshold" else world
     found = script.traces(world, order)
     assert sum(trace.chance for trace in found) == pytest.approx(1.0)
+    assert {len(set(trace.steps)) for trace in found} == ({2, 3} if order == "threshold" else {3})
     count = 1500
     canvas = torch.tensor([[0] + [world.tokens] * world.length] * count)
+    params = DenoiseParams(order=order) if order != "threshold" else DenoiseParams(
+        schedule="threshold", threshold=script.THRESHOLD
+    )  # fmt: skip
     sampled = denoise(
-        world.model, canvas, world.spec, DenoiseParams(order=order),
+        world.model, canvas, world.spec, params,
         sampling=[SamplingParams(max_tokens=3)] * count, seeds=list(range(count)),
     )  # fmt: skip
     seen = {}

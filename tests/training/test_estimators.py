@@ -294,7 +294,8 @@ def test_the_estimator_is_the_settings_then_the_algorithms_then_the_trace():
     [
         ("trace", DenoiseParams(), False),
         ("trace", DenoiseParams(order="confidence"), True),
-        ("trace", DenoiseParams(schedule="threshold"), True),
+        ("trace", DenoiseParams(schedule="threshold"), False),
+        ("trace", DenoiseParams(order="confidence", schedule="threshold"), True),
         ("elbo", DenoiseParams(order="confidence"), False),
         ("left_to_right", DenoiseParams(order="left_to_right"), False),
         ("left_to_right", DenoiseParams(order="left_to_right", steps=4), True),

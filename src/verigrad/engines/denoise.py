@@ -292,7 +292,7 @@ class _Filling:
             proposed.scores = -columns.float()
         chosen = chosen_places(torch.zeros(open_.shape).index_put((rows, columns), proposed.scores), open_, counts)
         if self._params.schedule == "threshold":
-            chosen[rows, columns] |= proposed.confidence >= self._params.threshold
+            chosen[rows, columns] |= proposed.surety >= self._params.threshold
         taken = chosen[rows, columns]
         where = (rows[taken], columns[taken] + start)
         self._ids[where] = proposed.ids[taken]
@@ -320,18 +320,18 @@ class _Filling:
 
 @dataclass
 class _Proposed:
-    """Tokens proposed for S places."""
+    """Tokens proposed for S places; `surety` is the probability of the likeliest one, whatever was drawn."""
 
     kept: list[tuple[int, ...] | None]
     ids: Tensor
     logprobs: Tensor
-    confidence: Tensor
+    surety: Tensor
     scores: Tensor
 
     @classmethod
     def joined(cls, parts: Sequence[_Proposed]) -> _Proposed:
         kept = [kept for part in parts for kept in part.kept]
-        names = ("ids", "logprobs", "confidence", "scores")
+        names = ("ids", "logprobs", "surety", "scores")
         return cls(kept, *(torch.cat([getattr(part, name) for part in parts]) for name in names))
 
 
@@ -363,10 +363,10 @@ class _Head:
             heat = torch.tensor([own.temperature or 1.0 for own in sampling], device=logits.device)
             logits = logits / heat[:, None]
         probabilities = torch.softmax(logits, dim=-1)
-        confidence = ORDERS["confidence"](probabilities, ids)
-        rate = ORDERS.get(params.order, ORDERS["confidence"])
-        scores = confidence if rate is ORDERS["confidence"] else rate(probabilities, ids)
-        return _Proposed(drawn.kept, ids.cpu(), torch.tensor(drawn.logprobs), confidence.cpu(), scores.cpu())
+        surety = probabilities.max(dim=1).values
+        rate = ORDERS.get(params.order)  # the others do not look at the distributions
+        scores = rate(probabilities, ids) if rate else surety
+        return _Proposed(drawn.kept, ids.cpu(), torch.tensor(drawn.logprobs), surety.cpu(), scores.cpu())
 
 
 class _PlainRun:

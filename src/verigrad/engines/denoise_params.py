@@ -24,8 +24,8 @@ class DenoiseParams:
         order_uses_temperature: take probabilities for the order after the temperature, as Dream does; then the
             temperature changes the order too.
         schedule: `exact` spreads the tokens evenly over the steps; `timestep` is Dream's, which may reveal none in the
-            first step and the rest in the last; `threshold` reveals all proposed tokens of at least that probability,
-            and one where there is none.
+            first step and the rest in the last; `threshold` reveals all places whose likeliest token has at least that
+            probability, and one where there is none.
         steps: forward passes a row is to be filled in; 0 for one per masked token. Not for `threshold`.
         threshold: see there.
         block_length: masked places, from the first one on, that are filled before those behind them

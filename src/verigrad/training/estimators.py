@@ -209,11 +209,11 @@ def order_warnings(name: str, denoise: DenoiseParams) -> list[str]:
             f"sampler has {how}: the gradient is biased. Set denoise.order = {name!r} and denoise.steps = 0, or take "
             "'trace'"
         )
-    if ESTIMATORS[name].visited and (denoise.order == "confidence" or denoise.schedule == "threshold"):
+    if ESTIMATORS[name].visited and denoise.order == "confidence":
         found.append(
             f"estimator {name!r} with {how}: places are chosen by the probability of the proposed tokens, so proposals "
             "that lost shaped the trace and are not scored; the gradient is biased. Take order 'entropy', 'margin', "
-            "'random' or 'left_to_right' with schedule 'exact'"
+            "'random' or 'left_to_right'"
         )
     return found
 
