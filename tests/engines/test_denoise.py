@@ -200,10 +200,10 @@ def test_the_cache_of_what_is_finished_is_exact(attention, block, shift, order, 
 
 @pytest.mark.parametrize(("attention", "block"), KINDS)
 @pytest.mark.parametrize("shift", [True, False])
-def test_neither_batch_nor_padding_changes_a_row(attention, block, shift):
+@pytest.mark.parametrize("params", [DenoiseParams(order="margin", steps=4), DenoiseParams()])
+def test_neither_batch_nor_padding_changes_a_row(attention, block, shift, params):
     model, spec = tiny_diffusion(attention, shift=shift, block_length=block)
     rows = [ids_of("ab" + "_" * 6), ids_of("a much longer prompt" + "_" * 9), ids_of("x_y__z_")]
-    params = DenoiseParams(order="margin", steps=4)
     together = run(model, spec, rows, params, seeds=[1, 2, 3])
     _, real = canvases(rows, spec)
     for index, row in enumerate(rows):
@@ -213,6 +213,19 @@ def test_neither_batch_nor_padding_changes_a_row(attention, block, shift):
         assert torch.equal(together.step_map[index][mine], alone.step_map[0][: len(row)])
         assert torch.allclose(together.logprobs[index][mine], alone.logprobs[0][: len(row)], atol=1e-5)
         assert together.passes[index] == alone.passes[0]
+
+
+@pytest.mark.parametrize("attention", ["full", "prefix"])
+def test_a_row_that_is_filled_is_run_no_more(attention):
+    """Tokens through the first layer: the whole row a pass, or the prompt once for all and the canvas a pass."""
+    model, spec = tiny_diffusion(attention)
+    rows = [ids_of("ab" + "_" * count + "x" * (9 - count)) for count in (2, 9, 5)]
+    sizes = []
+    model.get_input_embeddings().register_forward_hook(lambda module, inputs, out: sizes.append(inputs[0].numel()))
+    found = run(model, spec, rows)
+    assert found.passes.tolist() == [2, 9, 5]
+    prompts, own = (3 * 1, 10) if attention == "prefix" else (0, 11)  # with a shift the prompt's end is the canvas's
+    assert sum(sizes) == prompts + own * 16
 
 
 def test_the_global_generator_is_left_alone():

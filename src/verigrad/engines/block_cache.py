@@ -39,5 +39,13 @@ class BlockCache:
         stored_values[:, :, self.length : stop] = values
         return stored_keys[:, :, :stop], stored_values[:, :, :stop]
 
+    def rows(self, rows: Tensor) -> BlockCache:
+        """A copy with these rows (R,) alone, of what is kept; the cache itself is left as it is."""
+        found = BlockCache(self._capacity)
+        found.length = self.length
+        for layer, (keys, values) in self._layers.items():
+            found._layers[layer] = keys[rows], values[rows]
+        return found
+
     def get_seq_length(self, layer_idx: int = 0) -> int:
         return self.length

@@ -274,13 +274,19 @@ class _Filling:
         return torch.tensor([min(now, schedule(step, n, total, now)) if now else 0 for n, total, now in rows])
 
     def _reveal(self, open_: Tensor, counts: Tensor, start: int) -> None:
-        """One forward pass: propose a token for each open place (B, W) and keep those the order puts first."""
-        states = self._run.predictors(self._ids, start, start + open_.shape[1])
-        rows, columns = open_.nonzero().unbind(1)
+        """One forward pass: propose a token for each open place (B, W) and keep those the order puts first.
+
+        Rows of which nothing is to be revealed are left out of it, so that a batch costs what its rows need and not
+        what the slowest needs for all.
+        """
+        running = (counts > 0).nonzero().flatten()
+        states = self._run.predictors(self._ids, start, start + open_.shape[1], running)
+        numbers, columns = open_[running].nonzero().unbind(1)
+        rows = running[numbers]
         steps, positions = self._clock[rows], self._places.positions[rows, columns + start]
         seeds, index = [self._seeds[row] for row in rows.tolist()], (steps * _POSITIONS + positions).tolist()
         proposed = self._head.propose(
-            states[rows.to(states.device), columns.to(states.device)],
+            states[numbers.to(states.device), columns.to(states.device)],
             [self._sampling[row] for row in rows.tolist()],
             uniform(seeds, index),
             self._params,
@@ -378,21 +384,23 @@ class _PlainRun:
         self._device = next(model.parameters()).device
         self._places = Places(*(x.to(self._device) for x in (places.positions, places.real, places.noisy)))
 
-    def predictors(self, ids: Tensor, start: int, stop: int) -> Tensor:
-        """(B, stop - start, H) states whose output predicts the columns from `start` to `stop`."""
+    def predictors(self, ids: Tensor, start: int, stop: int, rows: Tensor) -> Tensor:
+        """(R, stop - start, H) states whose output predicts the columns from `start` to `stop` of these rows (R,)."""
         seen = stop if self._spec.attention == "block" else ids.shape[1]
-        states = self._states(ids, 0, seen)
+        states = self._states(ids, 0, seen, rows)
         columns = torch.arange(start, stop) - int(self._spec.shift)
         return states[:, columns.clamp(min=0)]
 
-    def _states(self, ids: Tensor, start: int, stop: int, cache: BlockCache | None = None) -> Tensor:
+    def _states(self, ids: Tensor, start: int, stop: int, rows: Tensor, cache: BlockCache | None = None) -> Tensor:
         self.forwards += 1
+        rows = rows.to(self._device)
+        places = self._places.rows(rows)
         return hidden_states(
             self._model,
-            ids[:, start:stop].to(self._device),
-            self._places.columns(start, stop),
+            ids[:, start:stop].to(self._device)[rows],
+            places.columns(start, stop),
             self._spec,
-            keys=self._places.columns(0, stop),
+            keys=places.columns(0, stop),
             cache=cache,
             dtype=self._dtype,
         )
@@ -406,14 +414,17 @@ class _CachedRun(_PlainRun):
         self._cache = BlockCache(places.real.shape[1])
         self._last: Tensor | None = None  # (B, 1, H) of the last finished column, which predicts the next with a shift
 
-    def predictors(self, ids: Tensor, start: int, stop: int) -> Tensor:
+    def predictors(self, ids: Tensor, start: int, stop: int, rows: Tensor) -> Tensor:
+        everything = torch.arange(len(ids))
         if self._cache.length < start:
-            self._last = self._states(ids, self._cache.length, start, self._cache)[:, -1:]
+            self._last = self._states(ids, self._cache.length, start, everything, self._cache)[:, -1:]
             self._cache.length = start
-        states = self._states(ids, start, stop, self._cache)
+        cache = self._cache if len(rows) == len(everything) else self._cache.rows(rows.to(self._device))
+        states = self._states(ids, start, stop, rows, cache)
         if not self._spec.shift:
             return states
-        return torch.cat([states[:, :1] if self._last is None else self._last, states[:, :-1]], dim=1)
+        before = states[:, :1] if self._last is None else self._last[rows.to(self._device)]
+        return torch.cat([before, states[:, :-1]], dim=1)
 
 
 def doubts(

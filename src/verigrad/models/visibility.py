@@ -52,6 +52,10 @@ class Places:
     def columns(self, start: int, stop: int) -> Places:
         return Places(self.positions[:, start:stop], self.real[:, start:stop], self.noisy[:, start:stop])
 
+    def rows(self, rows: Tensor) -> Places:
+        """Those of the rows with these numbers (R,)."""
+        return Places(self.positions[rows], self.real[rows], self.noisy[rows])
+
 
 def visible(
     queries: Places, keys: Places, attention: AttentionKind, *, block_length: int = 0, edges: Tensor | None = None
