@@ -415,16 +415,33 @@ class _CachedRun(_PlainRun):
         self._last: Tensor | None = None  # (B, 1, H) of the last finished column, which predicts the next with a shift
 
     def predictors(self, ids: Tensor, start: int, stop: int, rows: Tensor) -> Tensor:
-        everything = torch.arange(len(ids))
         if self._cache.length < start:
-            self._last = self._states(ids, self._cache.length, start, everything, self._cache)[:, -1:]
-            self._cache.length = start
-        cache = self._cache if len(rows) == len(everything) else self._cache.rows(rows.to(self._device))
+            self._finish(ids, start)
+        cache = self._cache if len(rows) == len(ids) else self._cache.rows(rows.to(self._device))
         states = self._states(ids, start, stop, rows, cache)
         if not self._spec.shift:
             return states
         before = states[:, :1] if self._last is None else self._last[rows.to(self._device)]
         return torch.cat([before, states[:, :-1]], dim=1)
+
+    def _finish(self, ids: Tensor, stop: int) -> None:
+        """Keep the columns up to `stop`. Prompts that rows share, as a group's do, are run once."""
+        if self._cache.length:
+            self._last = self._states(ids, self._cache.length, stop, torch.arange(len(ids)), self._cache)[:, -1:]
+            self._cache.length = stop
+            return
+        rows, of_row = _distinct(ids[:, :stop].to(self._device), self._places.real[:, :stop])
+        self._last = self._states(ids, 0, stop, rows, self._cache)[of_row, -1:]
+        self._cache.length = stop
+        self._cache = self._cache.rows(of_row)
+
+
+def _distinct(ids: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
+    """The first of each kind of row of two (B, L), and for each of the B rows the number of its kind."""
+    _, of_row = torch.unique(torch.cat([ids, real.long()], dim=1), dim=0, return_inverse=True)
+    numbers = torch.arange(len(ids), device=ids.device)
+    first = torch.full((int(of_row.max()) + 1,), len(ids), device=ids.device)
+    return first.scatter_reduce(0, of_row, numbers, "amin"), of_row
 
 
 def doubts(
