@@ -4,13 +4,21 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from devices import DEVICES
 from loops import check_a_stopped_run_goes_on, check_the_best_is_kept
 from tiny import tiny_tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from verigrad.errors import ConfigError, DataError
-from verigrad.training.config import OptimConfig, ReportConfig, RewardModelConfig, SamplingConfig, SFTConfig
+from verigrad.training.config import (
+    LoraConfig,
+    OptimConfig,
+    ReportConfig,
+    RewardModelConfig,
+    SamplingConfig,
+    SFTConfig,
+)
 from verigrad.training.sft import Demonstration, demonstration_rows, read_demonstrations, train
 from verigrad.types import Message
 
@@ -61,6 +69,32 @@ def test_a_step_says_how_many_tokens_it_learned_in_a_second(few):
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_stopped_run_goes_on_to_the_same_weights(few, device):
     check_a_stopped_run_goes_on(train, SFTConfig, {**few, "epochs": 3, "device": device})
+
+
+def test_only_the_weights_named_are_trained(few):
+    """They take the very step they take when all are trained; the others take none."""
+    optim = OptimConfig(learning_rate=1e-2, warmup_steps=0, max_grad_norm=1e9)
+    one_step = {**few, "optim": optim, "batch_size": 4, "epochs": 1}
+    before = AutoModelForCausalLM.from_pretrained(few["model"]).state_dict()
+    weights = {}
+    for part in ("", "norm"):
+        config = SFTConfig(**{**one_step, "run": f"{few['run']}-{part}"}, train_only=(part,) if part else ())
+        weights[part] = AutoModelForCausalLM.from_pretrained(train(config) / "model").state_dict()
+    assert sum("norm" in name for name in before) == 5  # two layers, and the last
+    for name, old in before.items():
+        assert not torch.equal(weights[""][name], old)
+        assert torch.equal(weights["norm"][name], weights[""][name] if "norm" in name else old), name
+
+
+def test_a_stopped_run_of_some_weights_goes_on(few):
+    check_a_stopped_run_goes_on(train, SFTConfig, {**few, "epochs": 3, "train_only": ("norm", "q_proj")})
+
+
+def test_weights_that_are_not_there_cannot_be_trained(few):
+    with pytest.raises(ConfigError, match=r"no weight has 'nrom' in its name \(train_only\); there are .*q_proj"):
+        train(SFTConfig(**few, train_only=("nrom",)))
+    with pytest.raises(ConfigError, match="one of them"):
+        train(SFTConfig(**few, train_only=("norm",), lora=LoraConfig(rank=2)))
 
 
 def test_the_best_validated_weights_are_kept(few, workshop):

@@ -244,6 +244,8 @@ class StageConfig:
         sampling: see the section.
         optim: see the section.
         lora: see the section.
+        train_only: parts of names of weights, such as `norm`: only weights with one of them in their names are trained.
+            Empty for all of them.
         report: see the section.
     """
 
@@ -265,6 +267,7 @@ class StageConfig:
     sampling: SamplingConfig = SamplingConfig()
     optim: OptimConfig = OptimConfig()
     lora: LoraConfig = LoraConfig()
+    train_only: tuple[str, ...] = ()
     report: ReportConfig = ReportConfig()
 
 

@@ -121,7 +121,7 @@ def estimate(config: StageConfig) -> str:
     parts = memory(config, shape)
     named = ", ".join(f"{name} {size / _GIB:.1f}" for name, size in parts.items() if size > 0.05 * _GIB)
     lines = [
-        f"{shape.parameters / 1e6:.0f}M parameters, {_trained(config, shape) / 1e6:.0f}M trained",
+        f"{shape.parameters / 1e6:.0f}M parameters, {_told_trained(config, shape)} trained",
         f"memory: about {sum(parts.values()) / _GIB:.1f} GiB ({named})",
     ]
     try:
@@ -134,7 +134,14 @@ def estimate(config: StageConfig) -> str:
     return "\n".join([*lines, _time_line(config, shape, planned)])
 
 
+def _told_trained(config: StageConfig, shape: Shape) -> str:
+    if config.train_only:
+        return f"those with {' or '.join(map(repr, config.train_only))} in their names"
+    return f"{_trained(config, shape) / 1e6:.0f}M"
+
+
 def _trained(config: StageConfig, shape: Shape) -> int:
+    """At most: which weights `train_only` leaves is not known from a model's shape."""
     return shape.adapters(config.lora.rank) if config.lora.rank else shape.parameters
 
 

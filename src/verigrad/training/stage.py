@@ -318,10 +318,13 @@ def prepare_torch(config: StageConfig) -> tuple[torch.device, torch.dtype]:
 
 
 def prepare_model(model: Any, config: StageConfig, *, whole: tuple[str, ...] = ()) -> Any:
-    """Adapters and checkpointing as asked; dropout stays off, so that sampler and trainer agree.
+    """Adapters, frozen weights and checkpointing as asked; dropout stays off, so that sampler and trainer agree.
 
     Args:
         whole: modules that are trained whole beside the adapters.
+
+    Raises:
+        ConfigError: no weight has a name that `train_only` asks for, or adapters are to be trained as well.
     """
     if config.gradient_checkpointing:
         if hasattr(model, "activation_checkpointing_enable"):  # its name in newer releases of transformers
@@ -332,7 +335,23 @@ def prepare_model(model: Any, config: StageConfig, *, whole: tuple[str, ...] = (
     if config.lora.rank > 0:
         lora = config.lora
         model = add_lora(model, rank=lora.rank, alpha=lora.alpha, targets=lora.targets, seed=config.seed, whole=whole)
+    if config.train_only:
+        _freeze_all_but(model, config, whole)
     return model
+
+
+def _freeze_all_but(model: Any, config: StageConfig, whole: tuple[str, ...]) -> None:
+    if config.lora.rank > 0:
+        raise ConfigError("train_only and lora.rank are both set; wanted one of them: adapters are trained alone")
+    named = dict(model.named_parameters())
+    wanted = {name for name in named if any(part in name for part in config.train_only)}
+    if not wanted:
+        raise ConfigError(
+            f"no weight has {' or '.join(map(repr, config.train_only))} in its name (train_only); there are "
+            f"{', '.join(sorted({name.split('.')[-2] for name in named if '.' in name}))}"
+        )
+    for name, parameter in named.items():
+        parameter.requires_grad_(name in wanted or any(part in name.split(".") for part in whole))
 
 
 def _open_sandbox(config: StageConfig) -> PolyglotSandbox:
