@@ -16,7 +16,7 @@ from verigrad.training.loops import LOOPS
 from verigrad.training.pipeline import read_pipeline
 
 SMALL = {"texts": 80, "annealed": 40, "demonstrations": 40, "hidden": 32, "layers": 2, "heads": 2, "feed_forward": 48}
-SMALL |= {"batch": 16, "anneal_steps": 3, "noise_steps": 2, "rl_steps": 2, "rl_tasks": 2, "group": 2, "rl_passes": 4}
+SMALL |= {"batch": 16, "anneal_steps": 3, "noise_steps": 2, "rl_steps": 2, "rl_tasks": 2, "group": 2}
 SMALL |= {"rl_steps_same_compute": 3, "held_out": 4, "samples": 2, "threads": 1, "canvas": 56}
 
 
