@@ -416,7 +416,7 @@ class _CachedRun(_PlainRun):
 
     def predictors(self, ids: Tensor, start: int, stop: int, rows: Tensor) -> Tensor:
         if self._cache.length < start:
-            self._finish(ids, start)
+            self._keep(ids, start)
         cache = self._cache if len(rows) == len(ids) else self._cache.rows(rows.to(self._device))
         states = self._states(ids, start, stop, rows, cache)
         if not self._spec.shift:
@@ -424,8 +424,8 @@ class _CachedRun(_PlainRun):
         before = states[:, :1] if self._last is None else self._last[rows.to(self._device)]
         return torch.cat([before, states[:, :-1]], dim=1)
 
-    def _finish(self, ids: Tensor, stop: int) -> None:
-        """Keep the columns up to `stop`. Prompts that rows share, as a group's do, are run once."""
+    def _keep(self, ids: Tensor, stop: int) -> None:
+        """Keep keys and values of the columns up to `stop`. Prompts that rows share, as a group's do, are run once."""
         if self._cache.length:
             self._last = self._states(ids, self._cache.length, stop, torch.arange(len(ids)), self._cache)[:, -1:]
             self._cache.length = stop
