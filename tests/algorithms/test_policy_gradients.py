@@ -4,24 +4,21 @@
 against formulas that were derived on paper: an estimator is unbiased, or its bias is known and this.
 """
 
-import importlib.util
 import itertools
 import math
 import statistics
-import sys
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import pytest
 import torch
+from scripts import benchmark
 
 from verigrad.algorithms import advantages as adv
 from verigrad.algorithms.objectives import cispo, dppo, ppo_clip, sapo
 from verigrad.algorithms.reductions import sequence_mean
 from verigrad.algorithms.sequence_objectives import gspo
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "gradient_bias.py"
 close = partial(torch.testing.assert_close, rtol=1e-9, atol=1e-11)
 # Reductions give float32 weights, in which 1/3 is off by 3e-8.
 close_in_threes = partial(torch.testing.assert_close, rtol=2e-7, atol=1e-9)
@@ -29,11 +26,7 @@ close_in_threes = partial(torch.testing.assert_close, rtol=2e-7, atol=1e-9)
 
 @pytest.fixture(scope="module")
 def bias():
-    spec = importlib.util.spec_from_file_location("gradient_bias", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return benchmark("gradient_bias")
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ import pytest
 import verigrad
 from verigrad.errors import ConfigError, SandboxError
 from verigrad.sandbox.base import LEVELS
+from verigrad.sandbox.command_root import WORK
 from verigrad.sandbox.commands import Command, CommandSandbox
 from verigrad.types import Limits
 
@@ -375,9 +376,9 @@ def test_what_is_shown_can_be_read_and_not_changed(enclosed, tmp_path):
 
 
 def test_nothing_passes_from_one_command_to_the_next(enclosed):
-    wrote = shell(enclosed, "echo x | tee /tmp/x /dev/shm/x /work/x $HOME/.profile; sleep 321 &")
+    wrote = shell(enclosed, f"echo x | tee /tmp/x /dev/shm/x {WORK}/x $HOME/.profile; sleep 321 &")
     assert wrote.exit_code == 0 and wrote.stderr == b""
-    left = shell(enclosed, "ls -A /tmp /dev/shm /work $HOME | grep -v :; grep -l '^sleep' /proc/[0-9]*/comm")
+    left = shell(enclosed, f"ls -A /tmp /dev/shm {WORK} $HOME | grep -v :; grep -l '^sleep' /proc/[0-9]*/comm")
     assert left.stdout.split() == []
 
 

@@ -1,24 +1,21 @@
 """The soak of `benchmarks/soak.py`, short: every verdict right, nothing left."""
 
-import importlib.util
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from scripts import FOLDER, benchmark
 
 import verigrad
 from verigrad.sandbox.base import LEVELS
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "soak.py"
+SCRIPT = FOLDER / "soak.py"
 
 
 def test_a_share_of_values():
-    spec = importlib.util.spec_from_file_location("soak", SCRIPT)
-    soak = importlib.util.module_from_spec(spec)
-    sys.modules["soak"] = soak
-    spec.loader.exec_module(soak)
+    soak = benchmark("soak")
     values = [float(n) for n in range(1000, 0, -1)]
     assert soak.quantile(values, 0.999) == 999  # of a thousand, one is greater
     assert soak.quantile(values, 1.0) == 1000

@@ -16,17 +16,17 @@ from verigrad.types import CommandTest, Limits, Oracle, Repository
 
 def done(**files):
     kept = {f"runner/{name}": text.encode() for name, text in files.items()}
-    return CommandResult("exited", 0, b"", b"", {**kept, "runner/work": b"/work"}, 1.0)
+    return CommandResult("exited", 0, b"", b"", {**kept, "runner/work": b"/made"}, 1.0)
 
 
 def test_what_is_told_worked_by_hand():
     before = Told({"A": "1", "B": "2"}, ("/old",), {"first": {"x": "y"}})
     env = (
-        "A=3\nC=a=b\nLONG<<END\none\ntwo = 2\nEND\nW=/work/tree/x\n1BAD=0\nnothing\nPATH=/evil\nGITHUB_X=1\nD<<E\nopen"
+        "A=3\nC=a=b\nLONG<<END\none\ntwo = 2\nEND\nW=/made/tree/x\n1BAD=0\nnothing\nPATH=/evil\nGITHUB_X=1\nD<<E\nopen"
     )
     after = told_by(
         CommandTest("s", (), step="second"),
-        done(env=env, path="/work/tree/bin\n/two\n", output="v=1\nw<<.\n.\n"),
+        done(env=env, path="/made/tree/bin\n/two\n", output="v=1\nw<<.\n.\n"),
         before,
     )
     assert after.environment == {"A": "3", "B": "2", "C": "a=b", "LONG": "one\ntwo = 2", "W": f"{WORK}/tree/x"}

@@ -4,15 +4,13 @@
 theory says of the estimators against its figures.
 """
 
-import importlib.util
 import itertools
 import math
-import sys
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import pytest
 import torch
+from scripts import benchmark
 
 from verigrad.algorithms.diffusion_objectives import softmax_difference, spg
 from verigrad.engines.base import SamplingParams
@@ -21,17 +19,12 @@ from verigrad.engines.denoise_params import DenoiseParams
 from verigrad.models.scoring import token_logprobs
 from verigrad.training.config import ScoringConfig
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "diffusion_gradients.py"
 ORDERS = ("left_to_right", "random", "entropy", "margin", "threshold", "confidence")
 
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("diffusion_gradients", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return benchmark("diffusion_gradients")
 
 
 @pytest.fixture(scope="module")

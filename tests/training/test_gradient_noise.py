@@ -1,27 +1,18 @@
 """What `benchmarks/gradient_noise.py` says of gradients, worked by hand and on a run whose weights stay."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 from loops import train_metrics
+from scripts import benchmark
 from transformers import AutoModelForCausalLM
 
 from verigrad.training.config import OptimConfig, RLConfig, SamplingConfig
 from verigrad.training.rl import train
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "gradient_noise.py"
-
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("gradient_noise", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return benchmark("gradient_noise")
 
 
 def test_three_gradients_by_hand(script):
