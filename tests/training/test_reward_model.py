@@ -9,7 +9,7 @@ import pytest
 import torch
 from loops import check_a_stopped_run_goes_on, pairs, train_metrics
 from tiny import tiny_tokenizer
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 from transformers.models.llama.modeling_llama import LlamaMLP
 
 from verigrad.cli.label import _margins
@@ -292,6 +292,18 @@ def test_adapters_and_head_train_and_are_saved_merged(settings):
     ]
     for row in rows:
         assert any(row["scores"] == pytest.approx(own, abs=1e-3) for own in everything)
+
+
+def test_the_head_is_trained_with_the_weights_named(settings):
+    """One step of AdamW moves every weight that has a gradient; the others keep every bit."""
+    optim = OptimConfig(learning_rate=1e-3, warmup_steps=0)
+    # The head starts at zero, so that nothing below it has a gradient before the second step.
+    config = RewardModelConfig(**{**settings, "optim": optim, "epochs": 2, "batch_size": 99}, train_only=("norm",))
+    model, _ = load_scalar(str(train(config) / "model"))
+    found = {name.removeprefix("model."): weight for name, weight in model.named_parameters()}
+    before = AutoModelForCausalLM.from_pretrained(settings["model"]).model.state_dict()
+    moved = {name for name, old in before.items() if not torch.equal(found[name], old)}
+    assert moved == {name for name in before if "norm" in name} and bool(found["score.weight"].any())
 
 
 def test_rollouts_are_scored_at_the_end_of_their_last_row(settings):
