@@ -2,13 +2,14 @@
 
 import asyncio
 import base64
+import contextlib
 import itertools
 import json
 import math
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from verigrad.rewards.format import extract_program
@@ -204,6 +205,9 @@ def test_long_texts_take_no_quadratic_time(text):
 
 
 @settings(max_examples=200, deadline=None)
+@example("```python\n0", 0, False)
+@example("0\n1", 0, False)
+@example("so:\n`[]`\n```\n\n", [], False)
 @given(TEXTS, st.sampled_from([0, 1, 1000, "1,000", [], "x", (1,)]), st.booleans())
 def test_an_answer_is_right_only_where_it_says_so(text, expected, tolerant):
     comparator = Comparator(atol=0.1) if tolerant else Comparator()
@@ -215,7 +219,16 @@ def test_an_answer_is_right_only_where_it_says_so(text, expected, tolerant):
             assert str(expected)[0] in text or tolerant
     passed, _ = answer_is_right(text, AnswerTest(name="a", expected=expected, form="literal"), comparator)
     if passed:
-        assert equal(literal(text), expected, comparator)
+        lines = [line.strip() for line in text.splitlines()]
+        last = next((line for line in reversed(lines) if line and not line.startswith("```")), "")
+        assert any(equal(value, expected, comparator) for value in literals(text, last.strip("`")))
+
+
+def literals(*texts):
+    """The values of those that are Python literals."""
+    for text in texts:
+        with contextlib.suppress(ValueError):
+            yield literal(text)
 
 
 @given(TEXTS, TEXTS)
