@@ -3,8 +3,7 @@
 A training step frees and asks for the same blocks thousands of times. glibc returns the large ones to the system and
 fetches them again, page by page; keeping them all makes an update a tenth faster on 2 cores. What is kept falls into
 pieces of ever other sizes, though: over 50 steps a run that needs 5 GB came to hold 9. So everything free is given
-back between steps, at most every ten seconds: after each step of a small model, fetching it again took a fifth of the
-time (docs/log.md).
+back between steps, at most every ten seconds, as fetching it again is dear beside steps of half a second (docs/log.md).
 """
 
 from __future__ import annotations
