@@ -5,12 +5,12 @@ log-probs or logits. Where TRL means something else by a name, the argument that
 """
 
 import inspect
-import warnings
 from collections import defaultdict
 from types import SimpleNamespace
 
 import pytest
 import torch
+from trl_classes import trl_class
 
 from verigrad.algorithms.preference import (
     apo_down,
@@ -36,15 +36,6 @@ from verigrad.algorithms.preference import (
 )
 from verigrad.algorithms.presets import call
 from verigrad.algorithms.reward_model import bradley_terry, centering
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # of its dependencies, while they are imported
-    pytest.importorskip("trl", minversion="1.16")
-    from trl.experimental.cpo import CPOTrainer
-    from trl.experimental.orpo import ORPOTrainer
-    from trl.trainer.dpo_trainer import DPOTrainer
-    from trl.trainer.kto_trainer import KTOTrainer
-    from trl.trainer.reward_trainer import RewardTrainer
 
 PAIRS, TOKENS, VOCABULARY = 4, 6, 5
 ACCELERATOR = SimpleNamespace(
@@ -80,7 +71,7 @@ class Logits(torch.nn.Module):
 
 def trainer(kind, model, **attributes):
     """One of TRL's trainers, holding only what its loss method reads."""
-    made = object.__new__(kind)
+    made = object.__new__(trl_class(kind))
     made.__dict__.update(
         model=model,
         accelerator=ACCELERATOR,
@@ -129,7 +120,7 @@ def batch(rows, mask):
 def trl_dpo(policy, ref, mask, loss_types, weights=(1.0,), beta=0.1, label_smoothing=0.0, ld_alpha=None):
     """DPOTrainer's loss of every pair, each asked for alone, because TRL returns the mean."""
     made = trainer(
-        DPOTrainer,
+        "DPOTrainer",
         Table(policy),
         ref_model=Table(ref),
         loss_types=list(loss_types),
@@ -223,7 +214,7 @@ def test_kto(kl_sign, seed):
     with torch.no_grad():
         policy[PAIRS:] = torch.where(mask[PAIRS:], ref[PAIRS:] + 0.2 * kl_sign, 0.0)
     made = trainer(
-        KTOTrainer,
+        "KTOTrainer",
         Table(policy),
         ref_model=Table(ref),
         loss_type="kto",
@@ -290,7 +281,7 @@ def test_cpo_and_simpo(case, seed):
     """TRL adds its cloning term to SimPO as well, unless `cpo_alpha` is 0; its mean is over the batch's tokens."""
     ours, arguments, trl_arguments = CPO_FAMILY[case]
     logits, inputs, given, _ = logit_pair(seed, prompt=3)
-    made = trainer(CPOTrainer, Logits(logits), beta=0.3, simpo_gamma=0.5, alpha=0.0, pad_token_id=0, **trl_arguments)
+    made = trainer("CPOTrainer", Logits(logits), beta=0.3, simpo_gamma=0.5, alpha=0.0, pad_token_id=0, **trl_arguments)
     theirs, _ = made.get_batch_loss_metrics(made.model, inputs)
     assert_same(call(ours, **given, **arguments), theirs.reshape(1), logits, tolerance=1e-5)
 
@@ -300,7 +291,7 @@ def test_cpo_and_simpo(case, seed):
 def test_orpo(prompt, seed):
     """TRL's supervised term takes in the prompt too; on a prompt of one token, which nothing predicts, we agree."""
     logits, inputs, given, prompt_and_chosen = logit_pair(seed, prompt)
-    made = trainer(ORPOTrainer, Logits(logits), beta=0.4, padding_value=0)
+    made = trainer("ORPOTrainer", Logits(logits), beta=0.4, padding_value=0)
     theirs, _ = made.get_batch_loss_metrics(made.model, inputs)
     ours = call(orpo, **given, odds_coef=0.4)
     swapped = ours + given["policy_chosen_mean"] - prompt_and_chosen
@@ -312,7 +303,7 @@ def test_orpo(prompt, seed):
 def test_reward_trainer(with_margin):
     rng = torch.Generator().manual_seed(0)
     scores = torch.randn(2, 1, generator=rng).requires_grad_()
-    made = trainer(RewardTrainer, Logits(scores))
+    made = trainer("RewardTrainer", Logits(scores))
     made.args.center_rewards_coefficient = 0.1
     inputs = {"input_ids": torch.zeros(2, 1), "attention_mask": torch.ones(2, 1)}
     margin = torch.tensor([0.7]) if with_margin else None
@@ -326,6 +317,6 @@ def test_reward_trainer(with_margin):
 
 def test_trl_has_no_further_loss_type_of_ours():
     """Every loss type of DPOTrainer is compared above or named here as one we do not have."""
-    source = inspect.getsource(DPOTrainer._compute_loss)
+    source = inspect.getsource(trl_class("DPOTrainer")._compute_loss)
     types = {line.split('"')[1] for line in source.splitlines() if "if loss_type ==" in line}
     assert types - set(DPO_FAMILY) == {"aot", "aot_unpaired", "discopop", "sft"}

@@ -40,6 +40,7 @@ def toy_run(settings, workshop, name, seed):
             "algorithm": name,
             "seed": seed,
             "steps": STEPS.get(name, 45),
+            "checkpoint_every": 45,
             "optim": OptimConfig(learning_rate=RATE.get(name, FAST.learning_rate), warmup_steps=1),
             "critic": CriticConfig(learning_rate=5e-3),
             "sampling": SamplingConfig(max_tokens=8),
