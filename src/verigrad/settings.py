@@ -320,12 +320,17 @@ def _inline(value: Any) -> str:
 # --------------------------------------------------------------------------------- help and changes
 
 
-def describe(cls: type[Any]) -> list[Setting]:
-    """Every setting of `cls` in order, nested ones by dotted key.
+def describe(config: Any) -> list[Setting]:
+    """Every setting of a dataclass in order, nested ones by dotted key.
 
     Sentences come from the `Attributes:` section of each dataclass's docstring.
+
+    Args:
+        config: the class, whose defaults are told, or an instance, whose values are.
     """
-    return list(_settings(cls, _REQUIRED, ""))
+    if isinstance(config, type):
+        return list(_settings(config, _REQUIRED, ""))
+    return list(_settings(type(config), config, ""))
 
 
 def _settings(cls: Any, base: Any, prefix: str) -> Iterator[Setting]:

@@ -28,6 +28,21 @@ def test_help_needs_no_torch(command):
     assert "usage: verigrad" in found.stdout
 
 
+@pytest.mark.parametrize("words", [["quickstart", "--help"], ["rl", "quickstart", "-h"]])
+def test_help_on_a_recipe_tells_its_values(words, capsys):
+    assert main(words) == 0
+    told = capsys.readouterr().out
+    assert "quickstart.toml" in told
+    rate = next(line for line in told.splitlines() if line.split()[:1] == ["--optim.learning-rate"])
+    assert "3e-05" in rate  # of the recipe; the default is 1e-5
+
+
+def test_help_without_a_recipe_tells_the_defaults(capsys):
+    assert main(["rl", "--help"]) == 0
+    told = capsys.readouterr().out
+    assert "usage: verigrad rl [RECIPE]" in told and "1e-05" in told
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

@@ -18,9 +18,9 @@ def option_line(option: str, text: str) -> str:
     return f"  {option + '  ':<28}{text}"
 
 
-def option_lines(cls: type[Any]) -> list[str]:
-    """One for every setting of a dataclass: what it is, its type and its default."""
+def option_lines(config: Any) -> list[str]:
+    """One for every setting of a dataclass: what it is, its type and its default, or the value where it has one."""
     return [
         option_line("--" + setting.key.replace("_", "-"), f"{setting.sentence} [{setting.type}; {setting.default}]")
-        for setting in describe(cls)
+        for setting in describe(config)
     ]

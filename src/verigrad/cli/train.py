@@ -18,6 +18,7 @@ _SWITCHES = {
     "--resume": "go on from the run's last checkpoint",
     "--dry-run": "print the resolved settings and an estimate of memory and time, and stop",
 }
+_HELP = ("-h", "--help")
 
 
 def rl(argv: list[str]) -> int:
@@ -53,12 +54,12 @@ def quickstart(argv: list[str]) -> int:
 def _train(command: str, argv: list[str], *, shown: str | None = None) -> int:
     """Run the loop of a command; `shown` is what the user typed, where that is another."""
     cls = LOOPS[command].settings
-    if "-h" in argv or "--help" in argv:
-        print(_help(shown or command, cls))
-        return 0
     switches = {switch for switch in _SWITCHES if switch in argv}
-    words = [word for word in argv if word not in _SWITCHES]
+    words = [word for word in argv if word not in (*_SWITCHES, *_HELP)]
     recipe = recipe_path(words.pop(0)) if words and not words[0].startswith("--") else None
+    if not set(_HELP).isdisjoint(argv):
+        print(_help(shown or f"{command} [RECIPE]", cls, recipe))
+        return 0
     resume = "--resume" in switches
     config = load_config(cls, recipe or (_stored_config(words) if resume else None), words)
     if "--dry-run" in switches:
@@ -111,15 +112,18 @@ def _stored_config(words: Sequence[str]) -> Path | None:
     return None
 
 
-def _help(command: str, cls: type[Any]) -> str:
+def _help(usage: str, cls: type[Any], recipe: Path | None) -> str:
+    """Every setting, with its default or what the recipe sets."""
     lines = [
-        f"usage: verigrad {command} [RECIPE] [--key value ...] [--resume] [--dry-run]",
+        f"usage: verigrad {usage} [--key value ...] [--resume] [--dry-run]",
         "",
         (cls.__doc__ or "").splitlines()[0],
-        "RECIPE is a TOML file or the name of one that comes with verigrad; every setting can be overridden.",
+        f"Settings are those of {recipe.name}; each can be overridden."
+        if recipe
+        else "RECIPE is a TOML file or the name of one that comes with verigrad; every setting can be overridden.",
         "",
         *(option_line(switch, text) for switch, text in _SWITCHES.items()),
         "",
-        *option_lines(cls),
+        *option_lines(load_config(cls, recipe) if recipe else cls),
     ]
     return "\n".join(lines)
