@@ -3,7 +3,7 @@
 import pytest
 import torch
 from tiny import tiny_model, tiny_tokenizer
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoModelForSequenceClassification, MistralConfig, MistralForCausalLM
 
 from verigrad.errors import ConfigError
 from verigrad.models.base import Batch, View
@@ -51,6 +51,26 @@ def ragged_batch(seed=0):
         group_ids=torch.tensor([0, 0, 1, 1]),
         rewards=torch.zeros(4),
     )
+
+
+def test_a_sliding_window_is_refused(tmp_path):
+    """Packed rows are attended to in full, so the values would not be the classifier's."""
+    model = MistralForCausalLM(
+        MistralConfig(
+            vocab_size=259,
+            hidden_size=16,
+            intermediate_size=32,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            num_key_value_heads=2,
+            sliding_window=4,
+            pad_token_id=0,
+        )
+    )
+    save_model(model, tiny_tokenizer(), tmp_path / "lm")
+    model, _ = load_scalar(str(tmp_path / "lm"))
+    with pytest.raises(ConfigError, match="sliding window of 4 cannot be trained on packed rows"):
+        token_values(model, ragged_batch(), token_budget=64, dtype=torch.float32)
 
 
 def test_values_are_the_classifiers_scores_of_each_prefix(language_model):

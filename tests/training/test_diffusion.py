@@ -2,10 +2,12 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from loops import check_a_stopped_run_goes_on, train_metrics
+from safetensors.torch import load_file
 from tiny import END, MASK, tiny_diffusion, tiny_model, tiny_tokenizer
 
 from verigrad.cli.main import main
@@ -297,3 +299,13 @@ def test_adapting_on_texts_then_tuning_keeps_what_the_model_is(diffusion_setting
     _, _, after = load_diffusion(str(tuned / "model"), device="cpu")
     assert before == spec_of("block", shift=False, block_length=4, pad_policy="none")
     assert after == replace(before, pad_policy="fill")
+
+
+def test_a_step_in_which_no_token_was_masked_learns_nothing(few):
+    """Bernoulli noise at a level of one in a hundred thousand masks none of a dozen tokens."""
+    noise = NoiseConfig(form="bernoulli", low=1e-5, high=2e-5)
+    folder = train(DiffusionConfig(**few, epochs=1, noise=noise))
+    for row in train_metrics(folder):
+        assert (row["loss"], row["masked_tokens"]) == (0.0, 0) and "masked_ce" not in row
+    begun, ended = (load_file(Path(path) / "model.safetensors") for path in (few["model"], folder / "model"))
+    assert all(torch.equal(ended[name], weight) for name, weight in begun.items())

@@ -195,6 +195,8 @@ def test_clear_errors(settings, workshop):
     (workshop / "bad.jsonl").write_text('{"prompt": "p", "chosen": "a", "rejected": "a"}\n')
     with pytest.raises(DataError, match=r"bad\.jsonl:1: chosen and rejected are the same text"):
         train(PreferenceConfig(**{**settings, "data": str(workshop / "bad.jsonl")}))
+    with pytest.raises(ConfigError, match="records_per_round is 0: the schedule counts on as many"):
+        PreferenceConfig(**{**settings, "data": ""}, tasks="t", records_per_round=0)
     with pytest.raises(ConfigError, match="exactly one of data"):
         PreferenceConfig(**settings, tasks="builtin")
 

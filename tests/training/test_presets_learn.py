@@ -20,7 +20,7 @@ FAST = OptimConfig(learning_rate=5e-3, warmup_steps=1)
 REWARD = {"pass_at_k": "mostly_ascii", "gdpo": "in_parts", "safe_rlhf": "in_parts", "prime": "judged"}
 # Slower by design: no baseline, one that follows slowly, and an anchor that lags behind.
 RATE = {"reinforce": 1e-2, "ppo_ewma": 1e-2}
-STEPS = {"reinforce": 60, "running_baseline": 60, "ppo_ewma": 60}
+STEPS = {"reinforce": 100, "running_baseline": 60, "ppo_ewma": 60}
 # Pass@k training stops pushing once some of every four completions succeed.
 WANTED = {"pass_at_k": 0.7}
 

@@ -298,6 +298,21 @@ def test_a_judge_that_drifts_stops_the_run_and_a_sound_one_goes_on(settings, wor
     assert len(metrics(config.run)) == 3
 
 
+def test_before_and_after_draw_alike(settings, workshop):
+    """Of weights that hardly move the answers are the same, also at temperature 1: differences are paired by draws."""
+    report = ReportConfig(splits={"held_out": f"{workshop}/my.py:held_out"}, samples=3, temperature=1.0)
+    still = OptimConfig(learning_rate=1e-12)
+    folder = train(RLConfig(**settings, steps=1, sampling=SHORT, optim=still, report=report))
+    before, after = (
+        [
+            json.loads(line)["completion"]
+            for line in (folder / f"evaluations/held_out-{when}.jsonl").read_text().splitlines()
+        ]
+        for when in ("before", "after")
+    )
+    assert before == after and len(set(before)) == 9
+
+
 def test_reports_before_and_after(settings, workshop):
     source = f"{workshop}/my.py:held_out"
     report = ReportConfig(splits={"held_out": source}, samples=2, temperature=1.0)

@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,13 +11,15 @@ import pytest
 import torch
 from tiny import tiny_model
 
-from verigrad.algorithms.presets import DR_GRPO, GRPO, GSPO, PRIME, SAFE_RLHF, Algorithm
+from verigrad.algorithms.presets import DR_GRPO, GRPO, GSPO, PRIME, REMAX, SAFE_RLHF, Algorithm
 from verigrad.errors import ConfigError, RunError
 from verigrad.models.scalar import load_scalar
+from verigrad.rewards.outcome import PASSED
+from verigrad.rollout import Group
 from verigrad.training.advantages import advantages_of
 from verigrad.training.batching import make_batch
 from verigrad.training.companions import CostMultiplier
-from verigrad.training.config import CostConfig, OptimConfig, RLConfig, SamplingConfig
+from verigrad.training.config import AuditConfig, CostConfig, OptimConfig, RLConfig, SamplingConfig
 from verigrad.training.options import with_options
 from verigrad.training.proxies import Proxies
 from verigrad.training.rl import Loop, train
@@ -80,6 +83,34 @@ def test_rollouts_without_a_score_change_no_gradient(settings, algorithm):
     assert other_row["kl"] == pytest.approx(row["kl"], rel=1e-5) and row["kl"] > 1e-4
     for name, weight in weights.items():
         torch.testing.assert_close(others[name], weight, rtol=1e-5, atol=1e-7)
+
+
+def test_a_group_without_its_greedy_baseline_changes_no_gradient(settings):
+    """Not even by the KL, or by being counted among the rollouts of the step."""
+    there, gone = [(0, 1.0), (1, 0.0), (2, 1.0)], [(0, 0.0), (3, 1.0)]
+    (row, weights), (other_row, others) = (
+        learned(loop_of(settings, REMAX, kl_coef=0.1), batch_of(*groups), greedy_rewards=torch.tensor(baselines))
+        for groups, baselines in (([there], [0.5] * 3), ([there, gone], [0.5] * 3 + [torch.nan] * 2))
+    )
+    assert other_row["loss"] == pytest.approx(row["loss"], rel=1e-5)
+    for name, weight in weights.items():
+        torch.testing.assert_close(others[name], weight, rtol=1e-5, atol=1e-7)
+
+
+def test_a_minibatch_without_rows_does_not_set_the_schedule_back(settings):
+    """Step 5 of two minibatches each is update 10: in a warm-up of 20 the eleventh twentieth of the rate."""
+    loop = loop_of(settings, GRPO, minibatches=2, steps=50)
+    loop.config = replace(loop.config, optim=OptimConfig(learning_rate=1.0, warmup_steps=20))
+    row, _ = learned(loop, batch_of([(0, 1.0), (1, 0.0)]))
+    assert row["learning_rate"] == pytest.approx(11 / 20)
+
+
+@pytest.mark.parametrize(("flagged", "succeeded"), [("keep", [True, True, False]), ("penalise", [True, False, False])])
+def test_what_the_audit_makes_a_failure_is_no_success_to_imitate(settings, flagged, succeeded):
+    loop = loop_of(settings, GRPO, audit=AuditConfig(flagged=flagged))
+    rollouts = [replace(rollout(0, 0, 1.0), flags=flags) for flags in ((), ("knows a test",), ())]
+    outcomes = torch.tensor([PASSED, PASSED, PASSED + 1])
+    assert loop._succeeded([Group(None, tuple(rollouts))], outcomes).tolist() == succeeded
 
 
 def test_a_step_without_any_score_changes_nothing(settings):

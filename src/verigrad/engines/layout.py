@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from verigrad.errors import ConfigError
+from verigrad.models.attention import slides
 
 __all__ = ["Architecture", "Source", "duplicates", "layout", "placements", "read_architecture", "rotary_table"]
 
@@ -82,7 +83,7 @@ def read_architecture(model: nn.Module) -> Architecture:
         raise ConfigError(f"the local engine cannot run model_type {family!r}; it supports: {', '.join(_FAMILIES)}")
     if config.hidden_act not in _ACTIVATIONS:
         raise ConfigError(f"{family} with hidden_act {config.hidden_act!r}; supported: {', '.join(_ACTIVATIONS)}")
-    if _sliding(config):
+    if slides(config):
         raise ConfigError(
             f"{family} with a sliding window of {config.sliding_window}; only full attention is supported"
         )
@@ -107,12 +108,6 @@ def read_architecture(model: nn.Module) -> Architecture:
         tied=bool(config.tie_word_embeddings),
         max_positions=config.max_position_embeddings,
     )
-
-
-def _sliding(config: Any) -> bool:
-    if getattr(config, "layer_types", None) is not None:
-        return "sliding_attention" in config.layer_types
-    return config.model_type == "mistral" and getattr(config, "sliding_window", None) is not None
 
 
 def _rotary(model: nn.Module) -> Any:

@@ -22,7 +22,7 @@ from torch.autograd.function import once_differentiable
 
 from verigrad.errors import ConfigError
 
-__all__ = ["Layout", "Stretch", "use_packed_attention"]
+__all__ = ["Layout", "Stretch", "slides", "use_packed_attention"]
 
 _NAME = "verigrad_packed"
 _SHORT = 512  # positions; the scores of a longer sequence are not kept
@@ -289,17 +289,30 @@ def _not_yet(length: int, device: torch.device) -> Tensor:
     return torch.ones(length, length, dtype=torch.bool, device=device).triu_(1)
 
 
+def slides(config: Any) -> bool:
+    """Whether a Hugging Face model's tokens see no further back than a window, in all layers or in some."""
+    if getattr(config, "layer_types", None) is not None:
+        return "sliding_attention" in config.layer_types
+    return config.model_type == "mistral" and getattr(config, "sliding_window", None) is not None
+
+
 def use_packed_attention(model: Any) -> None:
     """Let a Hugging Face model attend by the `pack_layout` it is called with; without one it attends as before.
 
     Raises:
-        ConfigError: the model's family does not use transformers' attention interface.
+        ConfigError: the model's family does not use transformers' attention interface, or it attends in a sliding
+            window, which layouts know nothing of.
     """
     from transformers import AttentionInterface, AttentionMaskInterface
     from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 
     if model.config._attn_implementation == _NAME:
         return
+    if slides(model.config):
+        raise ConfigError(
+            f"{model.config.model_type} with a sliding window of {model.config.sliding_window} cannot be trained on "
+            "packed rows; only full attention is supported"
+        )
     AttentionInterface.register(_NAME, _attention)
     AttentionMaskInterface.register(_NAME, ALL_MASK_ATTENTION_FUNCTIONS["sdpa"])
     try:

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from verigrad.errors import ConfigError
+
 __all__ = ["add_lora", "base_weights", "full_tensors", "is_lora"]
 
 
@@ -28,8 +30,13 @@ def add_lora(
     Hu et al. 2021, "LoRA", arXiv:2106.09685: W + (alpha / rank) B A, with B zero at the start, so the wrapped
     model begins as the one it wraps. `targets` are module names; empty means every linear layer but the head.
     Modules named in `whole` (a new scalar head, say) get no adapter and train all their weights.
+
+    Raises:
+        ConfigError: a target is the head, whose weight log-probs are taken by, or the embedding that is tied to it.
     """
     from peft import LoraConfig, get_peft_model
+
+    _check_targets(model, targets)
 
     config = LoraConfig(
         r=rank,
@@ -46,6 +53,20 @@ def add_lora(
     for name in whole:
         adapted.get_base_model().get_submodule(name).requires_grad_(True)
     return adapted
+
+
+def _check_targets(model: Any, targets: tuple[str, ...]) -> None:
+    embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
+    tied = head is not None and embedding.weight is head.weight
+    shared = {"the output head": head, **({"the embedding, tied to the output head": embedding} if tied else {})}
+    for name, module in model.named_modules():
+        for what, own in shared.items():
+            if module is own and any(name == target or name.endswith(f".{target}") for target in targets):
+                raise ConfigError(
+                    f"lora.targets has {name.rpartition('.')[2]!r}, which is {what}; log-probs are taken by that "
+                    "weight itself, so an adapter there would not be trained, or differ from what the sampler runs. "
+                    "Name linear layers of the blocks, or leave it empty for all of them"
+                )
 
 
 def is_lora(model: nn.Module) -> bool:

@@ -674,6 +674,11 @@ class PreferenceConfig(StageConfig):
             raise ConfigError(f"rounds is {self.rounds}; a file is read in one round, epochs repeats it")
         if self.tasks and self.sampling.temperature <= 0:
             raise ConfigError("sampling.temperature is 0: greedy completions of a task are all alike; want > 0")
+        if self.tasks and self.records_per_round < 1:
+            raise ConfigError(
+                f"records_per_round is {self.records_per_round}: the schedule counts on as many, so nothing would be "
+                "trained; wanted 1 or more, such as tasks_per_round times records_per_task"
+            )
         self._check_judge()
 
     def _check_judge(self) -> None:

@@ -140,6 +140,9 @@ def _gradient(stage: Stage, canvases: Sequence[Canvas], config: DiffusionConfig,
     spec, edges = step_attention(diffusion_spec(stage.model), config, step)
     noised = noised_step(canvases, spec, config.noise, config.seed, step)
     packs = pack_masked_views(noised.views, spec, token_budget=config.token_budget)
+    tokens = int(sum(canvas.eligible.sum() for canvas in canvases))
+    if not packs:  # Bernoulli noise may mask nothing in a few short rows: then the estimate of the gradient is 0
+        return {"loss": 0.0, "masked_tokens": 0, "completion_tokens_total": tokens}
     rows = torch.cat([pack.target_row for pack in packs])
     divisors = NORMALISATIONS[config.normalisation](rows, noised.tokens, noised.views_per_row)
     sums, counts, total = torch.zeros(_BUCKETS), torch.zeros(_BUCKETS), 0.0
@@ -154,7 +157,7 @@ def _gradient(stage: Stage, canvases: Sequence[Canvas], config: DiffusionConfig,
         "loss": total,
         **_bucket_metrics(sums, counts),
         "masked_tokens": int(counts.sum()),
-        "completion_tokens_total": int(sum(canvas.eligible.sum() for canvas in canvases)),
+        "completion_tokens_total": tokens,
     }
 
 

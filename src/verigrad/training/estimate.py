@@ -254,7 +254,7 @@ def _rl_work(config: RLConfig) -> Work:
 def _mined_work(config: PreferenceConfig) -> Work:
     groups = config.rounds * config.tasks_per_round
     completions = groups * config.group_size
-    records = config.rounds * (config.records_per_round or config.tasks_per_round * max(1, config.records_per_task))
+    records = config.rounds * config.records_per_round
     pairs = records * (_PROMPT + 2 * config.sampling.max_tokens)
     steps = config.epochs * -(-records // config.batch_size)
     evaluated = _evaluated(config, steps)

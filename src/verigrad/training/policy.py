@@ -63,14 +63,14 @@ def update_policy(
         # The anchor of the ratio is the policy before the first of several updates.
         parts = [part.anchored(learner.model, config.token_budget, dtype) for part in parts]
     metrics: list[dict[str, float]] = []
-    total = config.steps * config.passes * len(parts)
+    updates = config.passes * config.minibatches  # of a step in which every minibatch has rows: the schedule's count
     for number, part in enumerate(parts * config.passes):
         found = _accumulate(learner.model, part, config, algorithm, reference, dtype) or {}
         if demonstrations is not None:
             found["gold_loss"] = _imitate(learner.model, demonstrations, config, dtype)
         if not found:
             continue
-        rate = learning_rate(config.optim, step * config.passes * len(parts) + number, total)
+        rate = learning_rate(config.optim, step * updates + number, config.steps * updates)
         set_learning_rate(learner.optimizer, rate)
         trainable = (p for p in learner.model.parameters() if p.requires_grad)
         found["grad_norm"] = clip_gradients(trainable, config.optim.max_grad_norm)

@@ -371,7 +371,7 @@ class _Loop:
         records = [record for own in found for record in own]
         records = _of_kind(records, self.row) if records else []
         Random(seed).shuffle(records)
-        records = records[: config.records_per_round or None]
+        records = records[: config.records_per_round]
         write_records(file, records)
         return records
 

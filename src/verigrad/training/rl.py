@@ -20,6 +20,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, NoReturn
 
+import torch
 from torch import Tensor
 
 from verigrad.algorithms.diffusion_presets import DIFFUSION_PRESETS
@@ -255,10 +256,17 @@ class Loop:
             if self.curriculum
             else {},
         )
-        known = {**parts, **credit, "succeeded": credit["outcomes"] == PASSED}
+        known = {**parts, **credit, "succeeded": self._succeeded(groups, credit["outcomes"])}
         if greedy is not None:
             known["greedy_rewards"] = greedy[batch.group_ids]
         return known
+
+    def _succeeded(self, groups: Sequence[Group], outcomes: Tensor) -> Tensor:
+        """Rollouts (N,) that passed, less those that the audit makes failures of: they are not to be imitated."""
+        passed = outcomes == PASSED
+        if self.config.audit.flagged != "penalise":
+            return passed
+        return passed & torch.tensor([not rollout.flags for group in groups for rollout in group.rollouts])
 
     def _demonstrations(self, groups: Sequence[Group]) -> Batch | None:
         """The gold programs of a step's tasks, each once, where the method imitates them."""

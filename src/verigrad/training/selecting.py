@@ -38,8 +38,10 @@ def score_tensors(parts: _Known, seen: Iterable[str], count: int) -> dict[str, T
 
 
 def scored(algorithm: Algorithm, batch: Batch, known: _Known) -> Tensor:
-    """Which rollouts (N,) have a reward, and the cost or the parts that the algorithm's advantage reads."""
+    """Which rollouts (N,) have a reward, and the baseline, cost or parts that the algorithm's advantage reads."""
     there = ~batch.rewards.isnan()
+    if "greedy_rewards" in known and asks_for(algorithm.advantage, "greedy_rewards"):
+        there = there & ~known["greedy_rewards"].isnan()
     if "costs" in known and asks_for(algorithm.advantage, "costs"):
         there = there & ~known["costs"].isnan()
     if "part_rewards" in known and asks_for(algorithm.advantage, "part_rewards"):

@@ -95,15 +95,15 @@ class Stage:
         """Give the sampler the weights as they are now."""
         self.wait(self.engine.update_weights("base", step, full_tensors(self.model)))
 
-    def sample_split(self, name: str, taskset: TaskSet, num_samples: int) -> list[dict[str, Any]]:
-        """Evaluate a task set with the report's sampling; the same draws before and after."""
+    def sample_split(self, name: str, taskset: TaskSet, num_samples: int, when: str = "") -> list[dict[str, Any]]:
+        """Evaluate a task set with the report's sampling; the same draws whenever that is."""
         report = self.config.report
         params = sampling_params(self.config.sampling, temperature=report.temperature, max_tokens=report.max_tokens)
 
         def advance(_: Rollout) -> None:
             self.reporter.advance()
 
-        self.reporter.begin(f"evaluating {name}", len(taskset) * num_samples)
+        self.reporter.begin(f"evaluating {name} {when}".rstrip(), len(taskset) * num_samples)
         rows = self.wait(
             evaluate(
                 taskset,
@@ -123,7 +123,7 @@ class Stage:
         for name, taskset in self.splits.items():
             file = f"evaluations/{name}-{when}.jsonl"
             stored = run.read_rows(file)
-            rows = stored or self.sample_split(f"{name} {when}", taskset, self.config.report.samples)
+            rows = stored or self.sample_split(name, taskset, self.config.report.samples, when)
             self._told(f"{name}, {when}", rows)
             if stored is None:
                 run.write_rows(file, rows)

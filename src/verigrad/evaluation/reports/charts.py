@@ -130,6 +130,8 @@ def nice_ticks(low: float, high: float, count: int = 4) -> list[float]:
     [0.0, 0.25, 0.5, 0.75, 1.0]
     >>> nice_ticks(3.0, 3.0)
     [2.0, 2.5, 3.0, 3.5, 4.0]
+    >>> nice_ticks(0.0, 3e-13)
+    [0.0, 1e-13, 2e-13, 3e-13]
     """
     if high <= low:
         room = abs(low) / 3 or 1.0
@@ -138,7 +140,7 @@ def nice_ticks(low: float, high: float, count: int = 4) -> list[float]:
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(i * step, 12) for i in range(first, last + 1)]
+    return [float(f"{i * step:.12g}") for i in range(first, last + 1)]
 
 
 def line_chart(
