@@ -1,5 +1,6 @@
 """The preference loop: every loss learns, a step equals the slow way, a stopped run goes on as if it had not."""
 
+import json
 import math
 from dataclasses import replace
 
@@ -15,7 +16,7 @@ from verigrad.models.chat import answer_ids, prompt_ids
 from verigrad.preferences.mining import Scored
 from verigrad.preferences.records import Rated, read_records, write_records
 from verigrad.settings import load_config
-from verigrad.training.config import LoraConfig, OptimConfig, PreferenceConfig, SamplingConfig
+from verigrad.training.config import LoraConfig, OptimConfig, PreferenceConfig, ReportConfig, SamplingConfig
 from verigrad.training.examples import Example
 from verigrad.training.preference import _miner, _mismatched, train
 from verigrad.types import Row
@@ -170,6 +171,29 @@ def test_online_pairs_teach_the_policy(settings, workshop):
 
     # Pairs are of a group's two extremes, so even a good policy's hold bad answers.
     assert share(files[:3]) < 0.6 and share(files[-3:]) > 0.68
+
+
+def test_a_last_round_without_records_closes_the_run(settings, workshop):
+    """Its last step is the first round's: validated and saved as a last step is."""
+    once = "\nCALLS = []\n\n\ndef once(answers, **own):\n    CALLS.append(1)\n"
+    (workshop / "miner.py").write_text(
+        MINER + once + "    return by_ascii(answers, **own) if len(CALLS) <= 6 else []\n"
+    )
+    config = PreferenceConfig(
+        **{**settings, "data": "", "checkpoint_every": 0},
+        tasks=f"{workshop}/my.py:load",
+        miner=f"{workshop}/miner.py:once",
+        rounds=2,
+        tasks_per_round=6,
+        records_per_round=6,
+        group_size=4,
+        sampling=SamplingConfig(max_tokens=8),
+        report=ReportConfig(validation=f"{workshop}/my.py:held_out", validate_every=50, max_tokens=8),
+    )
+    folder = train(config)
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [(row["kind"], row["step"]) for row in rows] == [("train", 1), ("validation", 1)]
+    assert [path.name for path in sorted((folder / "checkpoints").iterdir())] == ["step-000001"]
 
 
 def test_unpaired_and_ranking_losses_take_any_file(settings, workshop):

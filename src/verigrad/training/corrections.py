@@ -14,10 +14,10 @@ from verigrad.errors import ConfigError
 from verigrad.models.base import Batch
 from verigrad.training.config import RLConfig
 
-__all__ = ["correction", "kl_loss", "reads_rollouts"]
+__all__ = ["WEIGHTED_KL", "correction", "kl_loss", "reads_rollouts"]
 
 _PLAIN: dict[str, Callable[..., Tensor]] = {"k1": kl_k1, "k2": kl_k2, "k3": kl_k3, "k3+": partial(kl_k3, gradient="k2")}
-_WEIGHTED: dict[str, Callable[..., Tensor]] = {"k1_weighted": kl_k1, "k3_weighted": kl_k3}
+WEIGHTED_KL: dict[str, Callable[..., Tensor]] = {"k1_weighted": kl_k1, "k3_weighted": kl_k3}
 
 
 def reads_rollouts(algorithm: Algorithm, batch: Batch, config: RLConfig) -> bool:
@@ -76,6 +76,6 @@ def _importance(algorithm: Algorithm, batch: Batch, config: RLConfig) -> str:
 
 def kl_loss(logprobs: Tensor, ref_logprobs: Tensor, anchor: Tensor, mask: Tensor, form: str | None) -> Tensor:
     """The KL penalty of each token (B, T), in one of the forms that `penalties` tells apart; None is `k3`."""
-    if form in _WEIGHTED:
-        return _WEIGHTED[form](logprobs, ref_logprobs, mask, old_logprobs=anchor)
+    if form in WEIGHTED_KL:
+        return WEIGHTED_KL[form](logprobs, ref_logprobs, mask, old_logprobs=anchor)
     return _PLAIN[form or "k3"](logprobs, ref_logprobs, mask)

@@ -261,6 +261,7 @@ class _Loop:
 
     def run_rounds(self, start_step: int) -> None:
         reporter = self.stage.reporter
+        done, closed = start_step, False
         for number in range(start_step // max(1, self.steps_per_round), self.config.rounds):
             first = number * self.steps_per_round
             current = self._prepare(number)
@@ -279,9 +280,12 @@ class _Loop:
                 self.run.log(row)
                 reporter.step(row)
                 last = number + 1 == self.config.rounds and index + 1 == count
-                after_step(self.stage, self.run, first + index + 1, last=last, notes=self.notes, save=self.save)
+                done, closed = first + index + 1, last
+                after_step(self.stage, self.run, done, last=last, notes=self.notes, save=self.save)
                 reporter.advance()
             reporter.end()
+        if done > start_step and not closed:  # the last round had no records
+            after_step(self.stage, self.run, done, last=True, notes=self.notes, save=self.save)
 
     def _batch(self, rows: Sequence[Row]) -> Batch:
         """Rows with the views they are scored through.

@@ -12,6 +12,7 @@ from verigrad.evaluation.fresh import can_draw
 from verigrad.models.diffusion import is_diffusion
 from verigrad.tasks.base import TaskSet
 from verigrad.training.config import RLConfig, ScoringConfig
+from verigrad.training.corrections import WEIGHTED_KL
 from verigrad.training.estimators import chosen_estimator, order_warnings
 from verigrad.training.stage import Stage
 
@@ -80,6 +81,11 @@ def check_settings(config: RLConfig, algorithm: Algorithm, tasks: TaskSet) -> No
         raise ConfigError(
             f"kl = {config.kl!r} is a form of the KL in the loss, and algorithm {algorithm.name!r} takes k1 off the "
             "reward; leave kl unset"
+        )
+    if config.kl in WEIGHTED_KL and (config.replay or "average" in algorithm.needs):
+        raise ConfigError(
+            f"kl = {config.kl!r} weighs by pi over the policy that sampled, which with replay, or beside an averaged "
+            "policy, is not the one that ratios are taken to; take k1, k2 or k3, or set replay = 0"
         )
     if config.cost.model and not asks_for(algorithm.advantage, "costs"):
         raise ConfigError(f"algorithm {algorithm.name!r} reads no costs; leave cost.model unset, or take safe_rlhf")
