@@ -184,6 +184,14 @@ def test_keys_chosen_to_collide_are_refused_at_once(tag):
     assert time.process_time() - start < 2.0
 
 
+def test_keys_of_which_only_some_collide_are_refused_too():
+    """Half of them apart, the others in one place, take as long."""
+    keys = [{"int": hex(n * (2**61 - 1))} for n in range(1, 1001)]
+    with pytest.raises(PlainValueError, match="one hash"):
+        decode({"set": [*keys, *range(2000)]})
+    assert len(decode({"set": [*keys[:50], *range(2000)]})) == 2050
+
+
 def test_large_ordinary_sets_pass():
     values = set(range(0, 50_000 * 2**20, 2**20))
     assert decode(encode(values)) == values

@@ -19,7 +19,7 @@ __all__ = ["ChangeError", "apply_change", "changed_paths", "check_paths", "make_
 _MAX_FILES = 1000
 _MAX_NAME = 255
 _MAX_PATH = 1000
-_HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+\d+(?:,(\d+))? @@")
+_HUNK = re.compile(r"@@ -(\d{1,9})(?:,(\d{1,9}))? \+\d+(?:,(\d{1,9}))? @@")
 _NO_NEWLINE = "\\ No newline at end of file"
 _REFUSED = ("rename from ", "copy from ", "GIT binary patch", "Binary files ", "old mode ")
 

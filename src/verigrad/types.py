@@ -82,7 +82,18 @@ PROTECTED = (
     *("pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "tox.ini", "tox.toml", "setup.cfg", "pyproject.toml"),
     *("noxfile.py", "Makefile", "makefile", "GNUmakefile", ".github", ".pre-commit-config.yaml"),
     *(".coveragerc", "ruff.toml", ".ruff.toml", "mypy.ini", ".mypy.ini", ".flake8", ".bandit"),
-    *(".git", "sitecustomize.py", "usercustomize.py", "*.pth", "*.pyc", "__pycache__", "*.egg-info", "*.dist-info"),
+    *(
+        "sitecustomize",
+        "usercustomize",
+        "sitecustomize.py",
+        "usercustomize.py",
+        ".git",
+        "*.pth",
+        "*.pyc",
+        "__pycache__",
+        "*.egg-info",
+        "*.dist-info",
+    ),
 )
 """Of a repository, what no answer may change: tests, what configures them and the project's checks, and what an
 interpreter runs or loads unasked. See `Repository.protected`."""

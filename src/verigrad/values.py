@@ -27,6 +27,7 @@ MAX_NODES = 100_000
 MAX_TEXT = 1_000_000
 MAX_INT_BITS = 100_000
 _SAFE_INT = 2**53
+_MOST_OF_ONE_HASH = 100
 
 
 class PlainValueError(ValueError):
@@ -148,5 +149,8 @@ def _decode_tagged(tag: str, body: Any, depth: int) -> Any:
 
 def _refuse_collisions(keys: list[Any]) -> None:
     """Numbers can be chosen to share one hash, and a set of them would take quadratic time to build."""
-    if len(keys) > 1000 and 2 * len({hash(key) for key in keys}) < len(keys):
+    counts: dict[int, int] = {}
+    for key in keys:
+        counts[hash(key)] = counts.get(hash(key), 0) + 1
+    if counts and max(counts.values()) > _MOST_OF_ONE_HASH:
         raise ValueError("too many keys with one hash")

@@ -205,6 +205,8 @@ REFUSED = {
     "the meter's name": "x = __cost_call__\n",
     "setting an attribute": "setattr(len, '__call__', 0)\n",
     "operator": "from operator import attrgetter\n",
+    "enum": "import enum\nread = enum.bltns.getattr\n",
+    "text": "import string\nread = string.Formatter().get_field\n",
     "caught": "try:\n    import gc\nexcept BaseException:\n    pass\n",
 }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -93,6 +94,16 @@ class Finding(NamedTuple):
     lines: tuple[int, ...]
 
 
+_HARMLESS = "x = 1\n"
+_ENCODING = re.compile(r"^[ \t\f]*#.*?coding[:=]")
+
+
+def _without_encoding(source: str) -> str:
+    """The program without a declared encoding: it runs as text, and bandit would read other code out of its bytes."""
+    lines = source.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return "\n".join("#" if number < 2 and _ENCODING.match(line) else line for number, line in enumerate(lines))
+
+
 @lru_cache(maxsize=1024)  # a group often has the same program several times
 def bandit_findings(source: str) -> tuple[Finding, ...] | None:
     """Every finding in a program, in bandit's order; None where bandit gave up on it.
@@ -104,7 +115,11 @@ def bandit_findings(source: str) -> tuple[Finding, ...] | None:
     if importlib.util.find_spec("bandit") is None:
         raise MissingExtra("bandit", "security")
     options = ["-q", "-f", "json", "--ignore-nosec", "--skip", _SKIPPED]
-    printed = run_tool([sys.executable, "-I", "-m", "bandit", *options, "-"], source, expected=(0, 1))
+    command = [sys.executable, "-I", "-m", "bandit", *options, "-"]
+    printed = run_tool(command, _without_encoding(source), expected=(0, 1))
+    if not printed.strip() and source != _HARMLESS:  # such as a surrogate, which it finds and cannot print
+        bandit_findings(_HARMLESS)  # raises where bandit itself is at fault
+        return None
     try:
         report = json.loads(printed)
         if report["errors"]:

@@ -73,6 +73,8 @@ def strip_suppressions(source: str) -> str | None:
     >>> strip_suppressions("import os  # noqa: F401\\nx = '# noqa'  # kept\\n")
     "import os\\nx = '# noqa'  # kept\\n"
     """
+    # Python ends a comment and a line at a lone "\r" too, and `tokenize` does not: code could hide behind one.
+    source = re.sub(r"\r(?!\n)", "\n", source)
     lines = io.StringIO(source).readlines()  # as `tokenize` counts them
     try:
         for token in tokenize.generate_tokens(io.StringIO(source).readline):

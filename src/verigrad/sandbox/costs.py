@@ -123,8 +123,10 @@ class CostMeter:
         if outcome.status != "returned" or not isinstance(form, tuple) or len(form) != 3 or type(form[1]) is not int:
             return _Measured("failed", error=outcome.error)
         status, cost, value = form
-        error = str(value) if status == "not_rated" else ""
-        return _Measured(str(status), max(1, cost), value, error, outcome.cpu_ms)
+        if not isinstance(status, str) or (status == "not_rated" and not isinstance(value, str)):
+            return _Measured("failed", error="a forged measurement")
+        error = value if status == "not_rated" else ""
+        return _Measured(status, max(1, cost), value, error, outcome.cpu_ms)
 
 
 def _point(args: tuple[Any, ...], reference: _Measured, own: _Measured, comparator: Comparator) -> CostPoint | None:

@@ -104,6 +104,8 @@ def calls_execution(reply: list[bytes], num_inputs: int, *, traced: bool) -> Exe
         for answer, cpu_ms in zip(answers[1:], end["cpu_ms"][1:], strict=True):
             status = _ANSWERED.get(answer.status, "violation")
             outcomes.append(Outcome(status, answer.value, answer.error, answer.line, cpu_ms))
+        if len(outcomes) < num_inputs and end["status"] is None:  # a frame said that it was the last, and was forged
+            end = {**end, "status": "violation", "error": _FORGED}
         outcomes += [Outcome(end["status"], error=end["error"])] * (num_inputs - len(outcomes))
     return _execution(first, outcomes, end, answers, traced)
 

@@ -261,6 +261,8 @@ class LanguageSandbox:
 
     def _parsed(self, body: str, call: Call) -> tuple[Outcome, bool]:
         form = json.loads(body)
+        if type(form) is not dict:
+            raise ValueError("an answer is an object")
         line = form.pop("line", None)
         if type(line) not in (int, type(None)) or len(form) != 1:
             raise ValueError("malformed answer")
@@ -268,8 +270,13 @@ class LanguageSandbox:
         if kind == "value":
             return Outcome("returned", self._language.value(body, call)), False
         if kind == "no_entry_point":
-            return Outcome("exception", error=str(text)), True
-        return Outcome(_KINDS[kind], error=str(text)[:1000], error_line=line), False
+            return Outcome("exception", error=_writable(text)), True
+        return Outcome(_KINDS[kind], error=_writable(text), error_line=line), False
+
+
+def _writable(text: object) -> str:
+    """Half a surrogate pair, which JSON can say, cannot be written."""
+    return str(text)[:1000].encode("utf-8", "backslashreplace").decode()
 
 
 _KINDS: dict[str, OutcomeStatus] = {"exception": "exception", "memory": "memory", "not_plain": "not_plain"}

@@ -24,7 +24,7 @@ _MAX_EXPRESSION = 300
 _MAX_TEXT = 100_000
 _LIMITS = Limits(cpu_s=6, wall_s=30, memory_mb=1024, processes=8)
 _NAME = re.compile(r"^\s*[A-Za-z]\s*=\s*")
-_LEAD = re.compile(r".*(?:\banswer\s+is\b:?|\banswer\s*:)", re.IGNORECASE)
+_LEAD = re.compile(r"\A.*(?:\banswer\s+is\b:?|\banswer\s*:)", re.IGNORECASE)
 _THOUSANDS = re.compile(r"(?<![\d,.])\d{1,3}(?:,\d{3})+(?![\d,])")
 _HARMLESS = {r"\left", r"\right", r"\dfrac", r"\tfrac", r"\frac", r"\!", r"\,", r"\;", r"\ "}
 

@@ -16,7 +16,8 @@ _REFUSED_ATTRIBUTES = frozenset(
         *("f_back", "f_globals", "f_locals", "f_builtins", "f_trace", "f_trace_opcodes", "tb_frame", "tb_next"),
         *("gi_frame", "gi_code", "cr_frame", "ag_frame", "attrgetter", "methodcaller", "settrace", "setprofile"),
         *("sys", "os", "gc", "builtins", "inspect", "threading", "types", "weakref", "ctypes", "importlib", "_sys"),
-        *("_os", "_thread", "_weakref"),
+        # What the library's own modules know as a name of theirs, and what reads attributes named in a text.
+        *("_os", "_thread", "_weakref", "bltns", "Formatter", "get_field"),
     }
 )
 
