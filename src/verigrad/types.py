@@ -82,18 +82,8 @@ PROTECTED = (
     *("pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "tox.ini", "tox.toml", "setup.cfg", "pyproject.toml"),
     *("noxfile.py", "Makefile", "makefile", "GNUmakefile", ".github", ".pre-commit-config.yaml"),
     *(".coveragerc", "ruff.toml", ".ruff.toml", "mypy.ini", ".mypy.ini", ".flake8", ".bandit"),
-    *(
-        "sitecustomize",
-        "usercustomize",
-        "sitecustomize.py",
-        "usercustomize.py",
-        ".git",
-        "*.pth",
-        "*.pyc",
-        "__pycache__",
-        "*.egg-info",
-        "*.dist-info",
-    ),
+    *("sitecustomize", "sitecustomize.py", "usercustomize", "usercustomize.py"),
+    *(".git", "*.pth", "*.pyc", "__pycache__", "*.egg-info", "*.dist-info"),
 )
 """Of a repository, what no answer may change: tests, what configures them and the project's checks, and what an
 interpreter runs or loads unasked. See `Repository.protected`."""

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from verigrad.errors import MissingExtra, RewardError
 from verigrad.rewards.base import Answer, Check
-from verigrad.rewards.source import real_program
+from verigrad.rewards.source import real_program, with_newlines
 from verigrad.rewards.tools import run_tool
 from verigrad.types import Score, Task, Verdict
 
@@ -100,7 +100,7 @@ _ENCODING = re.compile(r"^[ \t\f]*#.*?coding[:=]")
 
 def _without_encoding(source: str) -> str:
     """The program without a declared encoding: it runs as text, and bandit would read other code out of its bytes."""
-    lines = source.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    lines = with_newlines(source).split("\n")
     return "\n".join("#" if number < 2 and _ENCODING.match(line) else line for number, line in enumerate(lines))
 
 

@@ -26,6 +26,7 @@ __all__ = [
     "real_program",
     "strip_suppressions",
     "top_level",
+    "with_newlines",
 ]
 
 MAX_CHARACTERS = 100_000
@@ -65,6 +66,11 @@ def _within(tree: ast.AST, max_depth: int) -> bool:
     return False
 
 
+def with_newlines(source: str) -> str:
+    """A lone carriage return made a newline: Python ends a line there, tools need not, so code could hide behind it."""
+    return re.sub(r"\r(?!\n)", "\n", source)
+
+
 def strip_suppressions(source: str) -> str | None:
     """The source without the comments that silence checkers (`# noqa`, `# type: ignore`, `# nosec`, `# pylint: ..`).
 
@@ -73,8 +79,7 @@ def strip_suppressions(source: str) -> str | None:
     >>> strip_suppressions("import os  # noqa: F401\\nx = '# noqa'  # kept\\n")
     "import os\\nx = '# noqa'  # kept\\n"
     """
-    # Python ends a comment and a line at a lone "\r" too, and `tokenize` does not: code could hide behind one.
-    source = re.sub(r"\r(?!\n)", "\n", source)
+    source = with_newlines(source)
     lines = io.StringIO(source).readlines()  # as `tokenize` counts them
     try:
         for token in tokenize.generate_tokens(io.StringIO(source).readline):
