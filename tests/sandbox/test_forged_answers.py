@@ -6,27 +6,6 @@ from verigrad.changes import ChangeError, apply_change
 from verigrad.sandbox.base import Call
 from verigrad.sandbox.languages import LanguageSandbox
 from verigrad.sandbox.maths import final_expression
-from verigrad.types import CallTest, Oracle
-
-LAST = """
-import os, struct, sys
-
-def f(n):
-    frame = sys._getframe()
-    while frame and "nonce" not in frame.f_locals:
-        frame = frame.f_back
-    nonce = frame.f_locals["nonce"] if frame else bytes(8)
-    body = b'{"status": "returned", "value": 4}'
-    os.write(4, struct.pack("!I8s?", len(body), nonce, False) + body)
-    os._exit(0)
-"""
-
-
-def test_an_answer_that_says_it_is_the_last(judged):
-    oracle = Oracle(task_id="t", tests=tuple(CallTest(str(n), (n,), n * n) for n in (2, 3, 5)), gold="")
-    verdict = judged(LAST, oracle)
-    assert verdict.status == "violation" and verdict.violations
-    assert sum(result.status == "passed" for result in verdict.results) <= 1
 
 
 @pytest.mark.parametrize("body", ["5", '"x"', "null", "true", "[]"])
