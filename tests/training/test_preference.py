@@ -147,20 +147,23 @@ def test_with_adapters_the_reference_is_the_base(settings):
     assert rows[-1]["loss"] < 0.6
 
 
+def mined(settings, workshop, miner, **options):
+    """Pairs of its own samples of six tasks a round."""
+    return PreferenceConfig(
+        **{**settings, "data": "", **options},
+        tasks=f"{workshop}/my.py:load",
+        miner=f"{workshop}/miner.py:{miner}",
+        tasks_per_round=6,
+        records_per_round=6,
+        sampling=SamplingConfig(max_tokens=8),
+    )
+
+
 def test_online_pairs_teach_the_policy(settings, workshop):
     """Rounds of one step each on pairs mined from its own samples: the share of ASCII characters rises."""
     (workshop / "miner.py").write_text(MINER)
-    own = {key: value for key, value in settings.items() if key != "data"}
-    config = PreferenceConfig(
-        **{**own, "optim": OptimConfig(learning_rate=1e-2, warmup_steps=1)},
-        tasks=f"{workshop}/my.py:load",
-        miner=f"{workshop}/miner.py:by_ascii",
-        rounds=40,
-        tasks_per_round=6,
-        records_per_round=6,
-        group_size=8,
-        sampling=SamplingConfig(max_tokens=8),
-    )
+    fast = OptimConfig(learning_rate=1e-2, warmup_steps=1)
+    config = mined(settings, workshop, "by_ascii", rounds=40, group_size=8, optim=fast)
     folder = train(config)
     files = sorted((folder / "pairs").glob("*.jsonl"))
     assert len(files) == 40
@@ -179,17 +182,8 @@ def test_a_last_round_without_records_closes_the_run(settings, workshop):
     (workshop / "miner.py").write_text(
         MINER + once + "    return by_ascii(answers, **own) if len(CALLS) <= 6 else []\n"
     )
-    config = PreferenceConfig(
-        **{**settings, "data": "", "checkpoint_every": 0},
-        tasks=f"{workshop}/my.py:load",
-        miner=f"{workshop}/miner.py:once",
-        rounds=2,
-        tasks_per_round=6,
-        records_per_round=6,
-        group_size=4,
-        sampling=SamplingConfig(max_tokens=8),
-        report=ReportConfig(validation=f"{workshop}/my.py:held_out", validate_every=50, max_tokens=8),
-    )
+    report = ReportConfig(validation=f"{workshop}/my.py:held_out", validate_every=50, max_tokens=8)
+    config = mined(settings, workshop, "once", rounds=2, group_size=4, checkpoint_every=0, report=report)
     folder = train(config)
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert [(row["kind"], row["step"]) for row in rows] == [("train", 1), ("validation", 1)]
