@@ -58,10 +58,11 @@ def add_mirrors(
     Args:
         source: of the test module.
         tests: functions, `test_a` or `TestB::test_c`.
-        draw: decides about names, places and constants.
-        swapped: the mirror takes the test's name and the test a new one; places are swapped as well, so that with an
-            equal `draw` nothing stands where it stood, and other constants are drawn. What is no constant is compared
-            with something else in the one case, and negated in the other.
+        draw: decides about constants and, for every pair apart, about names, places and how what is no constant is
+            turned: it is compared with something else, or negated.
+        swapped: every coin of an equal `draw` falls on its other side, and other constants are drawn. So a rule that
+            tells the test by its name or place is wrong in one of two runs, and knowing one pair tells nothing of
+            the others.
 
     Returns:
         the module, unparsed from its tree, and names of the tests that have a mirror. A module that cannot be parsed,
@@ -82,16 +83,20 @@ def add_mirrors(
             test = prefix + node.name
             if test in tests and names.count(node.name) == 1:
                 mirror = copy.deepcopy(node)
-                if _turn_last(mirror.body, constants, negate=swapped):
-                    found[test] = _place(body, node, mirror, draw, swapped=swapped)
+                new_name, first, negate = ((draw.random() < 0.5) != swapped for _ in range(3))
+                if _turn_last(mirror.body, constants, negate=negate):
+                    suffix = f"_{draw.randrange(16**6):06x}"
+                    found[test] = _place(body, node, mirror, suffix, new_name=new_name, first=first)
     return (ast.unparse(ast.fix_missing_locations(tree)), found) if found else (source, {})
 
 
-def _place(body: list[ast.stmt], test: _Function, mirror: _Function, draw: random.Random, *, swapped: bool) -> Names:
-    at = body.index(test)
-    name, other = test.name, f"{test.name}_{draw.randrange(16**6):06x}"
-    test.name, mirror.name = (other, name) if swapped else (name, other)
-    body.insert(at + ((draw.random() < 0.5) != swapped), mirror)
+def _place(
+    body: list[ast.stmt], test: _Function, mirror: _Function, suffix: str, *, new_name: bool, first: bool
+) -> Names:
+    """Put the mirror beside its test; `new_name` and `first` say what becomes of the test."""
+    changed = test if new_name else mirror
+    changed.name += suffix
+    body.insert(body.index(test) + first, mirror)
     return Names(test.name, mirror.name)
 
 

@@ -2,8 +2,9 @@
 
 The suite shares a process with the code it tests, so a report is taken only as far as planted tests confirm it. Each
 run has a test that must pass, one that must fail, and for tests that decide the task a mirror that must fail
-(`verigrad.sandbox.mirrors`), all with names nobody could know. It runs twice, in opposite order, with tests and mirrors
-swapped. The report is parsed here and nowhere else; every test that is required must be in it.
+(`verigrad.sandbox.mirrors`), all with names nobody could know. It runs twice, its modules in opposite order, with what
+told each test from its mirror turned round. The report is parsed here and nowhere else; every test that is required
+must be in it.
 """
 
 from __future__ import annotations
@@ -133,10 +134,13 @@ def _plan(
     off = draw.choice((1, 2, -1))
     bodies = [f"def {passing}():\n    assert {_sum(draw, 0)}\n", f"def {failing}():\n    assert {_sum(draw, off)}\n"]
     added[canary_path] = "\n\n".join(draw.sample(bodies, 2)).encode()
-    paths.insert(draw.randrange(len(paths) + 1), canary_path)
+    if (draw.random() < 0.5) != swapped:  # a coin of its own: the order tells nothing of any pair
+        paths.reverse()
+    place = random.Random(f"{draw.getrandbits(64)} {swapped}")  # nor does the planted module's, of the run
+    paths.insert(place.randrange(len(paths) + 1), canary_path)
     return _Plan(
         tree={**tree, **added},
-        paths=tuple(reversed(paths) if swapped else paths),
+        paths=tuple(paths),
         report=f"{secrets.token_hex(16)}.xml",
         required={name: case_of(now) for name, now in required.items()},
         mirrors={name: case_of(now) for name, now in mirrors.items()},
