@@ -81,7 +81,9 @@ PROTECTED = (
     *("test", "tests", "test_*.py", "*_test.py", "conftest.py"),
     *("pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "tox.ini", "tox.toml", "setup.cfg", "pyproject.toml"),
     *("noxfile.py", "Makefile", "makefile", "GNUmakefile", ".github", ".pre-commit-config.yaml"),
-    *(".coveragerc", "ruff.toml", ".ruff.toml", "mypy.ini", ".mypy.ini", ".flake8", ".bandit"),
+    *(".coveragerc", "ruff.toml", ".ruff.toml", "mypy.ini", ".mypy.ini", ".flake8", ".bandit", "bandit.y*ml"),
+    *("pylintrc", ".pylintrc", ".isort.cfg", ".codespellrc", ".yamllint*", "pyrightconfig.json", "package.json"),
+    *("tsconfig*.json", ".eslintrc*", "eslint.config.*", "jest.config.*", "vitest.config.*"),
     *("sitecustomize", "sitecustomize.py", "usercustomize", "usercustomize.py"),
     *(".git", "*.pth", "*.pyc", "__pycache__", "*.egg-info", "*.dist-info"),
 )

@@ -9,7 +9,7 @@ from sandbox.repositories import BUG, FIXED, GOLD, HIDDEN, HIDDEN_PATH, ORACLE, 
 
 from verigrad.cli.main import main
 from verigrad.errors import TaskError
-from verigrad.sandbox.repository import may_change
+from verigrad.sandbox.repository import changes_of
 from verigrad.tasks import load_tasks
 from verigrad.tasks.base import TaskSet
 from verigrad.tasks.jsonl import dump
@@ -136,5 +136,5 @@ def test_judging_files(tmp_path, capsys):
 
 @pytest.mark.parametrize("path", ["sitecustomize/__init__.py", "src/usercustomize/__init__.py", "sitecustomize.py"])
 def test_what_an_interpreter_imports_unasked_is_protected_as_a_package_too(path):
-    repository = Repository(files={"src/calc.py": b""})
-    assert not may_change(repository, path) and may_change(repository, "src/customize.py")
+    may_change = changes_of(Oracle(task_id="r@1/a", tests=(), repository=Repository(files={"src/calc.py": b""})))
+    assert not may_change(path) and may_change("src/customize.py")

@@ -1,5 +1,6 @@
 """Repositories judged by pytest in the real sandbox."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -19,7 +20,7 @@ from sandbox.repositories import (
 
 from verigrad.errors import ConfigError, SandboxError, TaskError
 from verigrad.sandbox import repository
-from verigrad.sandbox.repository import changed_tree, overlaid, read_folder
+from verigrad.sandbox.repository import changed_tree, changes_of, overlaid, read_folder
 from verigrad.types import CommandTest, Repository, Suite, SuiteTest
 
 FIXES_ALL = whole(src__calc=FIXED)
@@ -218,6 +219,10 @@ def test_oracles_that_make_no_sense(box):
 # ---------------------------------------------------------------------------------------------- the tree
 
 
+def changed(repository, answer, **oracle):
+    return changed_tree(repository, answer, changes_of(replace(ORACLE, repository=repository, **oracle)))
+
+
 def test_what_may_not_be_changed_is_as_it_was():
     files = {"src/a.py": b"1", "tests/test_a.py": b"2", "conftest.py": b"3", "Makefile": b"4"}
     repository = Repository(files=files)
@@ -226,14 +231,37 @@ def test_what_may_not_be_changed_is_as_it_was():
         ' "Makefile/x": "9", "Makefile": null, "tests": "9", "new.py": "9", ".github/workflows/a.yml": "9"}'
     )
     answer = answer.replace('"tests/test_a.py": null, ', '"tests/test_a.py": null, ')
-    tree, refused = changed_tree(repository, answer)
+    tree, refused = changed(repository, answer)
     assert tree == {**files, "src/a.py": b"9", "new.py": b"9"}
     assert set(refused) == {
         *("tests/test_a.py", "tests", "conftest.py", "sub/conftest.py", "src/x.pth", "Makefile/x", "Makefile"),
         ".github/workflows/a.yml",
     }
     only_new = replace(repository, editable=("src/*",))
-    assert changed_tree(only_new, '{"src/deep/b.py": "1", "new.py": "9"}')[1] == ("new.py",)
+    assert changed(only_new, '{"src/deep/b.py": "1", "new.py": "9"}')[1] == ("new.py",)
+
+
+def test_no_module_may_be_added_that_is_found_before_a_tool_or_the_library():
+    """Of the folders that Python searches, by `python_path` and by where commands start."""
+    repository = Repository(files={"src/calc.py": b"1", "pluggy.py": b"2"})
+    there = dict.fromkeys(("queue.py", "src/json/__init__.py", "mypy.py", "sub/ast.py", "src/_pytest.py"), "9")
+    fine = dict.fromkeys(("src/calc/queue.py", "docs/json.py", "queue.md", "json/data.py", "pluggy.py"), "9")
+    tests = (CommandTest("types", ("mypy", "."), directory="sub"),)
+    suite = Suite(programs=("mypy",), python_path=(".", "src"))
+    tree, refused = changed(repository, json.dumps({**there, **fine}), tests=tests, suite=suite, gold="")
+    assert set(refused) == set(there) and set(tree) == {"src/calc.py", *fine}
+    gold = json.dumps({"queue.py": "1"})
+    assert changed(repository, json.dumps({"queue.py": "9"}), tests=tests, suite=suite, gold=gold)[1] == ()
+
+
+def test_a_tool_is_the_librarys_whatever_an_answer_is_called(box):
+    """Modules named like the tool, or like what any interpreter imports first, that end as if all were well."""
+    tests = (CommandTest("indented", ("python", "-m", "tabnanny", "src/calc.py"), stdout=""),)
+    oracle = replace(ORACLE, tests=tests, gold="", suite=Suite())
+    wrong = "if 1:\n        x = 1\n\ty = 2\n"
+    for path in ("calc.py", "tabnanny.py", "src/tabnanny.py", "tokenize.py", "src/encodings/__init__.py"):
+        answer = json.dumps({path: "import os\nos._exit(0)\n", "src/calc.py": wrong})
+        assert statuses(judge_on(box, answer, oracle)) == ["failed"], path
 
 
 def test_modules_with_required_tests_are_as_they_were_wherever_they_lie(box):

@@ -8,18 +8,18 @@ import shlex
 import shutil
 import site
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from verigrad.changes import apply_change, changed_paths
+from verigrad.changes import ChangeError, apply_change, changed_paths
 from verigrad.errors import ConfigError, MissingExtra
 from verigrad.sandbox.commands import PATH, Command
 from verigrad.sandbox.steps import KEPT, WORK, Told
-from verigrad.types import Repository, Suite
+from verigrad.types import CommandTest, Oracle, Repository, Suite
 
-__all__ = ["ROOT", "Tools", "changed_tree", "command_in_tree", "find_tools", "may_change", "overlaid", "read_folder"]
+__all__ = ["ROOT", "Tools", "changed_tree", "changes_of", "command_in_tree", "find_tools", "overlaid", "read_folder"]
 
 ROOT = "tree"
 """The repository's folder within a command's working directory."""
@@ -63,14 +63,16 @@ def read_folder(folder: str | Path) -> dict[str, bytes]:
     return found
 
 
-def changed_tree(repository: Repository, answer: str) -> tuple[dict[str, bytes], tuple[str, ...]]:
+def changed_tree(
+    repository: Repository, answer: str, may_change: Callable[[str], bool]
+) -> tuple[dict[str, bytes], tuple[str, ...]]:
     """The tree after the answer, and the paths that it changed and may not, which are as they were.
 
     Raises:
         ChangeError: the answer is no change, or none that fits the tree.
     """
     wanted = apply_change(repository.files, answer)
-    refused = tuple(path for path in changed_paths(repository.files, wanted) if not may_change(repository, path))
+    refused = tuple(path for path in changed_paths(repository.files, wanted) if not may_change(path))
     kept = {path: body for path, body in wanted.items() if path not in refused}
     restored = {path: repository.files[path] for path in refused if path in repository.files}
     return overlaid(kept, restored), refused
@@ -88,9 +90,34 @@ def _folders(path: str) -> set[str]:
     return {"/".join(parts[:end]) for end in range(1, len(parts))}
 
 
-def may_change(repository: Repository, path: str) -> bool:
-    """Whether an answer may change or add a file."""
-    return _matches(path, repository.editable) and not _matches(path, repository.protected)
+def changes_of(oracle: Oracle) -> Callable[[str], bool]:
+    """Whether an answer, or a step of a job, may change or add a file.
+
+    What is protected it may not, nor add a module that Python would take for one of its library's or for a tool: a
+    `mypy.py` beside `src` is what `python -m mypy` runs. Of such names the repository's own and the gold answer's hold.
+    """
+    repository = oracle.repository
+    assert repository is not None
+    suite = oracle.suite
+    taken = {*sys.stdlib_module_names, *_OF_PYTEST, *suite.packages, *suite.programs}
+    folders = {"", *(f"{folder}/" for folder in suite.python_path if folder != ".")}
+    folders |= {f"{test.directory}/" for test in oracle.tests if isinstance(test, CommandTest) and test.directory}
+    modules = {f"{folder}{name}{ending}" for folder in folders for name in taken for ending in (".py", "/__init__.py")}
+
+    def may_change(path: str) -> bool:
+        if not _matches(path, repository.editable) or _matches(path, repository.protected):
+            return False
+        return path not in modules or path in repository.files or path in _of_gold(oracle)
+
+    return may_change
+
+
+def _of_gold(oracle: Oracle) -> Collection[str]:
+    assert oracle.repository is not None
+    try:
+        return apply_change(oracle.repository.files, oracle.gold or "").keys()
+    except ChangeError:
+        return ()
 
 
 def _matches(path: str, patterns: Collection[str]) -> bool:

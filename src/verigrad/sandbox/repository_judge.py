@@ -7,7 +7,6 @@ import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 
 from verigrad.changes import ChangeError
 from verigrad.errors import TaskError
@@ -17,9 +16,9 @@ from verigrad.sandbox.repository import (
     ROOT,
     Tools,
     changed_tree,
+    changes_of,
     command_in_tree,
     find_tools,
-    may_change,
     overlaid,
 )
 from verigrad.sandbox.steps import Told, made_files, names_runner, told_by
@@ -48,7 +47,7 @@ async def judge_repository(answer: str, oracle: Oracle, commands: CommandSandbox
     repository = _repository(oracle)
     tools = find_tools(oracle.suite)
     try:
-        tree, refused = changed_tree(repository, answer)
+        tree, refused = changed_tree(repository, answer, changes_of(oracle))
     except ChangeError as error:
         results = tuple(TestResult(test.name, "exception", str(error)) for test in oracle.tests)
         return Verdict(status="syntax_error", results=results, level=commands.level, error=str(error))
@@ -112,6 +111,7 @@ class _Commands:
 
     def __init__(self, oracle: Oracle, tools: Tools, commands: CommandSandbox) -> None:
         self._oracle, self._tools, self._commands = oracle, tools, commands
+        self._may_change = changes_of(oracle)
         self._limits = replace(oracle.limits, processes=max(oracle.limits.processes, _LEAST_PROCESSES))
 
     async def result(self, test: CommandTest, tree: Mapping[str, bytes]) -> TestResult:
@@ -149,10 +149,8 @@ class _Commands:
         return known
 
     def _made(self, done: CommandResult, tree: Mapping[str, bytes]) -> dict[str, bytes]:
-        repository = self._oracle.repository
-        assert repository is not None
         archive = done.files.get("state.tar", b"")
-        return made_files(archive, tree.keys(), root=ROOT, may_change=partial(may_change, repository))
+        return made_files(archive, tree.keys(), root=ROOT, may_change=self._may_change)
 
     async def _run(self, test: CommandTest, tree: Mapping[str, bytes], told: Told | None = None) -> CommandResult:
         command = command_in_tree(
@@ -173,7 +171,7 @@ class _Commands:
         An answer that merely ends the way a shell does which lacks a command has failed, and is no error of ours.
         """
         assert self._oracle.repository is not None
-        tree, _ = changed_tree(self._oracle.repository, self._oracle.gold or "")
+        tree, _ = changed_tree(self._oracle.repository, self._oracle.gold or "", self._may_change)
         if _missing_tool(await self._run(test, tree, Told() if test.job else None)):
             raise TaskError(
                 f"{self._oracle.task_id}: the command {test.name!r} lacks {tool}; install it, and name it in the "
