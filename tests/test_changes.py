@@ -41,6 +41,44 @@ def test_the_nearest_of_several_places_is_meant():
     assert apply_change(files, diff)["f"] == b"a\nx\nb\nc\nd\ne\ny\nf\n"
 
 
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from("ab"), min_size=1, max_size=12), st.integers(1, 3), st.integers(0, 14), st.data())
+def test_a_hunk_goes_where_a_look_at_every_place_puts_it(lines, size, start, data):
+    old = data.draw(st.lists(st.sampled_from("ab"), min_size=size, max_size=size))
+    places = [at for at in range(len(lines) - size + 1) if lines[at : at + size] == old]
+    files = {"f": "".join(f"{line}\n" for line in lines).encode()}
+    diff = f"--- f\n+++ f\n@@ -{start},{size} +{start} @@\n" + "".join(f"-{line}\n" for line in old) + "+new\n"
+    if not places:
+        with pytest.raises(ChangeError, match="are not there"):
+            apply_change(files, diff)
+        return
+    place = min(places, key=lambda at: (abs(at - (start - 1)), at))
+    wanted = [*lines[:place], "new", *lines[place + size :]]
+    assert apply_change(files, diff)["f"] == "".join(f"{line}\n" for line in wanted).encode()
+
+
+MANY = {"a": b"x\n" * 100_000, "b": "".join(f"{n}\n" for n in range(100_000)).encode()}
+
+
+@pytest.mark.parametrize(
+    "diff",
+    [
+        "--- b\n+++ b\n" + "".join(f"@@ -1 +1 @@\n-{n if n % 2 else 99_999 - n}\n+y\n" for n in range(40)),
+        "--- a\n+++ a\n@@ -1 +1 @@\n-x\n+x\n" * 30,
+        "--- a\n+++ a\n@@ -1,1000 +1,1000 @@\n" + "-x\n" * 999 + "-y\n" + "+x\n" * 1000,
+    ],
+    ids=["hunks far from each other", "many times the same file", "one that is never there"],
+)
+def test_a_diff_that_would_take_long_to_place_is_refused(diff):
+    with pytest.raises(ChangeError, match="too long a search"):
+        apply_change(MANY, diff)
+
+
+def test_large_diffs_with_the_right_lines_are_no_search():
+    wanted = {**MANY, "a": b"".join(b"x\n" if n % 50 else b"y\n" for n in range(100_000))}
+    assert apply_change(MANY, make_diff(MANY, wanted)) == wanted
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
@@ -55,6 +93,8 @@ def test_the_nearest_of_several_places_is_meant():
         ('{"a": "\\ud800"}', "UTF-8"),
         ('{"a.txt/b": "x"}', "a file and a folder"),
         ('{"%s": "x"}' % ("n" * 256), "too long"),
+        ('{"%s": "x"}' % ("n/" * 100 + "n"), "too long"),
+        ("{" + ", ".join(f'"{n}/{"n/" * 50}n": ""' for n in range(30)) + "}", "more than 1000 folders"),
         ("{" + ", ".join(f'"f{n}": ""' for n in range(1001)) + "}", "at most 1000"),
         ("--- a/a.txt\n+++ b/a.txt\n@@ -1,2 +1,2 @@\n one\n-zwei\n+2\n", "are not there"),
         ("--- a/a.txt\n+++ b/a.txt\n@@ -1,9 +1,2 @@\n one\n", "9 old and 2 new"),

@@ -3,7 +3,8 @@
     {"src/calc.py": "def add(a, b):\n    return a + b\n", "old.py": null}      null deletes
 
 A diff is applied as git would: the lines a hunk takes out and those around them must be there, where it says or,
-failing that, as near to it as possible. Links, modes, renames and binary parts are refused. No text is no change.
+failing that, as near to it as possible. One that takes too long to place is refused, as whoever applies it waits.
+Links, modes, renames and binary parts are refused. No text is no change.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 __all__ = ["ChangeError", "apply_change", "changed_paths", "check_paths", "make_diff"]
 
 _MAX_FILES = 1000
+_MAX_FOLDERS = 1000
+_MAX_DEPTH = 100
+_MAX_COMPARED = 2_000_000
 _MAX_NAME = 255
 _MAX_PATH = 1000
 _HUNK = re.compile(r"@@ -(\d{1,9})(?:,(\d{1,9}))? \+\d+(?:,(\d{1,9}))? @@")
@@ -42,6 +46,7 @@ def apply_change(files: Mapping[str, bytes], text: str) -> dict[str, bytes]:
     edits = _whole_files(text) if text.lstrip().startswith("{") else _of_diff(files, text)
     if len(edits) > _MAX_FILES:
         raise ChangeError(f"changes {len(edits)} files; at most {_MAX_FILES} are taken")
+    _check_folders(edits)
     tree = {**files, **edits}
     changed = {path: body for path, body in tree.items() if body is not None}
     check_paths(changed)
@@ -84,11 +89,20 @@ def check_paths(paths: Mapping[str, bytes]) -> None:
             sizes = [len(part.encode()) for part in parts]
         except UnicodeEncodeError:
             raise ChangeError(f"{path[:80]!r} cannot be written in UTF-8") from None
-        if max(sizes) > _MAX_NAME or sum(sizes) + len(sizes) > _MAX_PATH:
+        if max(sizes) > _MAX_NAME or sum(sizes) + len(sizes) > _MAX_PATH or len(parts) > _MAX_DEPTH:
             raise ChangeError(f"the path {path[:80]!r}... is too long")
         for end in range(1, len(parts)):
             if (folder := "/".join(parts[:end])) in paths:
                 raise ChangeError(f"{folder!r} would be a file and a folder")
+
+
+def _check_folders(edits: Collection[str]) -> None:
+    folders: set[str] = set()
+    for path in edits:
+        parts = path.split("/")[:_MAX_DEPTH]  # what is longer is refused as a path
+        folders |= {"/".join(parts[:end]) for end in range(1, len(parts))}
+        if len(folders) > _MAX_FOLDERS:
+            raise ChangeError(f"changes files of more than {_MAX_FOLDERS} folders")
 
 
 # ------------------------------------------------------------------------------------------- whole files
@@ -132,6 +146,7 @@ class _FileDiff:
 
 def _of_diff(files: Mapping[str, bytes], text: str) -> dict[str, bytes | None]:
     edits: dict[str, bytes | None] = {}
+    effort = _Effort()
     found = list(_parse(text.removesuffix("\n").split("\n")))
     if not found:
         raise ChangeError("is neither a unified diff nor a JSON object of whole files")
@@ -144,7 +159,7 @@ def _of_diff(files: Mapping[str, bytes], text: str) -> dict[str, bytes | None]:
             continue
         if part.old is None and edits.get(part.new, files.get(part.new)) is not None:
             raise ChangeError(f"{part.new!r} is added but there already")
-        edits[part.new] = _patched(before, part)
+        edits[part.new] = _patched(before, part, effort)
     return edits
 
 
@@ -221,15 +236,28 @@ def _read_hunk(lines: list[str], at: int, into: _FileDiff) -> int:
     return at
 
 
-def _patched(before: bytes, part: _FileDiff) -> bytes:
+@dataclass
+class _Effort:
+    """How many lines were read or compared for a diff so far."""
+
+    lines: int = 0
+
+    def spend(self, lines: int, path: str | None) -> None:
+        self.lines += lines
+        if self.lines > _MAX_COMPARED:
+            raise ChangeError(f"{path}: too long a search for where hunks belong; give the numbers of their lines")
+
+
+def _patched(before: bytes, part: _FileDiff, effort: _Effort) -> bytes:
     lines = before.decode("utf-8", "surrogateescape").split("\n")
     lines = [line + "\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
+    effort.spend(len(lines), part.new)
     shift = 0
     for hunk in part.hunks:
-        place = _find(lines, hunk, hunk.start + shift)
+        place = _find(lines, hunk.old, hunk.start + shift, part.new, effort)
         if place is None:
             raise ChangeError(f"{part.new}: the lines of the hunk at line {hunk.start + 1} are not there")
-        shift += place - (hunk.start + shift) + len(hunk.new) - len(hunk.old)
+        shift = place - hunk.start + len(hunk.new) - len(hunk.old)
         lines[place : place + len(hunk.old)] = hunk.new
     try:
         return "".join(lines).encode("utf-8", "surrogateescape")
@@ -237,12 +265,19 @@ def _patched(before: bytes, part: _FileDiff) -> bytes:
         raise ChangeError(f"{part.new}: holds what cannot be written in UTF-8: {error}") from error
 
 
-def _find(lines: list[str], hunk: _Hunk, wanted: int) -> int | None:
-    size = len(hunk.old)
-    if not size:
-        return min(max(wanted, 0), len(lines))
-    places = [at for at in range(len(lines) - size + 1) if lines[at : at + size] == hunk.old]
-    return min(places, key=lambda at: abs(at - wanted), default=None)
+def _find(lines: list[str], old: list[str], wanted: int, path: str | None, effort: _Effort) -> int | None:
+    """Where the lines `old` are, as near to `wanted` as possible; of two places as near, the upper."""
+    last = len(lines) - len(old)
+    start = min(max(wanted, 0), last)
+    for distance in range(last + 1):
+        for at in (start - distance, start + distance):
+            if 0 <= at <= last:
+                effort.spend(1, path)
+                if lines[at : at + 1] == old[:1] or not old:
+                    effort.spend(len(old), path)
+                    if lines[at : at + len(old)] == old:
+                        return at
+    return None
 
 
 def _diff_of(path: str, before: Mapping[str, bytes], after: Mapping[str, bytes]) -> Iterator[str]:

@@ -264,6 +264,19 @@ def test_a_tool_is_the_librarys_whatever_an_answer_is_called(box):
         assert statuses(judge_on(box, answer, oracle)) == ["failed"], path
 
 
+def test_an_answer_of_many_folders_fails_by_itself(box):
+    """Folders take place as files do, and no answer may make so many that there is none left."""
+    tests = (CommandTest("prints", ("python", "-c", "from calc import double; print(double(21))"), stdout="42"),)
+    oracle = replace(ORACLE, tests=tests, suite=Suite())
+    deep = {f"d{n}/{'a/' * 90}x": "" for n in range(10)}
+    assert statuses(judge_on(box, json.dumps(deep), oracle)) == ["failed"]
+    assert statuses(judge_on(box, json.dumps({**deep, "src/calc.py": FIXED}), oracle)) == ["passed"]
+    wide = replace(REPOSITORY, files={**REPOSITORY.files, **{f"d{n}/{'a/' * 90}x": b"" for n in range(60)}})
+    assert statuses(judge_on(box, whole(src__calc=FIXED), replace(oracle, repository=wide))) == ["passed"]
+    deeper = {f"d{n}/{'a/' * 90}x": "" for n in range(30)}
+    assert judge_on(box, json.dumps(deeper), oracle).status == "syntax_error"
+
+
 def test_modules_with_required_tests_are_as_they_were_wherever_they_lie(box):
     tests = (SuiteTest("checks/double.py::test_one"), SuiteTest("checks/absent.py::test_two"))
     body = b"from calc import double\n\n\ndef test_one():\n    assert double(1) == 2\n"

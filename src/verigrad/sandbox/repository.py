@@ -226,6 +226,7 @@ def command_in_tree(
         environment = {name: told.filled(value) for name, value in (environment or {}).items()}
         keep = (*keep, *KEPT)
     files = {**tools.files, **{f"{ROOT}/{path}": body for path, body in tree.items()}}
+    entries = len(files) + len({folder for path in files for folder in _folders(path)})
     return Command(
         ("/bin/sh", "-c", launch),
         files=files,
@@ -240,7 +241,7 @@ def command_in_tree(
         keep=keep,
         visible=tools.visible,
         hidden=tools.hidden,
-        disk_mb=_DISK_MB + len(files) // 32 + sum(map(len, files.values())) // 1_000_000,
+        disk_mb=_DISK_MB + entries // 32 + sum(map(len, files.values())) // 1_000_000,
     )
 
 
