@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from verigrad.errors import TaskError
+from verigrad.errors import SandboxError, TaskError
+from verigrad.sandbox.proofs import solver
 from verigrad.sandbox.proofs.smt import why_goals_do_not_follow
 from verigrad.types import Oracle, SmtTest
 
@@ -114,6 +115,20 @@ def test_a_task_that_says_nothing_is_our_mistake(changes, told):
     test = SmtTest(**{**vars(COUNT), **changes})
     with pytest.raises(TaskError, match=told):
         why_goals_do_not_follow(test, "(<= i n)")
+
+
+def test_products_of_millions_of_digits_are_not_decided(monkeypatch):
+    """z3 counts each as one step; its processor's time ends them long before the clock would."""
+    monkeypatch.setattr(solver, "_LIMITED", ("/bin/sh", "-c", 'ulimit -t 1; exec "$0" "$@"'))
+    squares = " ".join(f"(let ((a{n + 1} (* a{n} a{n})))" for n in range(24))
+    text = f"(declare-const i Int)(assert (let ((a0 9)) {squares} (> a24 i){')' * 26}(check-sat)"
+    assert solver._run.__wrapped__(text, solver.EFFORT).status == "unknown"  # no TimeoutExpired
+
+
+def test_a_solver_that_does_not_start_is_our_error(monkeypatch):
+    monkeypatch.setattr(solver, "_z3", lambda: "/nowhere/z3")
+    with pytest.raises(SandboxError, match="z3 cannot be started"):
+        solver.solve_text("(assert false)(check-sat)")
 
 
 def test_by_the_judge(judged):

@@ -1,7 +1,8 @@
 """z3 as a process of its own: text in, text out, memory and effort bounded.
 
 Effort is counted in the solver's own steps (`rlimit`), so that what it finds does not depend on how fast or busy the
-machine is; elapsed time only backs that up.
+machine is. A step on numbers of millions of digits may take any time, so its processor's time is bounded as well;
+elapsed time only backs that up.
 """
 
 from __future__ import annotations
@@ -25,8 +26,11 @@ Status = Literal["sat", "unsat", "unknown"]
 
 EFFORT = 5_000_000
 """Steps of z3; one to three seconds of a processor for most formulas."""
+_CPU_SECONDS = 10
 _SECONDS = 60
+_LIMITED = ("/bin/sh", "-c", f'ulimit -t {_CPU_SECONDS}; exec "$0" "$@"')
 _MEMORY_MB = 1024
+_NOT_STARTED = (126, 127)  # as a shell says
 _VALUE = re.compile(r"\(v!(\w+) (?:(\d+)|\(- (\d+)\)|(true|false))\)")
 
 
@@ -76,13 +80,15 @@ def solve_text(text: str, *, effort: int = EFFORT) -> Status:
 
 @lru_cache(maxsize=4096)  # a group often has the same program several times
 def _run(text: str, effort: int) -> Solved:
-    command = [_z3(), "-in", "-smt2", f"rlimit={effort}", f"memory_max_size={_MEMORY_MB}"]
+    command = [*_LIMITED, _z3(), "-in", "-smt2", f"rlimit={effort}", f"memory_max_size={_MEMORY_MB}"]
     try:
         done = subprocess.run(
             command, input=text, env={}, text=True, capture_output=True, timeout=_SECONDS, check=False
         )
     except OSError as error:
-        raise SandboxError(f"{command[0]} cannot be started: {error}") from error
+        raise SandboxError(f"z3 cannot be started: {error}") from error
+    if done.returncode in _NOT_STARTED:
+        raise SandboxError(f"z3 cannot be started: {done.stderr[:300]}")
     status, _, values = done.stdout.partition("\n")
     if status == "sat":
         try:
