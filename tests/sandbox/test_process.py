@@ -312,6 +312,35 @@ def test_no_program_finds_a_trace_of_another(sandbox_run):
         assert sandbox_run(look, Call("f")).outcomes[0].value is False
 
 
+@pytest.mark.parametrize("level", ["process", "full"])
+def test_flags_and_locks_of_standard_input_end_with_their_program(level):
+    leave = """
+import fcntl, os
+def f():
+    fcntl.fcntl(0, fcntl.F_SETFL, os.O_NONBLOCK | os.O_APPEND)
+    fcntl.flock(0, fcntl.LOCK_EX | fcntl.LOCK_NB)
+"""
+    find = """
+import fcntl, os, sys
+def f():
+    fcntl.flock(os.open(os.devnull, os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    flags = fcntl.fcntl(0, fcntl.F_GETFL)
+    return flags & (os.O_NONBLOCK | os.O_APPEND), sys.stdin.read()
+"""
+
+    async def main():
+        async with ProcessSandbox(workers=1, level=level) as box:
+            try:
+                left = await box.run(leave, [Call("f")], Limits())
+            except SandboxError as error:
+                pytest.skip(str(error))
+            assert statuses(left) == ["returned"]
+            for _ in range(3):
+                assert (await box.run(find, [Call("f")], Limits())).outcomes[0].value == (0, "")
+
+    asyncio.run(main())
+
+
 def test_chance_is_the_same_each_time(sandbox_run):
     program = "import random\ndef f():\n    return random.random(), hash('a'), list({'a', 'b', 'c', 'd'})\n"
     values = {repr(sandbox_run(program, Call("f")).outcomes[0].value) for _ in range(6)}

@@ -130,17 +130,21 @@ def _fork_program(link: _socket.socket, enclosure: Enclosure, become_program: Ca
 
 
 def _beginning(link: _socket.socket, enclosure: Enclosure) -> Callable[..., NoReturn]:
-    """What a fork does: keep nothing but standard input, its ends and the library, and wait for its program.
+    """What a fork does: keep nothing but its ends and the library, and wait for its program.
+
+    Standard input is opened anew: flags and locks belong to what was opened, so that ours would hand a program's on.
 
     Names are looked up here: looking one up writes to pages, and in a fork such a page costs more than most calls.
     """
-    setsid, dup2, closerange = os.setsid, os.dup2, os.closerange
+    setsid, open_file, dup2, closerange = os.setsid, os.open, os.dup2, os.closerange
+    null, read_only = os.devnull, os.O_RDONLY
     confine, serve = enclosure.apply_limits, run_program
     first, last = enclosure.kept
 
     def become_program(enter: Callable[[], None], requests: int, answers: int, stdout: int, stderr: int) -> NoReturn:
         try:
             setsid()
+            dup2(open_file(null, read_only), 0)
             enter()
         except BaseException as error:  # told where no program could tell it, which will not have this link
             _report(link, error)
