@@ -207,6 +207,52 @@ REFUSED = {
     "operator": "from operator import attrgetter\n",
     "enum": "import enum\nread = enum.bltns.getattr\n",
     "text": "import string\nread = string.Formatter().get_field\n",
+    "a name that is hidden": (
+        "class Name(str):\n    def startswith(self, *args):\n        return False\n"
+        "x = getattr(lambda: 0, Name('__globals__'))\n"
+    ),
+    "wraps": (
+        "import functools\nbox = []\nclass W:\n    def __setattr__(self, name, value):\n        box.append(value)\n"
+        "functools.update_wrapper(W(), lambda: 0, ('__globals__',), ())\nbox[0]['__cost_call__']\n"
+    ),
+    "a class around wraps": (
+        "import functools\nbox = []\nW = type('W', (), {'__setattr__': lambda self, name, value: box.append(value)})\n"
+        "functools.wraps(lambda: 0, ('__globals__',), ())(W())\nbox[0]['__cost_call__']\n"
+    ),
+    "what wraps updates": (
+        "import functools, random\nW = type('W', (), {'__dict__': {}})\nw = W()\nfunctools.update_wrapper(w, random)\n"
+    ),
+    "match by keyword": "match (lambda: 0):\n    case object(__globals__=x):\n        pass\nx['__cost_call__']\n",
+    "match by position": (
+        "class M(type):\n    pass\nM = type('M', (type,), {'__instancecheck__': lambda *args: True})\n"
+        "W = M('W', (), {'__match_args__': ('__globals__',)})\n"
+        "match (lambda: 0):\n    case W(x):\n        pass\nx['__cost_call__']\n"
+    ),
+    "a call of its own": "def __cost_call__(function, *args, **kwargs):\n    return function(*args, **kwargs)\n",
+    "an import of its own": "from operator import call as __cost_call__\n",
+    "a class of its own": "class __cost_operand__:\n    pass\n",
+    "an error of its own": "try:\n    1 / 0\nexcept ZeroDivisionError as __cost_result__:\n    pass\n",
+    "a copy of a method": "import copy\nmemo = {}\ncopy.deepcopy(getattr, memo)\nmeter = memo[id(memo)][0]\n",
+    "annotations": "import typing\ndef g(x: 'print(g.__globals__) or int'):\n    pass\ntyping.get_type_hints(g)\n",
+    "a reference": (
+        "import typing\n(text,) = typing.get_args(typing.List['print((lambda: 0).__globals__) or int'])\n"
+        "text._evaluate({}, {}, recursive_guard=frozenset())\n"
+    ),
+    "dispatch": (
+        "import functools\n@functools.singledispatch\ndef g(x):\n    pass\n"
+        "@g.register\ndef h(x: 'print(g.__globals__) or int'):\n    pass\n"
+    ),
+    "fields": (
+        "import dataclasses\nname = 'k: print((lambda: 0).__globals__)'\n"
+        "names = {'__annotations__': {name: int}, name: dataclasses.field(init=False)}\n"
+        "try:\n    dataclasses.dataclass(eq=False, repr=False)(type('A', (), names))\nexcept TypeError:\n    pass\n"
+    ),
+    "fields above": (
+        "import dataclasses\n@dataclasses.dataclass\nclass A:\n    k: int = dataclasses.field(init=False)\n"
+        "dataclasses.fields(A)[0].name = 'k: print((lambda: 0).__globals__)'\n"
+        "try:\n    dataclasses.dataclass(eq=False, repr=False)(type('B', (A,), {}))\nexcept TypeError:\n    pass\n"
+    ),
+    "a module within": "from re import _compiler\n_compiler.isstring\n",
     "caught": "try:\n    import gc\nexcept BaseException:\n    pass\n",
 }
 
@@ -215,6 +261,67 @@ REFUSED = {
 def test_who_could_change_the_count_is_not_rated(costs, name):
     found = costs(REFUSED[name] + LINEAR)
     assert found.points == () and found.reason
+
+
+def test_the_library_is_there_for_honest_programs(costs):
+    """What the fence could be in the way of, used as it is meant."""
+    program = """
+from __future__ import annotations
+import abc, collections.abc, copy, dataclasses, functools, heapq, re, string, sys, typing
+import collections.abc as shapes
+from collections import Counter, abc as kinds, namedtuple
+from dataclasses import dataclass, field
+from functools import lru_cache, wraps
+
+sys.setrecursionlimit(5000)
+Pair = namedtuple("Pair", "left right")
+
+class Shape(abc.ABC):
+    __slots__ = ("__private",)
+    def __init__(self):
+        self.__private = 1
+    def __len__(self):
+        return self.__private
+
+@dataclass(order=True, frozen=True)
+class Item:
+    key: int
+    rest: list[int] = field(default_factory=list, compare=False)
+
+@dataclasses.dataclass
+class More(Item):
+    last: int = 0
+
+class Row(typing.NamedTuple):
+    x: int = 1
+
+def traced(function):
+    @wraps(function)
+    def inner(*args):
+        return function(*args)
+    return inner
+
+@traced
+@lru_cache(maxsize=None)
+def double(n):
+    return 2 * n
+
+def f(xs):
+    assert isinstance(xs, shapes.Sequence) and isinstance(xs, kinds.Sized) and collections.abc.Iterable is not None
+    heap = [3, 1, 2]
+    heapq._heapify_max(heap)
+    assert sorted([Item(2), Item(1)])[0].key == 1 and Pair(1, 2).left == Row().x == len(Shape()) == 1
+    assert double.__name__ == "double" and double(2) == 4 and copy.deepcopy([heap]) == [[3, 1, 2]]
+    assert re.sub("a", "b", string.ascii_lowercase[:2]) == "bb" and Counter("aab")["a"] == 2
+    match xs:
+        case list([]) | tuple():
+            return False
+        case str(text):
+            return False
+    return len(set(xs)) < len(xs)
+"""
+    program = program.replace("@dataclasses.dataclass\nclass More", "@dataclasses.dataclass(frozen=True)\nclass More")
+    assert costs(program).points
 
 
 def test_a_table_made_at_import_is_paid_for_every_time(costs):

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from verigrad.sandbox import meter, meter_charges, meter_rewrite
+from verigrad.sandbox import meter, meter_charges, meter_library, meter_rewrite
 from verigrad.sandbox.base import Call, Sandbox
 from verigrad.sandbox.compare import equal
 from verigrad.types import CallTest, Comparator, CostPoint, Costs, Limits, Oracle
@@ -39,8 +39,9 @@ _MAX_ITEMS = 5_000
 
 
 def meter_program() -> str:
-    """The three files of the meter as one program; what they import from each other is there already."""
-    parts = [Path(str(part.__file__)).read_text(encoding="utf-8") for part in (meter_charges, meter_rewrite, meter)]
+    """The files of the meter as one program; what they import from each other is there already."""
+    files = (meter_charges, meter_rewrite, meter_library, meter)
+    parts = [Path(str(part.__file__)).read_text(encoding="utf-8") for part in files]
     return "\n".join(["from __future__ import annotations", *(line for part in parts for line in _own_lines(part)), ""])
 
 

@@ -1,8 +1,8 @@
 """The meter: counts what a program does, deterministically, inside the program's own process.
 
-This file, with `meter_rewrite` and `meter_charges` in front, is run in the sandbox as a program of its own
-(`sandbox/costs.py` sends it); it is given the program to be measured as text, rewrites it, runs it, and returns the
-count. Standard library only.
+This file, with `meter_charges`, `meter_rewrite` and `meter_library` in front, is run in the sandbox as a program of
+its own (`sandbox/costs.py` sends it); it is given the program to be measured as text, rewrites it, runs it, and returns
+the count. Standard library only.
 
 The cost is the number of bytecode instructions executed outside this file (by `sys.monitoring` from Python 3.12 on,
 before that by `sys.settrace` with `f_trace_opcodes`), plus one unit for every element that built-in code works through,
@@ -19,8 +19,8 @@ they are drawn from. What is charged:
 A size is a length, or for an integer its number of 64-bit words less one.
 
 A program that could tamper with the count is not measured (`NotRated`): imports beyond a list, dynamic code, frames,
-threads, most dunder attributes. That is a fence and no proof: the process is the program's. `costs` holds the count
-against the CPU clock, which is not.
+threads, most special names, all of the library but public names of a few modules. That is a fence and no proof: the
+process is the program's. `costs` holds the count against the CPU clock, which is not.
 """
 
 from __future__ import annotations
@@ -49,17 +49,11 @@ from verigrad.sandbox.meter_charges import (
     work_before,
     work_of_operator,
 )
+from verigrad.sandbox.meter_library import IMPORTS, public_names
 from verigrad.sandbox.meter_rewrite import NotRated, instrumented, refused
 
 __all__ = ["OverBudget", "measure"]
 
-_ALLOWED_IMPORTS = frozenset(
-    {
-        *("abc", "bisect", "collections", "copy", "dataclasses", "datetime", "decimal", "enum", "fractions"),
-        *("functools", "heapq", "itertools", "math", "numbers", "operator", "random", "re", "statistics", "string"),
-        *("typing", "__future__"),
-    }
-)
 _MISSING_BUILTINS = frozenset(
     {
         *("eval", "exec", "compile", "globals", "locals", "vars", "dir", "open", "input", "breakpoint", "help"),
@@ -202,7 +196,12 @@ class _Meter:
     def names(self) -> dict[str, Any]:
         """What the program finds around it: built-ins, less some, and the meter's own names."""
         known = {name: value for name, value in vars(builtins).items() if name not in _MISSING_BUILTINS}
-        guarded = {"__import__": self._import, "getattr": self._getattr, "setattr": self._setattr}
+        # Plain functions: `deepcopy` takes a method apart and shows what it belongs to.
+        guarded = {
+            "__import__": lambda *args: self._import(*args),
+            "getattr": lambda *args: self._getattr(*args),
+            "setattr": lambda *args: self._setattr(*args),
+        }
         return {
             "__builtins__": {**known, **guarded},
             "__name__": MODULE,
@@ -292,14 +291,14 @@ class _Meter:
             return value
         return lambda *args: self.call(value, *args)
 
-    def _import(self, name: str, *args: Any) -> Any:
+    def _import(self, name: str, _globals: Any = None, _locals: Any = None, wanted: Any = (), level: int = 0) -> Any:
         if name == "sys":
             return types.SimpleNamespace(maxsize=sys.maxsize, setrecursionlimit=lambda limit: None)
-        if name.partition(".")[0] not in _ALLOWED_IMPORTS:
+        if name not in IMPORTS or level:
             raise self.refuse(f"it imports {name}")
         self._importing = True
         try:
-            return builtins.__import__(name, *args)
+            return public_names(name if wanted else name.partition(".")[0], self.refuse)
         finally:
             self._importing = False
 

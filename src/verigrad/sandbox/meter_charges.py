@@ -1,6 +1,6 @@
 """What the meter charges for work that built-in code does, and how large it takes values to be.
 
-One of the three files that `meter` is made of. Standard library only.
+One of the four files that `meter` is made of. Standard library only.
 """
 
 from __future__ import annotations

@@ -1,24 +1,40 @@
 """What the meter makes of a program before it runs: calls, operators, slices and unpackings go through the count.
 
-One of the three files that `meter` is made of. Standard library only.
+One of the four files that `meter` is made of. Standard library only.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 __all__ = ["NotRated", "instrumented", "refused"]
 
-_ALLOWED_DUNDERS = frozenset({"__init__", "__name__", "__doc__", "__class__", "__post_init__", "__new__"})
+_ALLOWED_DUNDERS = frozenset({"__init__", "__name__", "__doc__", "__class__", "__post_init__", "__new__", "__slots__"})
+_ARITHMETIC = (
+    *("add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "divmod", "pow", "lshift", "rshift"),
+    *("and", "or", "xor"),
+)
+_SPECIAL_METHODS = _ALLOWED_DUNDERS | {
+    f"__{name}__"
+    for name in (
+        *("repr", "str", "format", "bytes", "bool", "hash", "len", "length_hint", "iter", "next", "reversed"),
+        *("contains", "getitem", "setitem", "delitem", "missing", "call", "eq", "ne", "lt", "le", "gt", "ge"),
+        *("enter", "exit", "copy", "deepcopy", "set_name", "get", "set", "delete", "init_subclass"),
+        *("class_getitem", "int", "float", "complex", "index", "round", "trunc", "floor", "ceil", "neg", "pos"),
+        *("abs", "invert"),
+        *(f"{side}{name}" for side in ("", "r", "i") for name in _ARITHMETIC),
+    )
+}
 _REFUSED_ATTRIBUTES = frozenset(
     {
         *("f_back", "f_globals", "f_locals", "f_builtins", "f_trace", "f_trace_opcodes", "tb_frame", "tb_next"),
         *("gi_frame", "gi_code", "cr_frame", "ag_frame", "attrgetter", "methodcaller", "settrace", "setprofile"),
         *("sys", "os", "gc", "builtins", "inspect", "threading", "types", "weakref", "ctypes", "importlib", "_sys"),
-        # What the library's own modules know as a name of theirs, and what reads attributes named in a text.
-        *("_os", "_thread", "_weakref", "bltns", "Formatter", "get_field"),
     }
+)
+_BY_POSITION = frozenset(
+    {*("bool", "bytearray", "bytes", "dict", "float", "frozenset", "int", "list", "set", "str", "tuple")}
 )
 
 
@@ -44,19 +60,43 @@ def instrumented(program: str) -> ast.Module:
 def _check(node: ast.AST) -> None:
     if isinstance(node, ast.Attribute) and refused(node.attr):
         raise NotRated(f"it uses the attribute {node.attr!r}")
-    if isinstance(node, ast.Name) and node.id.startswith("__") and node.id not in _ALLOWED_DUNDERS:
-        raise NotRated(f"it uses the name {node.id!r}")
     if isinstance(node, ast.ImportFrom):
         for alias in node.names:
             if refused(alias.name):
                 raise NotRated(f"it imports {alias.name!r}")
     if isinstance(node, ast.AsyncFunctionDef):
         raise NotRated("it is asynchronous")
+    if isinstance(node, ast.MatchClass):
+        for name in node.kwd_attrs:
+            if refused(name):
+                raise NotRated(f"it matches the attribute {name!r}")
+        if node.patterns and not (isinstance(node.cls, ast.Name) and node.cls.id in _BY_POSITION):
+            raise NotRated("it matches attributes by their position")  # which `__match_args__` names
+    allowed = _SPECIAL_METHODS if isinstance(node, ast.FunctionDef) else _ALLOWED_DUNDERS
+    for name in _identifiers(node):
+        if _is_special(name) and name not in allowed:
+            raise NotRated(f"it uses the name {name!r}")
+
+
+def _identifiers(node: ast.AST) -> Iterator[str]:
+    """What the node reads or binds, by whatever statement: a `def` and an `import as` bind names too."""
+    if isinstance(node, ast.Constant | ast.ImportFrom):
+        return
+    for field, value in ast.iter_fields(node):
+        if isinstance(node, ast.alias) and field == "name":
+            continue
+        for name in value if isinstance(value, list) else (value,):
+            if isinstance(name, str):
+                yield name
 
 
 def refused(name: str) -> bool:
-    """Whether an attribute of this name could be used to change the count."""
-    return name in _REFUSED_ATTRIBUTES or (name.startswith("__") and name not in _ALLOWED_DUNDERS)
+    """Whether an attribute of this name could be used to change the count; a name is a `str` and nothing derived."""
+    return type(name) is not str or name in _REFUSED_ATTRIBUTES or (_is_special(name) and name not in _ALLOWED_DUNDERS)
+
+
+def _is_special(name: str) -> bool:
+    return name.startswith("__") and name.endswith("__")  # `__private` of a class is another matter
 
 
 class _Rewriter(ast.NodeTransformer):
