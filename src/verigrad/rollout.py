@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -53,6 +53,7 @@ async def collect(
     trace_lines: bool = False,
     judge_shown: bool = False,
     progress: float = 1.0,
+    known: Collection[tuple[str, int]] = (),
     on_rollout: Progress | None = None,
 ) -> list[Group]:
     """Sample, judge and score `group_size` rollouts of every task, all at once.
@@ -64,6 +65,7 @@ async def collect(
         trace_lines: verdicts say which lines ran, which is slow.
         judge_shown: verdicts have a verdict by the shown tests beside them, where the task shows some.
         progress: share of a run's steps that are done, for rewards that change with it.
+        known: task ids and numbers of rollouts that are there already, and are left out of the groups.
 
     Returns:
         groups in the order of the tasks, rollouts in the order of their numbers. Infrastructure failures are
@@ -90,8 +92,11 @@ async def collect(
             on_rollout(rollout)
         return rollout
 
+    def numbers(item: _Item) -> list[int]:
+        return [number for number in range(group_size) if (item.task.id, number) not in known]
+
     pending = [
-        asyncio.gather(*(one(item, position, number) for number in range(group_size)))
+        asyncio.gather(*(one(item, position, number) for number in numbers(item)))
         for position, item in enumerate(items)
     ]
     done = await asyncio.gather(*pending)

@@ -1,6 +1,9 @@
 """`sample`, `eval` and `inspect` with a model and a run that are here."""
 
 import json
+import signal
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -117,3 +120,52 @@ def test_inspect_shows_a_run_and_the_rollouts_of_a_step(tmp_path, capsys):
     assert "1 of 1 rollouts of step 3 shown" in printed and "passed, reward" not in printed
     assert main(["inspect", str(folder), "--step", "4"]) == 1
     assert "no rollouts of step 4 were kept; there are steps [3] ... [3]" in capsys.readouterr().err
+
+
+KILLED = """
+import os, signal, sys
+from verigrad.append_log import AppendLog
+from verigrad.cli.main import main
+
+append, lines = AppendLog.append, []
+
+
+def counted(self, row):
+    append(self, row)
+    lines.append(row)
+    if len(lines) == 8:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+AppendLog.append = counted
+main(sys.argv[1:])
+"""
+
+
+def test_an_evaluation_that_was_killed_goes_on(folder, tmp_path, capsys):
+    """What had ended is not drawn again, and the file is that of an evaluation nobody disturbed."""
+    words = ["--tasks", f"{folder}/my.py:load", "--num-samples", "5", "--temperature", "1", "--max-tokens", "1"]
+    model = ["--model", str(folder / "model"), "--device", "cpu", "--dtype", "float32"]
+    command = [sys.executable, "-c", KILLED, "eval", *words, *model, "--samples", f"{tmp_path}/killed.jsonl"]
+    assert subprocess.run(command, capture_output=True).returncode == -signal.SIGKILL
+    partial = tmp_path / "killed.jsonl.partial"
+    began, *rows = map(json.loads, partial.read_text().splitlines())
+    assert began["event"] == "began" and len(rows) == 7 and not (tmp_path / "killed.jsonl").exists()
+
+    assert on_the_model(folder, "eval", *words, "--seed", "1", "--samples", f"{tmp_path}/killed.jsonl") == 1
+    assert "another evaluation that has not ended (seed 0, here 1)" in capsys.readouterr().err
+
+    marked = [{**row, "completion": "kept"} for row in rows]
+    partial.write_text("".join(json.dumps(row) + "\n" for row in [began, *marked]) + '{"task_id": "torn')
+    assert on_the_model(folder, "eval", *words, "--samples", f"{tmp_path}/killed.jsonl") == 0
+    assert "going on: 7 samples" in capsys.readouterr().err and not partial.exists()
+    assert on_the_model(folder, "eval", *words, "--samples", f"{tmp_path}/whole.jsonl") == 0
+    ended, whole = (
+        [json.loads(line) for line in (tmp_path / name).read_text().splitlines()]
+        for name in ("killed.jsonl", "whole.jsonl")
+    )
+    kept = {(row["task_id"], row["sample"]) for row in rows}
+    assert len(ended) == 20 and kept == {(r["task_id"], r["sample"]) for r in ended if r["completion"] == "kept"}
+    for row, other in zip(ended, whole, strict=True):
+        leave = {"cpu_ms", "completion"} if row["completion"] == "kept" else {"cpu_ms"}
+        assert {k: v for k, v in row.items() if k not in leave} == {k: v for k, v in other.items() if k not in leave}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 
 __all__ = ["check"]
 
@@ -25,9 +24,7 @@ def check(argv: list[str]) -> int:
 
 
 async def _check_tasks(source: str, workers: int) -> int:
-    from rich.console import Console
-    from rich.progress import Progress
-
+    from verigrad.cli.progress import counting
     from verigrad.evaluation.checks import check_tasks
     from verigrad.evaluation.sources import load_source
     from verigrad.sandbox.judge import Judge
@@ -36,9 +33,8 @@ async def _check_tasks(source: str, workers: int) -> int:
     tasks = load_source(source)
     sandbox = PolyglotSandbox(workers=workers)
     try:
-        with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
-            bar = progress.add_task("checking", total=len(tasks))
-            checks = await check_tasks(tasks, Judge(sandbox), on_task=lambda _: progress.advance(bar))
+        with counting("checking", len(tasks)) as advance:
+            checks = await check_tasks(tasks, Judge(sandbox), on_task=lambda _: advance())
     finally:
         await sandbox.close()
     unsound = [found for found in checks if found.complaints]

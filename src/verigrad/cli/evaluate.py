@@ -8,10 +8,12 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from verigrad.errors import ConfigError, DataError
+from verigrad.evaluation.partial import PartialSamples
 from verigrad.evaluation.sources import load_source
 from verigrad.jsonl import read_rows, require_writable, write_rows
 from verigrad.models.gguf import DEFAULT_MODEL
@@ -51,14 +53,34 @@ def evaluate(argv: list[str]) -> int:
     earlier = _earlier(options.against, tasks) if options.against else None
     if options.samples:
         require_writable(options.samples)
-    rows = asyncio.run(_gold(tasks, options) if options.model == _GOLD else _evaluate(tasks, options, num_samples))
-    _print_rates(rows, ks)
-    if earlier is not None:
-        _print_change(earlier, rows, options.against)
-    if options.samples:
-        write_rows(options.samples, rows)
-        print(f"wrote {options.samples}")
+    with _partial(options) as partial:
+        run = _gold(tasks, options) if options.model == _GOLD else _evaluate(tasks, options, num_samples, partial)
+        rows = asyncio.run(run)
+        _print_rates(rows, ks)
+        if earlier is not None:
+            _print_change(earlier, rows, options.against)
+        if options.samples:
+            write_rows(options.samples, rows)
+            print(f"wrote {options.samples}")
+        if partial:
+            partial.discard()
     return 0 if any(row["status"] != "error" for row in rows) else 1
+
+
+def _partial(options: argparse.Namespace) -> AbstractContextManager[PartialSamples | None]:
+    """Where samples are kept as they end, if they are to have a file."""
+    file: Path | None = options.samples
+    if file is None or options.model == _GOLD or (file.exists() and not file.is_file()):  # a pipe, say
+        return nullcontext()
+    return PartialSamples(file, _settings(options))
+
+
+def _settings(options: argparse.Namespace) -> dict[str, Any]:
+    """All that a sample depends on, and not how many are drawn or at once."""
+    names = ("tasks", "model", "engine", "denoise", "base_url", "temperature", "top_p", "max_tokens", "system")
+    files = sorted(path for path in Path(options.model).glob("*") if path.is_file())
+    weights = [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]
+    return {name: getattr(options, name) for name in (*names, "dtype", "seed")} | {"files": weights}
 
 
 def _ks(text: str) -> list[int]:
@@ -226,10 +248,10 @@ def _agent(options: argparse.Namespace, tokenizer: Any) -> Any:
     return SingleTurn(tokenizer, params, system=options.system)
 
 
-async def _evaluate(tasks: TaskSet, options: argparse.Namespace, num_samples: int) -> list[dict[str, Any]]:
-    from rich.console import Console
-    from rich.progress import Progress
-
+async def _evaluate(
+    tasks: TaskSet, options: argparse.Namespace, num_samples: int, partial: PartialSamples | None = None
+) -> list[dict[str, Any]]:
+    from verigrad.cli.progress import counting
     from verigrad.evaluation.benchmark import evaluate as run
     from verigrad.sandbox.judge import Judge
     from verigrad.sandbox.languages import PolyglotSandbox
@@ -237,8 +259,16 @@ async def _evaluate(tasks: TaskSet, options: argparse.Namespace, num_samples: in
     engine, tokenizer = _open_engine(options)
     sandbox = PolyglotSandbox(workers=options.workers)
     try:
-        with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
-            bar = progress.add_task("evaluating", total=len(tasks) * num_samples)
+        known = partial.rows if partial else ()
+        if known:
+            print(f"going on: {len(known)} samples are there already", file=sys.stderr)
+        with counting("evaluating", len(tasks) * num_samples - len(known)) as advance:
+
+            def ended(row: Mapping[str, Any]) -> None:
+                advance()
+                if partial:
+                    partial.add(row)
+
             return await run(
                 tasks,
                 agent=_agent(options, tokenizer),
@@ -246,7 +276,8 @@ async def _evaluate(tasks: TaskSet, options: argparse.Namespace, num_samples: in
                 judge=Judge(sandbox),
                 num_samples=num_samples,
                 seed=options.seed,
-                on_rollout=lambda _: progress.advance(bar),
+                known=known,
+                on_row=ended,
             )
     finally:
         await engine.close()

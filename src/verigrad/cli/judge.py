@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -37,9 +36,7 @@ def judge(argv: list[str]) -> int:
 
 
 async def _judge(tasks: TaskSet, rows: list[dict[str, Any]], workers: int) -> list[dict[str, Any]]:
-    from rich.console import Console
-    from rich.progress import Progress
-
+    from verigrad.cli.progress import counting
     from verigrad.sandbox.judge import Judge, judge_rows
     from verigrad.sandbox.languages import PolyglotSandbox
 
@@ -47,11 +44,8 @@ async def _judge(tasks: TaskSet, rows: list[dict[str, Any]], workers: int) -> li
     by_id = {task.id: task for task in tasks.tasks}
     known = {**by_id, **{alias: by_id[ours] for alias, ours in tasks.aliases.items() if ours in by_id}}
     try:
-        with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
-            bar = progress.add_task("judging", total=len(rows))
-            return await judge_rows(
-                rows, known, tasks.oracles, Judge(sandbox), on_result=lambda _: progress.advance(bar)
-            )
+        with counting("judging", len(rows)) as advance:
+            return await judge_rows(rows, known, tasks.oracles, Judge(sandbox), on_result=lambda _: advance())
     finally:
         await sandbox.close()
 

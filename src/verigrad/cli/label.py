@@ -160,24 +160,15 @@ def _judge(store: Store, options: argparse.Namespace) -> int:
 
 
 async def _annotate(store: Store, options: argparse.Namespace) -> dict[str, int]:
-    from rich.console import Console
-    from rich.progress import Progress
-
+    from verigrad.cli.progress import counting
     from verigrad.ui.judge import annotate
 
     annotator, engine = _annotator(options, store.settings.seed)
     items = list(store.items.values())[: options.limit or None]
     todo = sum(annotator.name not in store.choices(item.id) for item in items)
     try:
-        with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
-            bar = progress.add_task(f"{annotator.name} judges", total=todo)
-            return await annotate(
-                store,
-                annotator,
-                items=items,
-                concurrency=options.concurrency,
-                on_item=lambda: progress.advance(bar),
-            )
+        with counting(f"{annotator.name} judges", todo) as advance:
+            return await annotate(store, annotator, items=items, concurrency=options.concurrency, on_item=advance)
     finally:
         if engine is not None:
             await engine.close()

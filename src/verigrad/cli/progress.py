@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console, RenderableType
@@ -18,7 +19,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-__all__ = ["TerminalReporter"]
+__all__ = ["TerminalReporter", "counting"]
 
 _PLAIN_EVERY_S = 15.0
 
@@ -128,3 +129,14 @@ class TerminalReporter:
             if key in row:
                 shown.append(f"{label} {row[key]:{form}}")
         return "  ".join(shown)
+
+
+@contextmanager
+def counting(phase: str, total: int) -> Iterator[Callable[[], None]]:
+    """Progress of a command that has nothing else to tell, on standard error; call what this gives for every part."""
+    reporter = TerminalReporter(Console(stderr=True, highlight=False))
+    reporter.begin(phase, total)
+    try:
+        yield reporter.advance
+    finally:
+        reporter.close()

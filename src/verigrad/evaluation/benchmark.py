@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from verigrad.agents.base import Agent
 from verigrad.engines.base import Engine
 from verigrad.rewards.efficiency import relative_cost
 from verigrad.rewards.tests import all_pass
-from verigrad.rollout import Group, Progress, collect, verdict_of
+from verigrad.rollout import Group, collect, verdict_of
 from verigrad.sandbox.judge import Judge
 from verigrad.tasks.base import TaskSet
 from verigrad.types import Rollout, Task
@@ -25,13 +25,32 @@ async def evaluate(
     judge: Judge,
     num_samples: int,
     seed: int,
-    on_rollout: Progress | None = None,
+    known: Iterable[Mapping[str, Any]] = (),
+    on_row: Callable[[Mapping[str, Any]], None] | None = None,
 ) -> list[dict[str, Any]]:
     """Sample every task `num_samples` times and judge each by the hidden tests; one row a sample.
 
-    Rows are in task order; see `sample_rows`. Samples lost to infrastructure failures have `status` `error`.
+    Args:
+        known: rows of an earlier start, which are not sampled again where they are of these tasks.
+        on_row: called with every new row as it ends, in whatever order.
+
+    Returns:
+        rows in task order; see `sample_rows`. Samples lost to infrastructure failures have `status` `error`.
     """
-    groups = await collect(
+    tasks = {task.id: task for task in taskset.tasks}
+    rows = {
+        (row["task_id"], row["sample"]): dict(row)
+        for row in known
+        if row["task_id"] in tasks and row["prompt"] == tasks[row["task_id"]].prompt
+    }
+
+    def keep(rollout: Rollout) -> None:
+        number = int(rollout.episode_id.rpartition("#")[2])
+        row = rows[rollout.task_id, number] = _row(tasks[rollout.task_id], number, rollout)
+        if on_row is not None:
+            on_row(row)
+
+    await collect(
         taskset.tasks,
         [taskset.oracle(task) for task in taskset.tasks],
         agent=agent,
@@ -40,9 +59,10 @@ async def evaluate(
         reward=all_pass,
         group_size=num_samples,
         seed=seed,
-        on_rollout=on_rollout,
+        known=frozenset(rows),
+        on_rollout=keep,
     )
-    return sample_rows(groups)
+    return [rows[task.id, number] for task in taskset.tasks for number in range(num_samples)]
 
 
 def sample_rows(groups: Iterable[Group]) -> list[dict[str, Any]]:

@@ -40,7 +40,7 @@ from verigrad.training.config import ReportConfig, SamplingConfig, StageConfig, 
 from verigrad.training.memory import keep_freed_memory, peak_memory
 from verigrad.training.reporter import Reporter
 from verigrad.training.run import Run
-from verigrad.types import Rollout, Task
+from verigrad.types import Task
 
 __all__ = [
     "Stage",
@@ -100,9 +100,6 @@ class Stage:
         report = self.config.report
         params = sampling_params(self.config.sampling, temperature=report.temperature, max_tokens=report.max_tokens)
 
-        def advance(_: Rollout) -> None:
-            self.reporter.advance()
-
         self.reporter.begin(f"evaluating {name} {when}".rstrip(), len(taskset) * num_samples)
         rows = self.wait(
             evaluate(
@@ -112,7 +109,7 @@ class Stage:
                 judge=self.judge,
                 num_samples=num_samples,
                 seed=derive_seed(self.config.seed, "evaluate", name),
-                on_rollout=advance,
+                on_row=lambda _: self.reporter.advance(),
             )
         )
         self.reporter.end()
