@@ -305,19 +305,24 @@ f(const std::vector<std::vector<int>>& a, std::unordered_map<std::string, double
 signed main() { return 0; }"""
     )
     args = ([[1, -2], []], {"é": 1.5, "": -0.25}, {"a", "z"}, ('q"\\\n', True), [False, True])
-    assert judged("cpp", program, stub, CallTest("a", args, (args[0], args[1], args[2], 'q"\\\n', True))).passed
-    assert not judged("cpp", program, stub, CallTest("a", args, (args[0], args[1], args[2], 'q"\\\n', False))).passed
+    right = CallTest("a", args, (args[0], args[1], args[2], 'q"\\\n', True))
+    wrong = CallTest("b", args, (args[0], args[1], args[2], 'q"\\\n', False))
+    assert [result.status for result in judged("cpp", program, stub, right, wrong).results] == ["passed", "failed"]
 
 
 def test_exceptions_of_cpp(judged):
     needs("cpp")
     stub = "int f(std::vector<int> x);"
-    program = "#include <vector>\n#include <stdexcept>\nint f(std::vector<int> x) { THROW }"
-    test = CallTest("a", ([1],), 1)
-    thrown = judged("cpp", program.replace("THROW", "return x.at(5);"), stub, test)
-    assert (thrown.status, "out_of_range" in thrown.error or "range" in thrown.error) == ("exception", True)
-    assert judged("cpp", program.replace("THROW", "throw 5;"), stub, test).status == "exception"
-    assert judged("cpp", program.replace("THROW", "throw std::bad_alloc();"), stub, test).status == "memory"
+    program = """#include <vector>
+#include <stdexcept>
+int f(std::vector<int> x) {
+    if (x[0] == 1) throw 5;
+    if (x[0] == 2) throw std::bad_alloc();
+    return x.at(5);
+}"""
+    verdict = judged("cpp", program, stub, *(CallTest(str(n), ([n],), 1) for n in (0, 1, 2)))
+    assert [result.status for result in verdict.results] == ["exception", "exception", "memory"]
+    assert "range" in verdict.error
 
 
 def test_values_of_javascript(judged):
