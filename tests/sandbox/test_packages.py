@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from importlib.metadata import PathDistribution
+from importlib.metadata import PathDistribution, version
 from pathlib import Path
 
 import pytest
@@ -112,6 +112,13 @@ import numpy as np
 def f():
     return [np.float64(0.5), np.int32(7), np.bool_(True), np.arange(4).reshape(2, 2), {"a": np.zeros(1)}, np.array(3)]
 """
+
+
+def test_a_package_finds_its_own_version(box):
+    """As many ask for while they are imported."""
+    program = "from importlib.metadata import version\nNUMPY = version('numpy')\ndef f():\n    return NUMPY\n"
+    (outcome,) = run(box, program, Call("f"))
+    assert outcome.value == version("numpy")
 
 
 def test_arrays_come_back_as_lists_and_numbers_as_pythons(box):

@@ -33,7 +33,11 @@ def evaluate(argv: list[str]) -> int:
     _model_options(parser)
     parser.add_argument("--k", default="1", help="one or more k, such as 1,5,10")
     parser.add_argument("--num-samples", type=int, default=0, help="completions per task (default: the largest k)")
-    parser.add_argument("--samples", type=Path, help="write every sample here; until all are, FILE.partial has them and the same command goes on")
+    parser.add_argument(
+        "--samples",
+        type=Path,
+        help="write every sample here; until all are, FILE.partial has them and the same command goes on",
+    )
     parser.add_argument(
         "--against", type=Path, help="samples of an earlier evaluation of the same tasks, to compare with"
     )

@@ -11,8 +11,9 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.machinery import ModuleSpec, PathFinder
+from typing import Any
 
 __all__ = ["ENVIRONMENT", "Imports"]
 
@@ -75,6 +76,13 @@ class Imports:
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
         """Of the import system; modules inside packages are found as any other."""
         return PathFinder.find_spec(name, list(self.places)) if path is None and name in self.modules else None
+
+    def find_distributions(self, context: Any) -> Iterable[Any]:
+        """Of `importlib.metadata`: packages look up versions, their own and others', as they are imported."""
+        from importlib.metadata import DistributionFinder, MetadataPathFinder  # seldom needed, and slow to load
+
+        wanted = DistributionFinder.Context(name=context.name, path=list(self.places))
+        return MetadataPathFinder.find_distributions(wanted)
 
 
 def _renamed(path: str, names: Mapping[str, str]) -> str:

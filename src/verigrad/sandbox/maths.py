@@ -3,23 +3,22 @@
 Equality is math-verify's, by way of sympy, and both are easily led: into evaluating whatever is written (`3 + 4`, or
 the question's own integral, equals 7 for them), into taking one of several answers, and into computations without end.
 So the answer is one expression, short, written with no other symbols, functions and words than the expected one has;
-and the comparison runs in a process of its own with little time and memory. (Inside ours, math-verify's timeouts would
-need the main thread's alarm signal.)
+and the comparison runs in the sandbox as a program does, forked from a process that has math-verify imported, with
+little time and memory. (Inside ours, math-verify's timeouts would need the main thread's alarm signal.)
 """
 
 from __future__ import annotations
 
 import importlib.util
-import json
 import re
-import sys
 
 from verigrad.errors import MissingExtra, TaskError
-from verigrad.sandbox.commands import Command, CommandSandbox
+from verigrad.sandbox.base import Call, Sandbox
 from verigrad.types import Limits
 
 __all__ = ["final_expression", "unlike", "why_not_same_mathematics"]
 
+_PACKAGE = "math_verify"
 _MAX_EXPRESSION = 300
 _MAX_TEXT = 100_000
 _LIMITS = Limits(cpu_s=6, wall_s=30, memory_mb=1024, processes=8)
@@ -28,8 +27,8 @@ _LEAD = re.compile(r"\A.*(?:\banswer\s+is\b:?|\banswer\s*:)", re.IGNORECASE)
 _THOUSANDS = re.compile(r"(?<![\d,.])\d{1,3}(?:,\d{3})+(?![\d,])")
 _HARMLESS = {r"\left", r"\right", r"\dfrac", r"\tfrac", r"\frac", r"\!", r"\,", r"\;", r"\ "}
 
-_CHILD = """
-import json, logging, sys
+_PROGRAM = """
+import logging
 logging.disable(logging.CRITICAL)
 from math_verify import LatexExtractionConfig, parse, verify
 
@@ -37,13 +36,14 @@ def read(text):
     found = parse(f"${text}$", [LatexExtractionConfig()], "no_fallback", "first_match", parsing_timeout=None)
     return [item for item in found if not isinstance(item, str)][:1]
 
-expected, answer = map(read, json.load(sys.stdin))
-same = expected and answer and verify(expected, answer, timeout_seconds=None)  # in this order: it is not symmetric
-print("same" if same else "different")
+def same(expected, answer):
+    expected, answer = read(expected), read(answer)
+    # In this order: it is not symmetric.
+    return bool(expected and answer and verify(expected, answer, timeout_seconds=None))
 """
 
 
-async def why_not_same_mathematics(text: str, expected: str, commands: CommandSandbox) -> str:
+async def why_not_same_mathematics(text: str, expected: str, sandbox: Sandbox) -> str:
     """Why the answer is not the expected expression (LaTeX, without dollar signs), or nothing where it is.
 
     Raises:
@@ -58,9 +58,9 @@ async def why_not_same_mathematics(text: str, expected: str, commands: CommandSa
         answer = _NAME.sub("", answer)
     if why := unlike(answer, expected):
         return f"the answer {answer[:80]!r} {why}"
-    if await _same(expected, answer, commands):
+    if await _same(expected, answer, sandbox):
         return ""
-    if not await _same(expected, expected, commands):
+    if not await _same(expected, expected, sandbox):
         raise TaskError(f"math-verify does not find {expected!r} equal to itself, so no answer can be judged")
     return f"got {answer[:80]!r}, wanted {expected!r}"
 
@@ -124,18 +124,14 @@ def _vocabulary(text: str) -> set[str]:
     return found
 
 
-async def _same(expected: str, answer: str, commands: CommandSandbox) -> bool:
+async def _same(expected: str, answer: str, sandbox: Sandbox) -> bool:
     """Whether math-verify finds them equal; not where it crashes, runs out of memory or takes long.
 
     Raises:
         MissingExtra: it is not installed.
     """
-    if importlib.util.find_spec("math_verify") is None:
+    if importlib.util.find_spec(_PACKAGE) is None:
         raise MissingExtra("math-verify", "maths")
-    command = Command(
-        (sys.executable, "-I", "-c", _CHILD),
-        stdin=json.dumps([expected, answer]).encode(),
-        visible=(sys.prefix, sys.base_prefix),
-    )
-    done = await commands.run(command, _LIMITS)
-    return done.exit_code == 0 and done.stdout.strip() == b"same"
+    box = sandbox.for_language("python", (_PACKAGE,))
+    done = await box.run(_PROGRAM, [Call("same", (expected, answer))], _LIMITS)
+    return done.status == "ran" and done.outcomes[0].status == "returned" and done.outcomes[0].value is True

@@ -39,7 +39,7 @@ async def text_result(text: str, test: TextTest, oracle: Oracle, sandbox: Sandbo
     """
     match test:
         case AnswerTest(form="math"):
-            why_not = await why_not_same_mathematics(text, str(test.expected), sandbox.commands)
+            why_not = await why_not_same_mathematics(text, str(test.expected), sandbox)
         case AnswerTest():
             return answer_result(text, test, oracle)
         case InputTest():
