@@ -1,4 +1,4 @@
-"""Rows of a comparison that never took place: two pairs, eight tasks, every part."""
+"""Rows of a comparison that never took place: two pairs, 16 tasks, every part."""
 
 from random import Random
 
@@ -13,7 +13,7 @@ from verigrad.types import Task
 __all__ = ["CONFIG", "make_page", "make_rows", "make_summary"]
 
 CONFIG = CompareConfig(diffusion=("d0", "d1"), causal=("c0", "c1"), max_tokens=8, samples=4, ks=(1, 4))
-TASKS = [f"made@1/{number}" for number in range(8)]
+TASKS = [f"made@1/{number}" for number in range(16)]
 TOKENS = ["def", " f", "(n", "):", "\n", "    ", "return <n>", " + 1"]
 STEPS = [1, 0, 2, 2, 5, 3, 7, 4]
 

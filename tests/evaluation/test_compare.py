@@ -3,6 +3,7 @@
 import math
 import random
 
+import numpy as np
 import pytest
 
 from verigrad.evaluation.compare import (
@@ -10,8 +11,10 @@ from verigrad.evaluation.compare import (
     mcnemar,
     paired_difference,
     results_by_task,
+    sign_flip_p,
     summarize_split,
 )
+from verigrad.evaluation.pass_at_k import summarize
 
 
 def rows(**statuses):
@@ -32,11 +35,15 @@ def test_the_difference_of_two_tasks_by_hand():
 
 
 def test_pairing_is_what_makes_it_sharp():
-    """Tasks of very different difficulty, every one a quarter better: the difference has no spread at all."""
+    """Tasks of very different difficulty, every one a quarter better: the difference has no spread.
+
+    What 40 tasks do not rule out is that a share of z^2 / (40 + z^2) = 0.0876 of all tasks goes to -1, or to 1.
+    """
     before = {str(i): [j < i % 4 for j in range(4)] for i in range(40)}
     after = {str(i): [j < i % 4 + 1 for j in range(4)] for i in range(40)}
     difference = paired_difference(before, after)
-    assert (difference.value, difference.low, difference.high, difference.share_not_better) == (0.25, 0.25, 0.25, 0.0)
+    assert (difference.value, difference.share_not_better) == (0.25, 0.0)
+    assert (difference.low, difference.high) == pytest.approx((0.25 - 0.0876 * 1.25, 0.25 + 0.0876 * 0.75), abs=1e-4)
 
 
 def test_swapping_the_sides_turns_the_sign():
@@ -127,3 +134,21 @@ def test_a_summary_of_one_side_and_of_sides_that_differ():
     assert odd["difference"]["value"] == 0.0
     assert (odd["num_tasks"], odd["unpaired_tasks"]) == (1, 2)
     assert summarize_split([], []) == {"num_tasks": 0, "num_samples": 0, "unpaired_tasks": 0}
+
+
+@pytest.mark.parametrize("only_before, only_after, alike", [(1, 9, 5), (0, 5, 0), (3, 3, 9), (2, 7, 0), (0, 0, 4)])
+def test_flipping_signs_of_single_samples_is_mcnemars_test(only_before, only_after, alike):
+    changes = [-1.0] * only_before + [1.0] * only_after + [0.0] * alike
+    pairs = {str(n): (change < 0, change > 0) for n, change in enumerate(changes)}
+    before, after = ({task: [pair[side]] for task, pair in pairs.items()} for side in (0, 1))
+    exact = mcnemar(before, after).p_value
+    assert sign_flip_p(np.array(changes)) == pytest.approx(exact)
+    assert sign_flip_p(np.array(changes), resamples=500) == pytest.approx(exact, abs=0.07)
+
+
+def test_one_task_leaves_everything_open():
+    """Wilson's bound for none of one is z^2 / (1 + z^2) = 0.7935."""
+    found = summarize({"a": [True, False]})
+    assert (found.value, found.low, found.high) == pytest.approx((0.5, 0.5 - 0.7935 / 2, 0.5 + 0.7935 / 2), abs=1e-4)
+    change = paired_difference({"a": [False]}, {"a": [True]})
+    assert (change.low, change.high) == pytest.approx((1 - 2 * 0.7935, 1.0), abs=1e-4)

@@ -35,7 +35,7 @@ def test_figures_by_hand():
     assert parts["order"]["before/1.0"]["global@2"] == 0.75
     elbo = parts["likelihood"]["diffusion/elbo"]
     assert elbo["value"] == pytest.approx(0.7) and elbo["standard_error"] == pytest.approx(0.0, abs=1e-9)
-    assert elbo["of_draws"] == pytest.approx(0.3 / 0.6931472 / 20 / 16**0.5)  # 16 answers, 20 bytes each
+    assert elbo["of_draws"] == pytest.approx(0.3 / 0.6931472 / 20 / 32**0.5)  # 32 answers, 20 bytes each
 
 
 def test_standard_errors_are_over_tasks_however_many_pairs_score_them():

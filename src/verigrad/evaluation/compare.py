@@ -6,29 +6,34 @@ passed if its status is `passed`. Rows with status `error` (our failure, not the
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from verigrad.evaluation.pass_at_k import Estimate, bootstrap_means, summarize, task_rates
+from verigrad.evaluation.pass_at_k import Estimate, bootstrap_means, mean_interval, summarize, task_rates
 
 __all__ = [
     "UNPARSED",
     "Difference",
     "GainBreakdown",
     "McNemar",
+    "difference_of",
     "gain_breakdown",
     "mcnemar",
     "paired_difference",
     "results_by_task",
+    "sign_flip_p",
     "summarize_split",
 ]
 
 _Row = Mapping[str, Any]
 _Results = Mapping[str, Sequence[bool]]
+_Floats = NDArray[np.float64]
 
 UNPARSED = ("no_code", "syntax_error", "no_entry_point")
 """A sample that gave no program that parses: extraction and syntax, as against solving the task."""
@@ -43,7 +48,7 @@ class Difference:
         low: lower end of the 95 % interval.
         high: upper end.
         share_not_better: share of resamples in which after is not above before; small where the gain is
-            sure, much like a one-sided p-value.
+            sure, much like a one-sided p-value where tasks are many and not all alike.
         num_tasks: tasks present on both sides.
     """
 
@@ -128,9 +133,38 @@ def paired_difference(
         odd = sorted(set(before) ^ set(after))
         raise ValueError(f"a paired difference needs the same tasks, at least one, on both sides; unpaired: {odd[:5]}")
     changes = task_rates({task: after[task] for task in before}, k) - task_rates(before, k)
+    return difference_of(changes, confidence=confidence, resamples=resamples, seed=seed)[0]
+
+
+def difference_of(
+    changes: _Floats, *, confidence: float = 0.95, resamples: int = 10_000, seed: int = 0
+) -> tuple[Difference, _Floats]:
+    """The mean of tasks' changes, each in [-1, 1], with its interval; and the resampled means behind it."""
     means = bootstrap_means(changes, resamples=resamples, seed=seed)
-    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Difference(float(changes.mean()), float(low), float(high), float((means <= 0).mean()), len(changes))
+    low, high = mean_interval(changes, means, bounds=(-1.0, 1.0), confidence=confidence)
+    return Difference(float(changes.mean()), low, high, float((means <= 0).mean()), len(changes)), means
+
+
+def sign_flip_p(changes: _Floats, *, resamples: int = 10_000, seed: int = 0) -> float:
+    """Two-sided p-value of tasks' changes: the chance of a mean at least this far from 0 if each had either sign.
+
+    Fisher's randomisation test (1935, "The Design of Experiments", section 21): if neither side is better, swapping the
+    two sides of a task changes nothing. It holds for any number of tasks, where the bootstrap is too sure of few. Exact
+    where there are at most `resamples` ways to give signs, of one sample a task then McNemar's; else by as many draws.
+
+    >>> sign_flip_p(np.array([1.0, 1.0, 0.0, 1.0]))
+    0.25
+    """
+    own = np.round(changes, 12)
+    own = own[own != 0]
+    least = abs(own.sum()) - 1e-9
+    if 2 ** len(own) <= resamples:
+        every = np.array(list(itertools.product((1.0, -1.0), repeat=len(own)))).reshape(2 ** len(own), len(own))
+        return float((abs(every @ own) >= least).mean())
+    rng = np.random.default_rng(seed)
+    blocks = [min(500, resamples - start) for start in range(0, resamples, 500)]
+    as_far = sum(int((abs(rng.choice((1.0, -1.0), (size, len(own))) @ own) >= least).sum()) for size in blocks)
+    return (as_far + 1) / (resamples + 1)
 
 
 def mcnemar(before: _Results, after: _Results) -> McNemar:

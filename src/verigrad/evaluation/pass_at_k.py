@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Estimate", "bootstrap_means", "pass_at_k", "summarize", "task_rates", "wilson"]
+__all__ = ["Estimate", "bootstrap_means", "mean_interval", "pass_at_k", "summarize", "task_rates", "wilson"]
 
 _Floats = NDArray[np.float64]
 
@@ -92,8 +92,8 @@ def summarize(
 ) -> Estimate:
     """Mean pass@k over tasks with its interval.
 
-    The interval is the percentile bootstrap over tasks. Two cases take Wilson's instead: one sample of each task with
-    k = 1, where the tasks are coin flips; and all tasks alike at 0 or 1, where resampling would claim certainty.
+    The interval is the percentile bootstrap over tasks (`mean_interval`). Two cases take Wilson's instead: one sample
+    of each task with k = 1, where the tasks are coin flips; and all tasks alike at 0 or 1.
 
     Args:
         results: task id -> whether each sample passed; at least one task.
@@ -117,8 +117,8 @@ def summarize(
         low, high = wilson(round(rates.sum()), len(rates), confidence=confidence)
         return Estimate(value, low, high, len(rates), total, "wilson")
     means = bootstrap_means(rates, resamples=resamples, seed=seed)
-    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Estimate(value, float(low), float(high), len(rates), total, "bootstrap")
+    low, high = mean_interval(rates, means, bounds=(0.0, 1.0), confidence=confidence)
+    return Estimate(value, low, high, len(rates), total, "bootstrap")
 
 
 def wilson(successes: int, trials: int, *, confidence: float = 0.95) -> tuple[float, float]:
@@ -144,7 +144,8 @@ def wilson(successes: int, trials: int, *, confidence: float = 0.95) -> tuple[fl
 def bootstrap_means(values: _Floats, *, resamples: int = 10_000, seed: int = 0) -> _Floats:
     """Means (resamples,) of values drawn with replacement, as many as there are.
 
-    Efron 1979, "Bootstrap Methods: Another Look at the Jackknife".
+    Efron 1979, "Bootstrap Methods: Another Look at the Jackknife". To twelve places, so that thirds which add up to
+    nothing are nothing, and count as such.
 
     >>> bool(abs(bootstrap_means(np.array([0.0, 1.0])).mean() - 0.5) < 0.02)
     True
@@ -152,4 +153,25 @@ def bootstrap_means(values: _Floats, *, resamples: int = 10_000, seed: int = 0) 
     rng = np.random.default_rng(seed)
     # In blocks: ten thousand draws of a thousand tasks at once would take hundreds of megabytes.
     blocks = [min(500, resamples - start) for start in range(0, resamples, 500)]
-    return np.concatenate([values[rng.integers(0, len(values), (size, len(values)))].mean(axis=1) for size in blocks])
+    means = [values[rng.integers(0, len(values), (size, len(values)))].mean(axis=1) for size in blocks]
+    return np.round(np.concatenate(means), 12) + 0.0  # no -0
+
+
+def mean_interval(
+    values: _Floats, means: _Floats, *, bounds: tuple[float, float], confidence: float = 0.95
+) -> tuple[float, float]:
+    """The interval of a mean over tasks: percentiles of `means`, the bootstrap of `values`.
+
+    Where all values are alike, or there is one, resampling would claim certainty. What such values do not rule out is
+    that other tasks are otherwise: a share of them up to Wilson's bound for none in so many, as far off as `bounds`
+    lets them be. At a bound this is Wilson's own interval.
+
+    >>> ends = mean_interval(np.ones(4), np.ones(9), bounds=(-1.0, 1.0))
+    >>> [round(end, 3) for end in ends]
+    [0.02, 1.0]
+    """
+    if np.ptp(values) > 1e-12:
+        low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
+        return float(low), float(high)
+    value, unseen = float(values[0]), wilson(0, len(values), confidence=confidence)[1]
+    return value - unseen * (value - bounds[0]), value + unseen * (bounds[1] - value)

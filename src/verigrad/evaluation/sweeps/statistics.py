@@ -24,13 +24,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from verigrad.evaluation.compare import Difference
-from verigrad.evaluation.pass_at_k import Estimate, bootstrap_means, summarize, task_rates
+from verigrad.evaluation.compare import Difference, difference_of, sign_flip_p
+from verigrad.evaluation.pass_at_k import Estimate, summarize, task_rates
 
 __all__ = ["Comparison", "SeedSummary", "compare_settings", "holm", "seed_noise", "summarize_seeds"]
 
 _Floats = NDArray[np.float64]
 _Results = Mapping[str, Sequence[bool]]
+_LEVEL = 0.05
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,9 @@ class Comparison:
         difference: first - second with its interval over tasks, seeds pooled.
         low: lower end of the 95 % interval over tasks and seeds; None where a side has one seed.
         high: its upper end.
-        p_value: two-sided, of the bootstrap over tasks.
+        p_value: two-sided, over tasks: `compare.sign_flip_p`, seeds pooled.
         adjusted: the same by Holm's method, for all comparisons of the split together.
+        seeds_p: two-sided, over tasks and seeds, by Holm's method for all comparisons; None where a side has one seed.
         verdict: the better side; `tie` where the interval over tasks covers 0 or the adjusted p is above 0.05.
     """
 
@@ -80,7 +82,15 @@ class Comparison:
     high: float | None
     p_value: float
     adjusted: float
+    seeds_p: float | None
     verdict: Literal["first", "second", "tie"]
+
+    @property
+    def holds_for_other_seeds(self) -> bool:
+        """Whether the better side is better with other seeds as well, all comparisons of the split considered."""
+        if self.low is None or self.high is None or self.seeds_p is None:
+            return False
+        return not self.low <= 0 <= self.high and self.seeds_p <= _LEVEL
 
 
 def summarize_seeds(
@@ -109,7 +119,8 @@ def summarize_seeds(
     """
     tasks = _shared_tasks([*before, *after])
     old, new = (_pooled(side, tasks) for side in (before, after))
-    gain, means = _change(old, new, confidence, resamples, seed)
+    changes = task_rates(new) - task_rates(old)
+    gain, means = difference_of(changes, confidence=confidence, resamples=resamples, seed=seed)
     own = [_rates(b, tasks) for b in before], [_rates(a, tasks) for a in after]
     gains = [float((a - b).mean()) for b, a in zip(*own, strict=True)]
     interval = _interval(means, [seed_noise(gains, resamples=resamples, seed=seed)], confidence)
@@ -129,7 +140,7 @@ def summarize_seeds(
 def compare_settings(
     after: Mapping[str, Sequence[_Results]], *, confidence: float = 0.95, resamples: int = 10_000, seed: int = 0
 ) -> list[Comparison]:
-    """Every pair of settings, with a paired bootstrap over their common tasks and Holm's correction.
+    """Every pair of settings on their common tasks, with Holm's correction for the number of pairs.
 
     Args:
         after: setting -> for each seed, task id -> whether each sample passed.
@@ -140,10 +151,15 @@ def compare_settings(
     Raises:
         ValueError: two settings have no task in common.
     """
-    pairs = itertools.combinations(after, 2)
+    pairs = list(itertools.combinations(after, 2))
+    resamples = max(resamples, 40 * len(pairs))  # the least p there can be must be able to stand Holm's correction
     found = [_compare(first, second, after, confidence, resamples, seed) for first, second in pairs]
     adjusted = holm([comparison.p_value for comparison in found])
-    return [_judged(comparison, p, 1 - confidence) for comparison, p in zip(found, adjusted, strict=True)]
+    of_seeds = iter(holm([comparison.seeds_p for comparison in found if comparison.seeds_p is not None]))
+    return [
+        _judged(comparison, p, None if comparison.seeds_p is None else next(of_seeds))
+        for comparison, p in zip(found, adjusted, strict=True)
+    ]
 
 
 def _compare(
@@ -151,22 +167,28 @@ def _compare(
 ) -> Comparison:
     tasks = _shared_tasks([*after[first], *after[second]])
     one, other = (_pooled(after[name], tasks) for name in (first, second))
-    difference, means = _change(other, one, confidence, resamples, seed)
+    changes = task_rates(one) - task_rates(other)
+    difference, means = difference_of(changes, confidence=confidence, resamples=resamples, seed=seed)
     noises = [
         seed_noise([float(_rates(own, tasks).mean()) for own in after[name]], resamples=resamples, seed=seed + number)
         for number, name in enumerate((first, second))
     ]
     low, high = _interval(means, noises, confidence)
-    tail = min(int((means <= 0).sum()), int((means >= 0).sum()))
-    p_value = min(1.0, 2 * (tail + 1) / (resamples + 1))
-    return Comparison(first, second, difference, low, high, p_value, p_value, "tie")
+    p_value = sign_flip_p(changes, resamples=resamples, seed=seed)
+    seeds_p = None if low is None else _two_sided(means + sum(noise for noise in noises if noise is not None))
+    return Comparison(first, second, difference, low, high, p_value, p_value, seeds_p, "tie")
 
 
-def _judged(comparison: Comparison, adjusted: float, level: float) -> Comparison:
+def _two_sided(draws: _Floats) -> float:
+    tail = min(int((draws <= 0).sum()), int((draws >= 0).sum()))
+    return min(1.0, 2 * (tail + 1) / (len(draws) + 1))
+
+
+def _judged(comparison: Comparison, adjusted: float, seeds_p: float | None) -> Comparison:
     difference = comparison.difference
-    tie = difference.low <= 0 <= difference.high or adjusted > level
+    tie = difference.low <= 0 <= difference.high or adjusted > _LEVEL
     verdict: Literal["first", "second", "tie"] = "tie" if tie else "first" if difference.value > 0 else "second"
-    return replace(comparison, adjusted=adjusted, verdict=verdict)
+    return replace(comparison, adjusted=adjusted, seeds_p=seeds_p, verdict=verdict)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -195,15 +217,6 @@ def seed_noise(values: Sequence[float], *, resamples: int = 10_000, seed: int = 
     rng = np.random.default_rng([seed, len(values)])
     error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
     return error * rng.standard_t(len(values) - 1, resamples)
-
-
-def _change(old: _Results, new: _Results, confidence: float, resamples: int, seed: int) -> tuple[Difference, _Floats]:
-    """new - old over tasks in one order, as `compare.paired_difference` has it, and the resampled means behind it."""
-    changes = task_rates(new) - task_rates(old)
-    means = bootstrap_means(changes, resamples=resamples, seed=seed)
-    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
-    share = float((means <= 0).mean())
-    return Difference(float(changes.mean()), float(low), float(high), share, len(changes)), means
 
 
 def _interval(

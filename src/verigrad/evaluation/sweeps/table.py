@@ -104,9 +104,10 @@ def comparison_words(sweep: SweepFolder, split: str) -> str:
     ties = sum(comparison.verdict == "tie" for comparison in found)
     pairs = "comparison" if len(found) == 1 else "comparisons"
     return (
-        f"{len(found)} {pairs} of pass@1 after training, {ties} of them ties: a paired bootstrap over tasks, seeds "
-        "pooled; a difference counts where its 95 % interval leaves out 0 and its p-value, corrected by Holm's method "
-        f"for the {len(found)} {pairs} of this split, is at most 0.05."
+        f"{len(found)} {pairs} of pass@1 after training, {ties} of them ties. Over tasks, seeds pooled: a difference "
+        "counts where its 95 % interval (a paired bootstrap) leaves out 0 and its p-value (signs of the tasks' changes "
+        f"flipped), corrected by Holm's method for the {len(found)} {pairs} of this split, is at most 0.05. Where "
+        "interval and corrected p over tasks and seeds do not say the same, it holds in these runs."
     )
 
 
@@ -132,10 +133,9 @@ def comparison_rows(sweep: SweepFolder, split: str) -> _Table:
 
 def _verdict(comparison: Comparison) -> str:
     if comparison.verdict == "tie":
-        covers = comparison.difference.low <= 0 <= comparison.difference.high
-        return "tie" if covers else "tie after correction"
-    settled = comparison.low is not None and comparison.high is not None and not comparison.low <= 0 <= comparison.high
-    return comparison.verdict if settled else f"{comparison.verdict}, in these runs"
+        alone = comparison.difference.low <= 0 <= comparison.difference.high or comparison.p_value > 0.05
+        return "tie" if alone else "tie after correction"
+    return comparison.verdict if comparison.holds_for_other_seeds else f"{comparison.verdict}, in these runs"
 
 
 def held_out_rows(sweep: SweepFolder) -> _Table:

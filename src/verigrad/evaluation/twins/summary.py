@@ -120,7 +120,8 @@ def _temperature(rows: Sequence[Row], config: CompareConfig) -> dict[str, Any]:
 def _steps(rows: Sequence[Row], config: CompareConfig) -> dict[str, Any]:
     """`role/setting` -> pass@1, forward passes and time of an answer, and the change against the most steps."""
     samples, timing = _grouped(rows, "sample"), _grouped(rows, "timing")
-    full = next((_results(pairs) for (role, _, _), pairs in samples.items() if role == "diffusion"), [])
+    most = next((key for key in samples if key[0] == "diffusion"), None)
+    full = _results(samples[most]) if most else []
     found = {}
     for key, pairs in samples.items():
         role, _, setting = key
@@ -136,7 +137,7 @@ def _steps(rows: Sequence[Row], config: CompareConfig) -> dict[str, Any]:
             change = summarize_seeds(full, _results(pairs))
             lows = [end for end in (change.gain.low, change.low) if end is not None]
             entry["change"] = {"value": change.gain.value, "low": min(lows)}
-            entry["not_worse"] = min(lows) > -MARGIN
+            entry["not_worse"] = key == most or min(lows) > -MARGIN
         found[f"{role}/{setting}"] = entry
     return found
 

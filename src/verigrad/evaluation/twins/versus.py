@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from verigrad.evaluation.compare import sign_flip_p
 from verigrad.evaluation.pass_at_k import bootstrap_means
 from verigrad.evaluation.sweeps.statistics import compare_settings, holm, seed_noise, summarize_seeds
 
@@ -29,7 +30,7 @@ class Versus:
         difference: diffusion - causal.
         low, high: its 95 % interval over tasks, pairs pooled.
         wide_low, wide_high: the interval over tasks and seeds; None with one pair.
-        p_value: two-sided; after `adjusted` by Holm's method over all measures.
+        p_value: two-sided, over tasks; after `adjusted` by Holm's method over all measures.
         more_is_better: False for code lengths and losses.
         winner: `tie` where an interval covers 0 or p is above 0.05.
     """
@@ -92,8 +93,7 @@ def versus_values(
     if noise is not None:
         ends = np.quantile(means + noise, [0.025, 0.975])
         wide = (float(ends[0]), float(ends[1]))
-    tail = min(int((means <= 0).sum()), int((means >= 0).sum()))
-    p_value = min(1.0, 2 * (tail + 1) / (_RESAMPLES + 1))
+    p_value = sign_flip_p(changes, resamples=_RESAMPLES)
     return Versus(
         measure,
         unit,
