@@ -155,6 +155,13 @@ def test_an_evaluation_that_was_killed_goes_on(folder, tmp_path, capsys):
     assert on_the_model(folder, "eval", *words, "--seed", "1", "--samples", f"{tmp_path}/killed.jsonl") == 1
     assert "another evaluation that has not ended (seed 0, here 1)" in capsys.readouterr().err
 
+    mended = TASKS.replace('AnswerTest("a", 0)', 'AnswerTest("a", 1)')
+    (folder / "my.py").write_text(mended)
+    command[1:3] = ["-m", "verigrad"]
+    refused = subprocess.run(command, capture_output=True, text=True)
+    assert refused.returncode == 1 and "content of the tasks" in refused.stderr  # same prompts, other hidden tests
+    (folder / "my.py").write_text(TASKS)
+
     marked = [{**row, "completion": "kept"} for row in rows]
     partial.write_text("".join(json.dumps(row) + "\n" for row in [began, *marked]) + '{"task_id": "torn')
     assert on_the_model(folder, "eval", *words, "--samples", f"{tmp_path}/killed.jsonl") == 0

@@ -4,8 +4,10 @@ import base64
 import hashlib
 import json
 import math
+import os
 import re
 from itertools import permutations
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -196,6 +198,22 @@ def test_it_goes_on_where_it_stopped_and_refuses_other_settings(finished):
         compare(settings(folder.parent, gap=7), Silent())
     with pytest.raises(ConfigError, match="begun with threads = 1, and now it is 2"):  # rows hold times
         compare(settings(folder.parent, threads=2), Silent())
+
+
+def test_other_tasks_or_weights_by_the_same_names_are_refused(finished):
+    config, folder = finished
+    weights = Path(config.causal[0]) / "model.safetensors"
+    status = weights.stat()
+    os.utime(weights, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+    with pytest.raises(ConfigError, match=f"begun when {re.escape(config.causal[0])} had another content"):
+        compare(config, Silent())
+    os.utime(weights, ns=(status.st_atime_ns, status.st_mtime_ns))
+    compare(config, Silent())
+    inputs = json.loads((folder / "inputs.json").read_text())
+    (folder / "inputs.json").write_text(json.dumps({**inputs, "tasks": "0" * 16}))
+    with pytest.raises(ConfigError, match="begun when tasks had another content"):
+        compare(config, Silent())
+    (folder / "inputs.json").write_text(json.dumps(inputs))
 
 
 def test_the_page_of_some_parts_keeps_those_measured_before_and_leaves_out_those_half_done(finished):

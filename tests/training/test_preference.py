@@ -3,10 +3,11 @@
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
-from loops import check_a_stopped_run_goes_on, check_the_best_is_kept, pairs, train_metrics
+from loops import Stopping, check_a_stopped_run_goes_on, check_the_best_is_kept, pairs, train_metrics
 from safetensors.torch import load_file
 from tiny import tiny_model
 
@@ -259,3 +260,18 @@ def test_mismatched_answers_keep_to_the_length():
     assert [row.ids for row in rows] == [(1, 20), (2, 10, 11)]
     assert [row.mask for row in rows] == [(False, True), (False, True, True)]
     assert [row.ids for row in _mismatched([example(1, (10,))], 8)] == [(1, 10)]
+
+
+def test_a_resumed_run_whose_data_changed_scores_the_reference_anew(settings, workshop):
+    """The same pairs in another order have as many tokens, and every log-prob in another place."""
+    data = Path(settings["data"])
+    with pytest.raises(KeyboardInterrupt):
+        train(PreferenceConfig(**settings, epochs=2), reporter=Stopping(1))
+    data.write_text("".join(reversed(data.read_text().splitlines(keepends=True))))
+    resumed = train(PreferenceConfig(**settings, epochs=2), resume=True)
+    fresh = train(PreferenceConfig(**{**settings, "run": str(workshop / "fresh")}, epochs=2))
+    found, wanted = (
+        load_file(folder / "reference" / "round-0001" / "logprobs.safetensors")["logprobs"]
+        for folder in (resumed, fresh)
+    )
+    torch.testing.assert_close(found, wanted)

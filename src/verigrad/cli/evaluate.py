@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from verigrad.errors import ConfigError, DataError
+from verigrad.evaluation.inputs import model_stamp, tasks_digest
 from verigrad.evaluation.partial import PartialSamples
 from verigrad.evaluation.sources import load_source
 from verigrad.jsonl import read_rows, require_writable, write_rows
@@ -53,11 +54,12 @@ def evaluate(argv: list[str]) -> int:
         )
     if options.temperature == 0 and num_samples > 1:
         raise ConfigError(f"{num_samples} greedy samples of a task are all alike; set --temperature above 0")
-    tasks = _first(load_source(options.tasks), options.limit)
+    source = load_source(options.tasks)
+    tasks = _first(source, options.limit)
     earlier = _earlier(options.against, tasks) if options.against else None
     if options.samples:
         require_writable(options.samples)
-    with _partial(options) as partial:
+    with _partial(options, source) as partial:
         run = _gold(tasks, options) if options.model == _GOLD else _evaluate(tasks, options, num_samples, partial)
         rows = asyncio.run(run)
         _print_rates(rows, ks)
@@ -71,20 +73,19 @@ def evaluate(argv: list[str]) -> int:
     return 0 if any(row["status"] != "error" for row in rows) else 1
 
 
-def _partial(options: argparse.Namespace) -> AbstractContextManager[PartialSamples | None]:
+def _partial(options: argparse.Namespace, source: TaskSet) -> AbstractContextManager[PartialSamples | None]:
     """Where samples are kept as they end, if they are to have a file."""
     file: Path | None = options.samples
     if file is None or options.model == _GOLD or (file.exists() and not file.is_file()):  # a pipe, say
         return nullcontext()
-    return PartialSamples(file, _settings(options))
+    return PartialSamples(file, _settings(options, source))
 
 
-def _settings(options: argparse.Namespace) -> dict[str, Any]:
-    """All that a sample depends on, and not how many are drawn or at once."""
+def _settings(options: argparse.Namespace, source: TaskSet) -> dict[str, Any]:
+    """All that a sample and its verdict depend on, and not how many are drawn or at once."""
     names = ("tasks", "model", "engine", "denoise", "base_url", "temperature", "top_p", "max_tokens", "system")
-    files = sorted(path for path in Path(options.model).glob("*") if path.is_file())
-    weights = [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]
-    return {name: getattr(options, name) for name in (*names, "dtype", "seed")} | {"files": weights}
+    named = {name: getattr(options, name) for name in (*names, "dtype", "seed")}
+    return {**named, "content of the tasks": tasks_digest(source), "files of the model": model_stamp(options.model)}
 
 
 def _ks(text: str) -> list[int]:

@@ -35,7 +35,7 @@ class PartialSamples:
             self._log.append({"event": "began", "settings": dict(settings)})
         elif changed := sorted(key for key in {*began, *settings} if began.get(key) != settings.get(key)):
             self._log.close()
-            told = ", ".join(f"{key} {began.get(key)!r}, here {settings.get(key)!r}" for key in changed)
+            told = ", ".join(f"{key} {_shown(began.get(key))}, here {_shown(settings.get(key))}" for key in changed)
             raise ConfigError(
                 f"{self._partial} holds samples of another evaluation that has not ended ({told}). End it with its own "
                 "settings, name another file, or delete this one"
@@ -57,3 +57,8 @@ class PartialSamples:
 
     def __exit__(self, *_: object) -> None:
         self._log.close()
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

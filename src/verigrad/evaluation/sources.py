@@ -15,11 +15,11 @@ from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from verigrad.errors import ConfigError
 from verigrad.evaluation.fresh import FreshTests
+from verigrad.evaluation.inputs import tasks_digest
 from verigrad.files import new_file
 from verigrad.paths import cache_dir
 from verigrad.sandbox.base import Call
@@ -90,19 +90,12 @@ def _with_drawn_tests(tasks: TaskSet) -> TaskSet:
     if not bare:
         return tasks
     undrawn = replace(tasks, tasks=bare, aliases={})
-    cached = cache_dir() / "drawn" / f"{_digest(undrawn)}-{_FORMAT}.jsonl"
+    python = hashlib.sha256(sys.version.encode()).hexdigest()[:8]  # that programs run in
+    cached = cache_dir() / "drawn" / f"{tasks_digest(undrawn)}-{python}-{_FORMAT}.jsonl"
     if not cached.exists():
         drawn = _wait(_draw(undrawn))
         _keep(cached, lambda building: jsonl.dump(replace(undrawn, oracles=drawn), building))
     return replace(tasks, oracles={**tasks.oracles, **jsonl.load(cached).oracles})
-
-
-def _digest(tasks: TaskSet) -> str:
-    """Of the tasks as a file, and of the interpreter that their programs run in."""
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / "tasks.jsonl"
-        jsonl.dump(tasks, file)
-        return hashlib.sha256(sys.version.encode() + file.read_bytes()).hexdigest()[:16]
 
 
 def _lacks_tests(oracle: Oracle) -> bool:

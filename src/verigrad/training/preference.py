@@ -10,7 +10,9 @@ then `answers/` keeps what it is asked about, and `judge/` what it says.
 from __future__ import annotations
 
 import copy
+import hashlib
 import inspect
+import json
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, nullcontext
@@ -441,10 +443,9 @@ class _Loop:
         """The frozen reference's log-probs of each row's scored tokens, computed once and kept in the run folder."""
         folder = self.run.folder / "reference" / f"round-{number + 1:04d}"
         lengths = [sum(row.mask) for row in rows]
-        if folder.exists():
-            stored = load_file(folder / "logprobs.safetensors")["logprobs"]
-            if len(stored) == sum(lengths):
-                return list(stored.split(lengths))
+        digest = hashlib.sha256(json.dumps([(list(row.ids), list(row.mask)) for row in rows]).encode()).hexdigest()
+        if folder.exists() and (folder / "rows").exists() and (folder / "rows").read_text() == digest:
+            return list(load_file(folder / "logprobs.safetensors")["logprobs"].split(lengths))
         model = self._frozen if self._frozen is not None else self.stage.model
         adapters_off = self.config.reference == "start"
         found: list[Tensor] = []
@@ -460,6 +461,7 @@ class _Loop:
         self.stage.reporter.end()
         with new_folder(folder) as building:
             save_file({"logprobs": torch.cat(found)}, building / "logprobs.safetensors")
+            (building / "rows").write_text(digest)
         return found
 
     # ------------------------------------------------------------------------------------------------------ a step

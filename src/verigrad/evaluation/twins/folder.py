@@ -1,6 +1,7 @@
 """A comparison's folder: what there is to measure, and what has been.
 
 config.toml      every setting, resolved
+inputs.json      what stands behind the names of tasks and models
 rows/            PART-SEED-ROLE.jsonl, one row a sample; written whole when the part is finished, so a file that is
                  there is never measured again
 summary.json     the figures
@@ -9,15 +10,18 @@ compare.html     the page
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from verigrad.errors import ConfigError
+from verigrad.evaluation.inputs import model_stamp, tasks_digest
 from verigrad.evaluation.twins.bench import Row
 from verigrad.evaluation.twins.config import CompareConfig, Kind
 from verigrad.jsonl import read_rows, write_rows
 from verigrad.settings import diff, load_config, to_toml
+from verigrad.tasks.base import TaskSet
 from verigrad.writing import write_or_tell
 
 __all__ = ["CompareFolder", "Role", "Work", "works"]
@@ -89,11 +93,26 @@ class CompareFolder:
                     f"{self.path} was begun with {odd[0]} = {old!r}, and now it is {new!r}; rows of both would be "
                     "mixed: undo the change, or choose another folder with --run"
                 )
-        self._text = to_toml(config)
+        self._config, self._text = config, to_toml(config)
 
-    def begin(self) -> None:
-        """Record the settings."""
+    def begin(self, tasks: TaskSet) -> None:
+        """Record the settings, and what the tasks and models are.
+
+        Raises:
+            ConfigError: rows that are there are of other tasks or models by the same names.
+        """
+        models = sorted({work.model for work in works(self._config)})
+        inputs = {"tasks": tasks_digest(tasks), **{model: model_stamp(model) for model in models}}
+        stored = self.path / "inputs.json"
+        measured = any((self.path / "rows").glob("*.jsonl"))
+        known = json.loads(stored.read_text()) if measured and stored.exists() else {}
+        if odd := [name for name in inputs if name in known and known[name] != inputs[name]]:
+            raise ConfigError(
+                f"{self.path} was begun when {', '.join(odd)} had another content; rows of both would be mixed: choose "
+                "another folder with --run, or delete this one"
+            )
         self.put("config.toml", self._text)
+        self.put("inputs.json", json.dumps({**known, **inputs}, indent=2) + "\n")
 
     def put(self, name: str, text: str) -> Path:
         """Write a file of the folder, whole or not at all.

@@ -54,7 +54,7 @@ def compare(config: CompareConfig, progress: Progress) -> Path:
     tasks = load_source(config.tasks)
     if config.threads:
         torch.set_num_threads(config.threads)
-    folder.begin()
+    folder.begin(tasks)
     name, twin = "", None
     with Bench(config, tasks, progress) as bench:
         for work in works(config):
