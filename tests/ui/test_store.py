@@ -246,8 +246,13 @@ def test_demonstrations_are_what_sft_reads_and_can_be_taken_back(opened, tmp_pat
     assert store.undo("ann").completion == "```python\nx = 2\n```"
     assert len(read_demonstrations(file)) == 1
     file.write_text("")  # as a crash between the log and this file might leave it
-    opened()
+    store = opened()
     assert len(read_demonstrations(file)) == 1
+    before = file.read_text()
+    store.undo("ann")
+    file.write_text(before)  # as a crash leaves it that comes once the last one was taken back
+    opened()
+    assert file.read_text() == ""
 
 
 def test_a_conversation_as_prompt_makes_a_demonstration_of_messages(tmp_path):

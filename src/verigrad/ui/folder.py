@@ -84,7 +84,7 @@ def open_store(
         write_or_tell(folder / "settings.json", json.dumps(asdict(settings), indent=2) + "\n")
         asked = ordered(list(items.values()), settings.order, settings.seed, margins)
         store = Store(folder, settings, asked, log, log.rows, clock)
-        if store.demonstrations():
+        if store.demonstrations() or (folder / "demonstrations.jsonl").exists():
             store.write_demonstrations()  # a crash may have come between the log and this file
     except BaseException:
         log.close()
