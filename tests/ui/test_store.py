@@ -157,6 +157,18 @@ def test_malformed_samples_are_named(tmp_path, text, says):
         read_items(tmp_path / "s.jsonl")
 
 
+def test_samples_are_read_as_every_other_file_of_rows(tmp_path):
+    """A line separator within a string ends no line, a byte order mark is no text, and other encodings are named."""
+    rows = [{"task_id": "t", "prompt": "p", "completion": text} for text in ("one\u2028line", "two")]
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    (tmp_path / "s.jsonl").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    (item,) = read_items(tmp_path / "s.jsonl")
+    assert {item.a.completion, item.b.completion} == {"one\u2028line", "two"}
+    (tmp_path / "latin.jsonl").write_bytes(b'{"task_id": "\xff"}\n')
+    with pytest.raises(DataError, match=r"latin\.jsonl is not UTF-8 text"):
+        read_items(tmp_path / "latin.jsonl")
+
+
 # ---------------------------------------------------------------------------------------- judgements
 
 
