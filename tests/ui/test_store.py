@@ -471,6 +471,36 @@ def test_a_second_file_adds_its_items_and_the_same_file_adds_none(opened, tmp_pa
     again.close()
 
 
+def test_another_number_of_comparisons_reads_a_file_anew_and_loses_no_judgement(tmp_path):
+    """Four programs make six comparisons. The last item of all is judged, so it outlives any number."""
+    file = write_samples(tmp_path / "s.jsonl", [sample(0, number, f"x = {number}\n", number) for number in range(4)])
+    sizes = {}
+    for number in (2, 0, None, 3, 1):
+        with closing(open_store(tmp_path / "labels", file, order="file", pairs_per_task=number)) as store:
+            sizes[number] = len(store.items)
+            if number == 0:
+                (*_, last) = store.items
+                store.choose(last, "ann", "a")
+    assert sizes == {2: 2, 0: 6, None: 6, 3: 4, 1: 2}
+    with closing(open_store(tmp_path / "labels")) as store:
+        assert list(store.choices(last)) == ["ann"] and len(store.items) == 2
+    with pytest.raises(ConfigError, match="name the samples again"):
+        open_store(tmp_path / "labels", pairs_per_task=5)
+    with pytest.raises(ConfigError, match="pairs_per_task is -1, wanted 1 or more, or 0 for all"):
+        open_store(tmp_path / "labels", file, pairs_per_task=-1)
+
+
+def test_a_folder_that_kept_digests_alone_is_not_read_anew(tmp_path):
+    file = write_samples(tmp_path / "s.jsonl", [sample(0, number, f"x = {number}\n", number) for number in range(4)])
+    open_store(tmp_path / "labels", file, pairs_per_task=0).close()
+    settings = tmp_path / "labels" / "settings.json"
+    row = json.loads(settings.read_text())
+    del row["pairs_per_task"]
+    settings.write_text(json.dumps({**row, "sources": list(row["sources"])}))
+    with closing(open_store(tmp_path / "labels", file)) as store:
+        assert len(store.items) == 6
+
+
 def test_folders_that_are_none(tmp_path):
     with pytest.raises(ConfigError, match="holds no items"):
         open_store(tmp_path / "labels")
