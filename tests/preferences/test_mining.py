@@ -340,8 +340,9 @@ def test_answers_of_rollouts():
 
 def test_rollouts_of_several_turns_are_left_out():
     (turn,) = rollout(0).turns
-    (task,) = from_groups([Group(Task(id="t", prompt="p"), (rollout(0, turns=(turn, turn)),))])
-    assert task == TaskAnswers("t", (), ("several turns",))
+    group = Group(Task(id="t", prompt="p"), (rollout(0, turns=(turn, turn)),))
+    assert from_groups([group]) == [TaskAnswers("t", (), ("several turns",))]
+    assert from_rows(sample_rows([group])) == [TaskAnswers("t", (), ("several turns",))]
 
 
 def test_rows_say_what_their_rollouts_say():
@@ -383,6 +384,7 @@ def test_prompts_can_come_from_elsewhere():
         ({"program": 3}, "program is 3"),
         ({"cpu_ms": "fast"}, "cpu_ms is 'fast'"),
         ({"tokens": None}, "tokens is None"),
+        ({"turns": "two"}, "turns is 'two'"),
     ],
 )
 def test_a_row_that_is_wrong_is_named_with_its_field(change, says):

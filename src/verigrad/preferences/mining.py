@@ -162,9 +162,11 @@ def from_rows(
 ) -> list[TaskAnswers]:
     """Answers of sample rows (`evaluation.benchmark.sample_rows`), by task, and by prompt where a task has several.
 
+    Rows of several turns are left out, as by `from_groups`.
+
     Args:
-        rows: with `task_id completion status passed total`, and where known `prompt program results tokens stop_reason
-            cost cpu_ms`.
+        rows: with `task_id completion status passed total`, and where known `prompt turns program results tokens
+            stop_reason cost cpu_ms`.
         prompts: by task id, for rows without their own.
         places: of the rows, for messages (`file:line`).
 
@@ -179,10 +181,8 @@ def from_rows(
         task_id = _field(row, "task_id", str, place)
         key = (task_id, _row_prompt(row, task_id, prompts or {}, place))
         usable, flaws = answers.setdefault(key, []), left_out.setdefault(key, [])
-        if row.get("status") == "error":
-            flaws.append(_INFRASTRUCTURE)
-        elif not _field(row, "completion", str, place).strip():
-            flaws.append(_EMPTY)
+        if flaw := _row_flaw(row, place):
+            flaws.append(flaw)
         else:
             usable.append(_of_row(row, (Message("user", key[1]),), place))
     return [TaskAnswers(key[0], tuple(found), tuple(left_out[key])) for key, found in answers.items()]
@@ -193,6 +193,14 @@ def _row_prompt(row: Mapping[str, Any], task_id: str, prompts: Mapping[str, str]
     if not isinstance(prompt, str):
         raise DataError(f"{place}: prompt is missing; name the task source (--tasks) that has {task_id!r}")
     return prompt
+
+
+def _row_flaw(row: Mapping[str, Any], place: str) -> str:
+    if row.get("status") == "error":
+        return _INFRASTRUCTURE
+    if _field({"turns": 1, **row}, "turns", int, place) > 1:
+        return _SEVERAL_TURNS
+    return "" if _field(row, "completion", str, place).strip() else _EMPTY
 
 
 def _of_row(row: Mapping[str, Any], prompt: Prompt, place: str) -> Scored:
