@@ -68,6 +68,42 @@ def test_other_values_in_an_old_folder_are_refused(workshop):
     assert record["values"]["noise"] == "0.3" and record["stages"]["x"]["makes"] == "sft/summary.json"
 
 
+HALF = """
+[values]
+noise = 0.0
+
+[[stage]]
+name = "annotate"
+command = ["label", "{run}/samples.jsonl", "--folder", "{run}/labels", "--judge", "simulated", "--noise", "{noise}"]
+makes = "{run}/labels/MAKES"
+"""
+
+
+@pytest.mark.parametrize("makes", ["annotations.jsonl", "never.jsonl"])
+@pytest.mark.parametrize("failed", [True, False])
+def test_a_stage_that_is_half_done_goes_on_with_its_own_values(tmp_path, makes, failed):
+    """`pipeline.json` and labels are as an end in the middle of the stage leaves them.
+
+    What it makes may be there by then or not; only where it is not, and the stage failed by itself, another value fits.
+    """
+    run, path = tmp_path / "p", tmp_path / "p.toml"
+    (run / "labels").mkdir(parents=True)
+    answers = [
+        {"task_id": "t", "prompt": "p", "completion": text, "score": score} for text, score in (("a", 1), ("b", 0))
+    ]
+    (run / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in answers))
+    path.write_text(HALF.replace("MAKES", makes))
+    first = read_pipeline(path, {"run": str(run)})
+    row = {"command": list(first.stages[0].command), "makes": f"labels/{makes}", **({"failed": True} if failed else {})}
+    (run / "pipeline.json").write_text(json.dumps({"values": dict(first.values), "stages": {"annotate": row}}))
+    (run / "labels" / "annotations.jsonl").write_text("")
+    mendable = failed and makes == "never.jsonl"
+    says = "did not make" if mendable else r"--noise 0\.0 -> 1\.0"
+    with pytest.raises(RunError, match=says):
+        run_pipeline(read_pipeline(path, {"run": str(run), "noise": "1.0"}))
+    assert (run / "labels" / "annotations.jsonl").read_text().count('"choice"') == mendable
+
+
 def test_the_policy_of_the_rlhf_recipe_is_any_algorithm():
     stages = {
         name: {stage.name: stage.command for stage in read_pipeline(recipe_path("rlhf"), {"run": "r", **own}).stages}
