@@ -1,5 +1,6 @@
 """A pipeline does each stage once, goes on after a kill, and says what is wrong with its file."""
 
+import itertools
 import json
 import os
 import signal
@@ -130,6 +131,30 @@ def test_a_killed_pipeline_goes_on_inside_its_stage(file, workshop):
     assert "resumed after step" in done.stdout + done.stderr
     rows = [json.loads(line) for line in (workshop / "p" / "rl" / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == list(range(1, 41))
+
+
+def test_one_pipeline_at_a_time_in_a_folder_for_as_long_as_a_stage_of_it_lives(tmp_path, monkeypatch):
+    path = tmp_path / "p.toml"
+    path.write_text('[[stage]]\nname = "x"\ncommand = ["doctor", "--nothing"]\nmakes = "{run}/x"\n')
+    stages, left = read_pipeline(path, {"run": str(tmp_path / "p")}), []
+
+    def cut_short(_, *, pass_fds, **__):
+        left.append(subprocess.Popen(["sleep", "60"], pass_fds=pass_fds))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(subprocess, "run", cut_short)
+        with pytest.raises(KeyboardInterrupt):
+            run_pipeline(stages)
+    with monkeypatch.context() as patched:
+        patched.setattr(time, "monotonic", itertools.count(0, 100).__next__)
+        with pytest.raises(RunError, match=r"a pipeline is at work in .*p; wait for it, or choose another --run"):
+            run_pipeline(stages)
+    (stage,) = left
+    stage.kill()
+    stage.wait()
+    with pytest.raises(RunError, match="stage 'x' failed"):
+        run_pipeline(stages)
 
 
 def test_a_stage_that_fails_stops_the_pipeline(workshop):

@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from verigrad.errors import ConfigError, RunError
+from verigrad.locks import hold
 from verigrad.registry import did_you_mean
 from verigrad.training.reporter import Reporter, Silent
 from verigrad.writing import write_or_tell
@@ -99,11 +100,14 @@ def run_pipeline(pipeline: Pipeline, reporter: Reporter | None = None) -> Path:
     """Run what is not done yet; returns `pipeline.json`, with every stage's time and summary.
 
     Raises:
-        RunError: the folder holds stages with other values; or a stage failed, or ended without making its file. What
-            is done stays done.
+        RunError: a pipeline is at work in the folder, or it holds stages with other values; or a stage failed, or ended
+            without making its file. What is done stays done.
     """
-    reporter = reporter or Silent()
-    pipeline.folder.mkdir(parents=True, exist_ok=True)
+    with hold(pipeline.folder / ".pipeline.lock", "a pipeline", "--run") as lock:
+        return _run_stages(pipeline, reporter or Silent(), lock.fileno())
+
+
+def _run_stages(pipeline: Pipeline, reporter: Reporter, lock: int) -> Path:
     record = pipeline.folder / "pipeline.json"
     known: dict[str, Any] = json.loads(record.read_text())["stages"] if record.exists() else {}
     for stage in pipeline.stages:
@@ -119,7 +123,7 @@ def run_pipeline(pipeline: Pipeline, reporter: Reporter | None = None) -> Path:
         known[stage.name] = started
         _write(record, pipeline, known)
         try:
-            seconds = _run_stage(stage)
+            seconds = _run_stage(stage, lock)
         except RunError:
             known[stage.name] |= {"failed": True}
             _write(record, pipeline, known)
@@ -144,12 +148,14 @@ def _check_unchanged(folder: Path, stage: PipelineStage, row: Mapping[str, Any])
     )
 
 
-def _run_stage(stage: PipelineStage) -> float:
+def _run_stage(stage: PipelineStage, lock: int) -> float:
+    """Seconds that it took. Its process holds the lock, too: it may outlive a pipeline that is killed."""
     started = time.perf_counter()
     words = list(stage.command)
     if words[0] in _RESUMABLE and _run_begun(stage):
         words.append("--resume")
-    result = subprocess.run([sys.executable, "-m", "verigrad", *words], env=os.environ, check=False)
+    command = [sys.executable, "-m", "verigrad", *words]
+    result = subprocess.run(command, env=os.environ, check=False, pass_fds=(lock,))
     if result.returncode != 0:
         raise RunError(
             f"stage {stage.name!r} failed with exit status {result.returncode}; its own message is above. Mend it and "
