@@ -6,7 +6,7 @@ import json
 import math
 import os
 import re
-from itertools import permutations
+from itertools import count, permutations
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,7 +15,7 @@ import torch
 from tiny import MASK, VOCABULARY, tiny_model
 
 from verigrad.cli.main import main
-from verigrad.errors import ConfigError
+from verigrad.errors import ConfigError, RunError
 from verigrad.evaluation.pass_at_k import pass_at_k
 from verigrad.evaluation.sources import load_source
 from verigrad.evaluation.twins.ar_ness import global_ar_ness, local_ar_ness, order_of
@@ -27,6 +27,7 @@ from verigrad.evaluation.twins.models import open_twin
 from verigrad.evaluation.twins.page import verdict_lines
 from verigrad.evaluation.twins.rows import answered
 from verigrad.evaluation.twins.versus import adjusted, versus_rates, versus_values
+from verigrad.locks import hold
 from verigrad.models.checkpoint import save_model
 from verigrad.models.diffusion import DiffusionSpec, convert, hidden_states
 from verigrad.models.fim import mark_fim
@@ -214,6 +215,14 @@ def test_other_tasks_or_weights_by_the_same_names_are_refused(finished):
     with pytest.raises(ConfigError, match="begun when tasks had another content"):
         compare(config, Silent())
     (folder / "inputs.json").write_text(json.dumps(inputs))
+
+
+def test_one_comparison_at_a_time_in_a_folder(finished, monkeypatch):
+    config, folder = finished
+    with hold(folder / ".lock", "a comparison", "--run"):
+        monkeypatch.setattr("time.monotonic", count(0, 100).__next__)
+        with pytest.raises(RunError, match=r"a comparison is at work in .*; wait for it, or choose another --run"):
+            compare(config, Silent())
 
 
 def test_the_page_of_some_parts_keeps_those_measured_before_and_leaves_out_those_half_done(finished):

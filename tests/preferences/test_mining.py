@@ -138,8 +138,8 @@ def test_answers_that_were_cut_off_may_be_rejected_but_never_chosen():
 def test_efficiency_prefers_the_cheaper_of_two_correct_answers():
     """Bound 1.5: 10 beats 16 and 40 but not 14; 14 (21) and 16 (24) beat 40. A cost of 0 is a clock too coarse."""
     costs = {"a": 10.0, "b": 14.0, "c": 16.0, "d": 40.0, "e": 0.0, "f": None}
-    answers = [answer(name, cost=cost) for name, cost in costs.items()]
-    found = efficiency([*answers, answer("wrong", 0.5, cost=99.0)])
+    answers = [answer(name, cpu_ms=cost) for name, cost in costs.items()]
+    found = efficiency([*answers, answer("wrong", 0.5, cpu_ms=99.0)])
     assert texts(found) == [("a", "c"), ("a", "d"), ("b", "d"), ("c", "d")]
     assert found[0].margin is None
     assert (found[0].meta["chosen_cost"], found[0].meta["rejected_cost"]) == (10.0, 16.0)
@@ -147,8 +147,8 @@ def test_efficiency_prefers_the_cheaper_of_two_correct_answers():
 
 
 def test_best_of_n_demonstrates_what_is_correct_and_distinct():
-    slow, quick = answer("slow", cost=5.0, tokens=3), answer("quick", cost=2.0, tokens=9)
-    short, unmeasured = answer("short", cost=2.0, tokens=4), answer("unmeasured", tokens=1)
+    slow, quick = answer("slow", cpu_ms=5.0, tokens=3), answer("quick", cpu_ms=2.0, tokens=9)
+    short, unmeasured = answer("short", cpu_ms=2.0, tokens=4), answer("unmeasured", tokens=1)
     answers = [slow, quick, answer("again", program=slow.program), short, answer("wrong", 0.9), unmeasured]
     found = best_of_n(answers)
     assert [one.completion for one in found] == ["slow", "quick", "short", "unmeasured"]
@@ -331,7 +331,7 @@ def test_answers_of_rollouts():
         fraction=1.0,
         passed=True,
         outcomes=(True, True),
-        cost=7.5,
+        cpu_ms=7.5,
         tokens=3,
     )
     assert (bad.fraction, bad.passed, bad.outcomes) == (0.5, False, (True, False))
@@ -340,12 +340,13 @@ def test_answers_of_rollouts():
 
 def test_rollouts_of_several_turns_are_left_out():
     (turn,) = rollout(0).turns
-    (task,) = from_groups([Group(Task(id="t", prompt="p"), (rollout(0, turns=(turn, turn)),))])
-    assert task == TaskAnswers("t", (), ("several turns",))
+    group = Group(Task(id="t", prompt="p"), (rollout(0, turns=(turn, turn)),))
+    assert from_groups([group]) == [TaskAnswers("t", (), ("several turns",))]
+    assert from_rows(sample_rows([group])) == [TaskAnswers("t", (), ("several turns",))]
 
 
 def test_rows_say_what_their_rollouts_say():
-    """All but the cost, which is read from `cpu_ms` where rows have it."""
+    """An answer that was not judged took no time, or none that is known."""
     rows = [{**row, "cpu_ms": 7.5 if row["total"] else None} for row in sample_rows(groups())]
     assert from_rows(rows) == from_groups(groups())
 
@@ -383,6 +384,7 @@ def test_prompts_can_come_from_elsewhere():
         ({"program": 3}, "program is 3"),
         ({"cpu_ms": "fast"}, "cpu_ms is 'fast'"),
         ({"tokens": None}, "tokens is None"),
+        ({"turns": "two"}, "turns is 'two'"),
     ],
 )
 def test_a_row_that_is_wrong_is_named_with_its_field(change, says):
@@ -392,20 +394,34 @@ def test_a_row_that_is_wrong_is_named_with_its_field(change, says):
         from_rows([{key: value for key, value in ROW.items() if key != "total"}])
 
 
-def test_counts_take_the_place_of_times_where_they_were_measured():
-    """Twice and half the reference's cost by the count; a program that was not rated has no cost, however fast."""
+def test_counts_take_the_place_of_times_where_they_were_measured_of_all():
+    """Twice and half the reference's cost by the count; the others have times alone, so beside them all do.
+
+    By times of 3 ms for three and 9 ms for `plain`, it is the one that costs more than 1.5 times the others.
+    """
     costs = {"slow": Costs((CostPoint(1, 20, 10),)), "quick": Costs((CostPoint(1, 5, 10),)), "odd": Costs(reason="?")}
     passed = Verdict(status="passed", results=(TestResult("a", "passed"),), cpu_ms=3.0)
 
     def rollout(number, name):
         turn = Turn(prompt_ids=(1,), completion_ids=(2,), sampler_logprobs=(0.0,), text=name)
-        score = Score(1.0, evidence=replace(passed, costs=costs.get(name)))
+        taken = 9.0 if name == "plain" else 3.0
+        score = Score(1.0, evidence=replace(passed, costs=costs.get(name), cpu_ms=taken))
         made = {"task_id": "t", "episode_id": f"t#{number}", "group_id": "t", "turns": (turn,), "status": "finished"}
         return Rollout(**made, score=score, program=name, usage={"completion_tokens": 1})
 
     group = Group(Task(id="t", prompt="Do it."), tuple(rollout(*item) for item in enumerate([*costs, "plain"])))
     (by_group,), (by_row,) = from_groups([group]), from_rows(sample_rows([group]))
     for found in (by_group, by_row):
-        assert [answer.cost for answer in found.answers] == [2.0, 0.5, None, 3.0]
-    (pair,) = efficiency(by_group.answers[:3])
+        assert [answer.cost for answer in found.answers] == [2.0, 0.5, None, None]
+        assert [answer.cpu_ms for answer in found.answers] == [3.0, 3.0, 3.0, 9.0]
+    (pair,) = efficiency(by_group.answers[:2])
     assert (pair.chosen, pair.rejected) == ("quick", "slow")
+    assert (pair.meta["chosen_cost"], pair.meta["rejected_cost"]) == (0.5, 2.0)
+    assert texts(efficiency(by_group.answers)) == [("slow", "plain"), ("quick", "plain"), ("odd", "plain")]
+
+
+def test_counts_are_not_compared_with_times():
+    """8 times the reference's count in 40 ms is slower than a program of 15 ms, of which no count is known."""
+    slow, fast = answer("slow", cost=8.0, cpu_ms=40.0), answer("fast", cpu_ms=15.0)
+    assert texts(efficiency([slow, fast])) == [("fast", "slow")]
+    assert [one.completion for one in best_of_n([slow, fast], only_best=True)] == ["fast"]

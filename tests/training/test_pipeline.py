@@ -1,5 +1,6 @@
 """A pipeline does each stage once, goes on after a kill, and says what is wrong with its file."""
 
+import itertools
 import json
 import os
 import signal
@@ -68,6 +69,42 @@ def test_other_values_in_an_old_folder_are_refused(workshop):
     assert record["values"]["noise"] == "0.3" and record["stages"]["x"]["makes"] == "sft/summary.json"
 
 
+HALF = """
+[values]
+noise = 0.0
+
+[[stage]]
+name = "annotate"
+command = ["label", "{run}/samples.jsonl", "--folder", "{run}/labels", "--judge", "simulated", "--noise", "{noise}"]
+makes = "{run}/labels/MAKES"
+"""
+
+
+@pytest.mark.parametrize("makes", ["annotations.jsonl", "never.jsonl"])
+@pytest.mark.parametrize("failed", [True, False])
+def test_a_stage_that_is_half_done_goes_on_with_its_own_values(tmp_path, makes, failed):
+    """`pipeline.json` and labels are as an end in the middle of the stage leaves them.
+
+    What it makes may be there by then or not; only where it is not, and the stage failed by itself, another value fits.
+    """
+    run, path = tmp_path / "p", tmp_path / "p.toml"
+    (run / "labels").mkdir(parents=True)
+    answers = [
+        {"task_id": "t", "prompt": "p", "completion": text, "score": score} for text, score in (("a", 1), ("b", 0))
+    ]
+    (run / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in answers))
+    path.write_text(HALF.replace("MAKES", makes))
+    first = read_pipeline(path, {"run": str(run)})
+    row = {"command": list(first.stages[0].command), "makes": f"labels/{makes}", **({"failed": True} if failed else {})}
+    (run / "pipeline.json").write_text(json.dumps({"values": dict(first.values), "stages": {"annotate": row}}))
+    (run / "labels" / "annotations.jsonl").write_text("")
+    mendable = failed and makes == "never.jsonl"
+    says = "did not make" if mendable else r"--noise 0\.0 -> 1\.0"
+    with pytest.raises(RunError, match=says):
+        run_pipeline(read_pipeline(path, {"run": str(run), "noise": "1.0"}))
+    assert (run / "labels" / "annotations.jsonl").read_text().count('"choice"') == mendable
+
+
 def test_the_policy_of_the_rlhf_recipe_is_any_algorithm():
     stages = {
         name: {stage.name: stage.command for stage in read_pipeline(recipe_path("rlhf"), {"run": "r", **own}).stages}
@@ -94,6 +131,30 @@ def test_a_killed_pipeline_goes_on_inside_its_stage(file, workshop):
     assert "resumed after step" in done.stdout + done.stderr
     rows = [json.loads(line) for line in (workshop / "p" / "rl" / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == list(range(1, 41))
+
+
+def test_one_pipeline_at_a_time_in_a_folder_for_as_long_as_a_stage_of_it_lives(tmp_path, monkeypatch):
+    path = tmp_path / "p.toml"
+    path.write_text('[[stage]]\nname = "x"\ncommand = ["doctor", "--nothing"]\nmakes = "{run}/x"\n')
+    stages, left = read_pipeline(path, {"run": str(tmp_path / "p")}), []
+
+    def cut_short(_, *, pass_fds, **__):
+        left.append(subprocess.Popen(["sleep", "60"], pass_fds=pass_fds))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(subprocess, "run", cut_short)
+        with pytest.raises(KeyboardInterrupt):
+            run_pipeline(stages)
+    with monkeypatch.context() as patched:
+        patched.setattr(time, "monotonic", itertools.count(0, 100).__next__)
+        with pytest.raises(RunError, match=r"a pipeline is at work in .*p; wait for it, or choose another --run"):
+            run_pipeline(stages)
+    (stage,) = left
+    stage.kill()
+    stage.wait()
+    with pytest.raises(RunError, match="stage 'x' failed"):
+        run_pipeline(stages)
 
 
 def test_a_stage_that_fails_stops_the_pipeline(workshop):

@@ -1,5 +1,6 @@
 """The run folder survives kills, damage and full disks, and says what is wrong."""
 
+import itertools
 import json
 import re
 import resource
@@ -75,6 +76,23 @@ def test_resume_without_a_checkpoint_starts_over(tmp_path):
     run, checkpoint = Run.resume(tmp_path / "run", {})
     run.close()
     assert (run.start_step, checkpoint) == (0, None)
+
+
+def test_a_run_is_written_by_one_process_at_a_time(tmp_path, monkeypatch):
+    """A refused start, whatever refuses it, leaves the run as it is and holds nothing back."""
+    run = Run.create(tmp_path / "run", "")
+    run.log({"step": 1, "kind": "train"})
+    with monkeypatch.context() as patched:
+        patched.setattr("time.monotonic", itertools.count(0, 100).__next__)
+        for start in (lambda: Run.resume(run.folder, {}), lambda: Run.create(run.folder, "")):
+            with pytest.raises(RunError, match=r"a run is at work in .*run; wait for it, or choose another --run"):
+                start()
+    run.log({"step": 2, "kind": "train"})
+    run.close()
+    assert [json.loads(line)["step"] for line in (run.folder / "metrics.jsonl").read_text().splitlines()] == [1, 2]
+    with pytest.raises(RunError, match="already holds a run"):
+        Run.create(run.folder, "")
+    Run.resume(run.folder, {})[0].close()
 
 
 def test_all_checkpoints_damaged_is_an_error_that_deletes_nothing(tmp_path):

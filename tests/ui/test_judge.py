@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections import Counter
+from contextlib import closing
 
 import pytest
 from endpoint import JudgeEndpoint, served
@@ -226,6 +227,28 @@ def test_a_pipeline_without_people(tmp_path, samples, capsys):
     assert len(pairs) == 6 and all("wrong for" not in pair.chosen and pair.margin > 0 for pair in pairs)
 
 
+def test_a_preferred_answer_of_lower_score_is_exported_without_a_margin(tmp_path):
+    """Scores 0.75 and 0.25, 0.75 and 0.25, and two of 0.5: the lower is preferred once, the higher once."""
+    samples = [
+        {"task_id": task, "prompt": "p", "completion": text, "program": text, "score": score}
+        for task in ("low", "high", "even")
+        for text, score in (
+            (f"{task} = 1", 0.5 if task == "even" else 0.75),
+            ("x = 2", 0.5 if task == "even" else 0.25),
+        )
+    ]
+    with closing(open_store(tmp_path / "labels", write_samples(tmp_path / "s.jsonl", samples))) as store:
+        for item in store.items.values():
+            wanted = "x = 2" if item.task_id == "low" else f"{item.task_id} = 1"
+            store.choose(item.id, "ann", "a" if item.a.completion == wanted else "b")
+    out = tmp_path / "pairs.jsonl"
+    assert main(["label", "export", str(tmp_path / "labels"), "--out", str(out), "--margin", "score"]) == 0
+    found = {
+        pair.meta["task_id"]: (pair.chosen, pair.margin, pair.meta["score_difference"]) for pair in read_records(out)
+    }
+    assert found == {"low": ("x = 2", None, -0.5), "high": ("high = 1", 0.5, 0.5), "even": ("even = 1", 0.0, 0.0)}
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -233,14 +256,14 @@ def test_a_pipeline_without_people(tmp_path, samples, capsys):
         (["S", "--folder", "X/l", "--judge", "openai"], "needs --base-url"),
         (["S", "--folder", "X/l", "--overlap", "2"], "between 0 and 1"),
         (["S", "--folder", "X/l", "--margins", "nope.py:f"], "no such file"),
-        (["X/missing.jsonl", "--folder", "X/l"], "cannot read samples"),
+        (["X/missing.jsonl", "--folder", "X/l"], "cannot read X/missing.jsonl"),
         (["export", "X", "--out", "X/p.jsonl"], "no labelling folder"),
     ],
 )
 def test_errors_say_how_to_go_on(tmp_path, samples, capsys, words, says):
     given = [word.replace("X", str(tmp_path)).replace("S", str(samples)) if word[0] in "XS" else word for word in words]
     assert main(["label", *given]) == 1
-    assert says in capsys.readouterr().err
+    assert says.replace("X", str(tmp_path)) in capsys.readouterr().err
 
 
 def test_a_missing_package_is_named_with_its_extra(tmp_path, samples, capsys, monkeypatch):

@@ -157,6 +157,18 @@ def test_malformed_samples_are_named(tmp_path, text, says):
         read_items(tmp_path / "s.jsonl")
 
 
+def test_samples_are_read_as_every_other_file_of_rows(tmp_path):
+    """A line separator within a string ends no line, a byte order mark is no text, and other encodings are named."""
+    rows = [{"task_id": "t", "prompt": "p", "completion": text} for text in ("one\u2028line", "two")]
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    (tmp_path / "s.jsonl").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    (item,) = read_items(tmp_path / "s.jsonl")
+    assert {item.a.completion, item.b.completion} == {"one\u2028line", "two"}
+    (tmp_path / "latin.jsonl").write_bytes(b'{"task_id": "\xff"}\n')
+    with pytest.raises(DataError, match=r"latin\.jsonl is not UTF-8 text"):
+        read_items(tmp_path / "latin.jsonl")
+
+
 # ---------------------------------------------------------------------------------------- judgements
 
 
@@ -246,8 +258,13 @@ def test_demonstrations_are_what_sft_reads_and_can_be_taken_back(opened, tmp_pat
     assert store.undo("ann").completion == "```python\nx = 2\n```"
     assert len(read_demonstrations(file)) == 1
     file.write_text("")  # as a crash between the log and this file might leave it
-    opened()
+    store = opened()
     assert len(read_demonstrations(file)) == 1
+    before = file.read_text()
+    store.undo("ann")
+    file.write_text(before)  # as a crash leaves it that comes once the last one was taken back
+    opened()
+    assert file.read_text() == ""
 
 
 def test_a_conversation_as_prompt_makes_a_demonstration_of_messages(tmp_path):
@@ -452,6 +469,36 @@ def test_a_second_file_adds_its_items_and_the_same_file_adds_none(opened, tmp_pa
     again = open_store(tmp_path / "labels", more, order="random", pairs_per_task=1)
     assert len(again.items) == 8
     again.close()
+
+
+def test_another_number_of_comparisons_reads_a_file_anew_and_loses_no_judgement(tmp_path):
+    """Four programs make six comparisons. The last item of all is judged, so it outlives any number."""
+    file = write_samples(tmp_path / "s.jsonl", [sample(0, number, f"x = {number}\n", number) for number in range(4)])
+    sizes = {}
+    for number in (2, 0, None, 3, 1):
+        with closing(open_store(tmp_path / "labels", file, order="file", pairs_per_task=number)) as store:
+            sizes[number] = len(store.items)
+            if number == 0:
+                (*_, last) = store.items
+                store.choose(last, "ann", "a")
+    assert sizes == {2: 2, 0: 6, None: 6, 3: 4, 1: 2}
+    with closing(open_store(tmp_path / "labels")) as store:
+        assert list(store.choices(last)) == ["ann"] and len(store.items) == 2
+    with pytest.raises(ConfigError, match="name the samples again"):
+        open_store(tmp_path / "labels", pairs_per_task=5)
+    with pytest.raises(ConfigError, match="pairs_per_task is -1, wanted 1 or more, or 0 for all"):
+        open_store(tmp_path / "labels", file, pairs_per_task=-1)
+
+
+def test_a_folder_that_kept_digests_alone_is_not_read_anew(tmp_path):
+    file = write_samples(tmp_path / "s.jsonl", [sample(0, number, f"x = {number}\n", number) for number in range(4)])
+    open_store(tmp_path / "labels", file, pairs_per_task=0).close()
+    settings = tmp_path / "labels" / "settings.json"
+    row = json.loads(settings.read_text())
+    del row["pairs_per_task"]
+    settings.write_text(json.dumps({**row, "sources": list(row["sources"])}))
+    with closing(open_store(tmp_path / "labels", file)) as store:
+        assert len(store.items) == 6
 
 
 def test_folders_that_are_none(tmp_path):

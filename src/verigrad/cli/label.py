@@ -93,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     asked.add_argument("--order", choices=("active", "random", "file"), help="active (default): smallest margin first")
     asked.add_argument("--overlap", type=float, help="share of the items that two people judge (default 0.2)")
     asked.add_argument("--seed", type=int, help="of lots: sides, order, items judged twice (default 0)")
-    asked.add_argument("--pairs-per-task", type=int, default=4, help="comparisons of each task at most; 0 for all")
+    asked.add_argument("--pairs-per-task", type=int, help="comparisons of each task at most (default 4); 0 for all")
     asked.add_argument(
         "--margins",
         default="score",

@@ -81,6 +81,7 @@ def _row(task: Task, number: int, rollout: Rollout) -> dict[str, Any]:
         "task_id": task.id,
         "sample": number,
         "prompt": task.prompt,
+        "turns": len(rollout.turns),
         "completion": turn.text if turn else "",
         "program": rollout.program,
         "status": status,

@@ -25,7 +25,7 @@ from verigrad.preferences.records import Pair, Prompt, Rated, Record
 from verigrad.rewards.efficiency import relative_cost
 from verigrad.rollout import Group, verdict_of
 from verigrad.seeds import derive_seed
-from verigrad.types import Message, Rollout, Verdict
+from verigrad.types import Message, Rollout
 
 __all__ = [
     "MINERS",
@@ -62,7 +62,8 @@ class Scored:
         fraction: share of tests passed.
         passed: every test passed.
         outcomes: test by test, in the task's order; empty where nothing ran.
-        cost: what running it takes, where measured: CPU milliseconds, or a multiple of the reference's count.
+        cost: what running it takes, as a multiple of the reference's count, where efficiency was measured.
+        cpu_ms: what running it takes, in CPU milliseconds, where measured.
         tokens: length of the answer; 0 where unknown.
         finished: it ended by itself. One that was cut off is never preferred: it would teach not to stop.
     """
@@ -74,6 +75,7 @@ class Scored:
     passed: bool
     outcomes: tuple[bool, ...] = ()
     cost: float | None = None
+    cpu_ms: float | None = None
     tokens: int = 0
     finished: bool = True
 
@@ -145,15 +147,11 @@ def _of_rollout(rollout: Rollout, prompt: Prompt) -> Scored:
         fraction=verdict.fraction if verdict else 0.0,
         passed=verdict is not None and verdict.passed,
         outcomes=tuple(result.status == "passed" for result in verdict.results) if verdict else (),
-        cost=_cost(verdict) if verdict else None,
+        cost=relative_cost(verdict.costs) if verdict and verdict.costs else None,
+        cpu_ms=verdict.cpu_ms if verdict else None,
         tokens=len(turn.completion_ids),
         finished=rollout.status == "finished",
     )
-
-
-def _cost(verdict: Verdict) -> float | None:
-    """The count beside the reference's where efficiency was measured, else CPU milliseconds; never both in a task."""
-    return verdict.cpu_ms if verdict.costs is None else relative_cost(verdict.costs)
 
 
 def from_rows(
@@ -164,9 +162,11 @@ def from_rows(
 ) -> list[TaskAnswers]:
     """Answers of sample rows (`evaluation.benchmark.sample_rows`), by task, and by prompt where a task has several.
 
+    Rows of several turns are left out, as by `from_groups`.
+
     Args:
-        rows: with `task_id completion status passed total`, and where known `prompt program results tokens stop_reason
-            cpu_ms`.
+        rows: with `task_id completion status passed total`, and where known `prompt turns program results tokens
+            stop_reason cost cpu_ms`.
         prompts: by task id, for rows without their own.
         places: of the rows, for messages (`file:line`).
 
@@ -181,10 +181,8 @@ def from_rows(
         task_id = _field(row, "task_id", str, place)
         key = (task_id, _row_prompt(row, task_id, prompts or {}, place))
         usable, flaws = answers.setdefault(key, []), left_out.setdefault(key, [])
-        if row.get("status") == "error":
-            flaws.append(_INFRASTRUCTURE)
-        elif not _field(row, "completion", str, place).strip():
-            flaws.append(_EMPTY)
+        if flaw := _row_flaw(row, place):
+            flaws.append(flaw)
         else:
             usable.append(_of_row(row, (Message("user", key[1]),), place))
     return [TaskAnswers(key[0], tuple(found), tuple(left_out[key])) for key, found in answers.items()]
@@ -197,6 +195,14 @@ def _row_prompt(row: Mapping[str, Any], task_id: str, prompts: Mapping[str, str]
     return prompt
 
 
+def _row_flaw(row: Mapping[str, Any], place: str) -> str:
+    if row.get("status") == "error":
+        return _INFRASTRUCTURE
+    if _field({"turns": 1, **row}, "turns", int, place) > 1:
+        return _SEVERAL_TURNS
+    return "" if _field(row, "completion", str, place).strip() else _EMPTY
+
+
 def _of_row(row: Mapping[str, Any], prompt: Prompt, place: str) -> Scored:
     total = _field(row, "total", int, place)
     results = _field({"results": [], **row}, "results", (list, tuple), place)
@@ -207,15 +213,14 @@ def _of_row(row: Mapping[str, Any], prompt: Prompt, place: str) -> Scored:
         fraction=_field(row, "passed", int, place) / total if total else 0.0,
         passed=_field(row, "status", str, place) == "passed",
         outcomes=tuple(isinstance(result, dict) and result.get("status") == "passed" for result in results),
-        cost=_row_cost(row, place),
+        cost=_optional_number(row, "cost", place),
+        cpu_ms=_optional_number(row, "cpu_ms", place),
         tokens=_field({"tokens": 0, **row}, "tokens", int, place),
         finished=row.get("stop_reason", "stop") == "stop",
     )
 
 
-def _row_cost(row: Mapping[str, Any], place: str) -> float | None:
-    """As of a verdict: rows in which efficiency was measured have a `cost`, or None there if it was not rated."""
-    name = "cost" if "cost" in row else "cpu_ms"
+def _optional_number(row: Mapping[str, Any], name: str, place: str) -> float | None:
     return None if row.get(name) is None else float(_field(row, name, (int, float), place))
 
 
@@ -395,10 +400,12 @@ def efficiency(
 ) -> list[Pair]:
     """Pairs of correct answers of which one costs more than `cost_ratio` times the other; the cheaper is chosen.
 
-    Zhang et al. 2024, "CodeDPO", arXiv:2410.05605. Where costs are timings, the ratio has to exceed their
-    noise. `meta` has both costs; the margin stays unknown, for a time is no reward.
+    Zhang et al. 2024, "CodeDPO", arXiv:2410.05605. Costs are multiples of the reference's count where every correct
+    answer has one, else CPU milliseconds, whose noise the ratio has to exceed. `meta` has both costs; the margin stays
+    unknown, for a time is no reward.
     """
-    costs = [(answer.cost, answer) for answer in distinct(answers) if answer.passed and answer.cost is not None]
+    correct = [answer for answer in distinct(answers) if answer.passed]
+    costs = [(cost, answer) for cost, answer in zip(_costs(correct), correct, strict=True) if cost is not None]
     found = [
         pair_of(fast, slow, margin=None, chosen_cost=low, rejected_cost=high)
         for low, fast in costs
@@ -418,8 +425,11 @@ def best_of_n(
     """
     correct = [answer for answer in distinct(answers) if answer.passed and answer.finished]
     if only_best:
-        by_cost = sorted(correct, key=lambda answer: (answer.cost is None, answer.cost or 0.0, _length(answer)))
-        correct = by_cost[:1]
+        by_cost = sorted(
+            zip(_costs(correct), correct, strict=True),
+            key=lambda costed: (costed[0] is None, costed[0] or 0.0, _length(costed[1])),
+        )
+        correct = [answer for _, answer in by_cost[:1]]
     found = [
         Rated(prompt=answer.prompt, completion=answer.text, desirable=True, meta={"fraction": answer.fraction})
         for answer in correct
@@ -470,7 +480,7 @@ def _why_by_cost(answers: Sequence[Scored]) -> str:
     correct = [answer for answer in answers if answer.passed]
     if len(correct) < 2:
         return "one distinct correct program" if correct else "no answer passes"
-    measured = sum(answer.cost is not None for answer in correct)
+    measured = sum(cost is not None for cost in _costs(correct))
     return "costs differ too little" if measured > 1 else "no cost was measured"
 
 
@@ -494,6 +504,12 @@ def pair_of(better: Scored, worse: Scored, *, margin: float | None = None, **met
     """The pair of two answers, the shares of tests they pass in its `meta`."""
     meta = {"chosen_fraction": better.fraction, "rejected_fraction": worse.fraction, **meta}
     return Pair(prompt=better.prompt, chosen=better.text, rejected=worse.text, margin=margin, meta=meta)
+
+
+def _costs(correct: Sequence[Scored]) -> list[float | None]:
+    """What the correct answers to one task take, all in one unit: see `efficiency`."""
+    counted = all(answer.cost is not None for answer in correct)
+    return [answer.cost if counted else answer.cpu_ms for answer in correct]
 
 
 def _length(answer: Scored) -> int:

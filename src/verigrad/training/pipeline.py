@@ -10,7 +10,8 @@ A stage is done when its command ended well and what it `makes` is there. One th
 `[values]` table, which the command line may change. A process of its own gives every stage its memory back to the next.
 
 `pipeline.json` keeps the command that each stage was begun with. Other values in the same folder are refused: its
-stages would no longer belong together.
+stages would no longer belong together. Only a stage that left nothing may be mended: a training run that did not come
+to its folder, another command that failed (`failed` in its row) and did not begin the file that it makes.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from verigrad.errors import ConfigError, RunError
+from verigrad.locks import hold
 from verigrad.registry import did_you_mean
 from verigrad.training.reporter import Reporter, Silent
 from verigrad.writing import write_or_tell
@@ -98,11 +100,14 @@ def run_pipeline(pipeline: Pipeline, reporter: Reporter | None = None) -> Path:
     """Run what is not done yet; returns `pipeline.json`, with every stage's time and summary.
 
     Raises:
-        RunError: the folder holds stages with other values; or a stage failed, or ended without making its file. What
-            is done stays done.
+        RunError: a pipeline is at work in the folder, or it holds stages with other values; or a stage failed, or ended
+            without making its file. What is done stays done.
     """
-    reporter = reporter or Silent()
-    pipeline.folder.mkdir(parents=True, exist_ok=True)
+    with hold(pipeline.folder / ".pipeline.lock", "a pipeline", "--run") as lock:
+        return _run_stages(pipeline, reporter or Silent(), lock.fileno())
+
+
+def _run_stages(pipeline: Pipeline, reporter: Reporter, lock: int) -> Path:
     record = pipeline.folder / "pipeline.json"
     known: dict[str, Any] = json.loads(record.read_text())["stages"] if record.exists() else {}
     for stage in pipeline.stages:
@@ -117,16 +122,22 @@ def run_pipeline(pipeline: Pipeline, reporter: Reporter | None = None) -> Path:
         reporter.message(f"{title}: verigrad {' '.join(stage.command)}")
         known[stage.name] = started
         _write(record, pipeline, known)
-        seconds = _run_stage(stage)
+        try:
+            seconds = _run_stage(stage, lock)
+        except RunError:
+            known[stage.name] |= {"failed": True}
+            _write(record, pipeline, known)
+            raise
         known[stage.name] |= {"seconds": seconds, "summary": _summary(stage)}
     _write(record, pipeline, known)
     return record
 
 
 def _check_unchanged(folder: Path, stage: PipelineStage, row: Mapping[str, Any]) -> None:
-    """A stage that was begun, and left something to go on from or to build on, goes on with the same words."""
+    """A stage that was begun, and may have left something to go on from or to build on, goes on with the same words."""
     before, now = row.get("command", list(stage.command)), list(stage.command)
-    begun = "seconds" in row or stage.makes.parent.joinpath("config.toml").exists()
+    cut_short = "failed" not in row and before[0] not in _RESUMABLE
+    begun = "seconds" in row or cut_short or stage.makes.exists() or _run_begun(stage)
     if before == now or not begun:
         return
     words = zip_longest(before, now, ["", *now], fillvalue="")
@@ -137,12 +148,14 @@ def _check_unchanged(folder: Path, stage: PipelineStage, row: Mapping[str, Any])
     )
 
 
-def _run_stage(stage: PipelineStage) -> float:
+def _run_stage(stage: PipelineStage, lock: int) -> float:
+    """Seconds that it took. Its process holds the lock, too: it may outlive a pipeline that is killed."""
     started = time.perf_counter()
     words = list(stage.command)
-    if words[0] in _RESUMABLE and (stage.makes.parent / "config.toml").exists():
+    if words[0] in _RESUMABLE and _run_begun(stage):
         words.append("--resume")
-    result = subprocess.run([sys.executable, "-m", "verigrad", *words], env=os.environ, check=False)
+    command = [sys.executable, "-m", "verigrad", *words]
+    result = subprocess.run(command, env=os.environ, check=False, pass_fds=(lock,))
     if result.returncode != 0:
         raise RunError(
             f"stage {stage.name!r} failed with exit status {result.returncode}; its own message is above. Mend it and "
@@ -151,6 +164,10 @@ def _run_stage(stage: PipelineStage) -> float:
     if not stage.makes.exists():
         raise RunError(f"stage {stage.name!r} ended well but did not make {stage.makes}")
     return time.perf_counter() - started
+
+
+def _run_begun(stage: PipelineStage) -> bool:
+    return (stage.makes.parent / "config.toml").exists()
 
 
 def _summary(stage: PipelineStage) -> Any:

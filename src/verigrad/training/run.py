@@ -9,6 +9,7 @@
     events.*             TensorBoard, where it is installed
     summary.json         the final figures
     report.html          the page
+    .lock                held while a process writes to the run
 
 Checkpoints are written beside their place and renamed, and carry a digest of each file. A resumed run goes on
 from the last good one; rows written after it are set aside in `metrics.superseded.jsonl`, never deleted.
@@ -20,16 +21,17 @@ import contextlib
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from verigrad.errors import CheckpointError, RunError
+from verigrad.locks import hold
 from verigrad.models.checkpoint import new_folder
 from verigrad.writing import write_or_tell
 
@@ -49,9 +51,10 @@ class TrainState:
 class Run:
     """An open run folder."""
 
-    def __init__(self, folder: Path, *, start_step: int) -> None:
+    def __init__(self, folder: Path, lock: TextIO, *, start_step: int) -> None:
         self.folder = folder
         self.start_step = start_step
+        self._lock = lock
         try:
             self._metrics = (folder / "metrics.jsonl").open("a", encoding="utf-8")
             self._tensorboard = _tensorboard(folder)
@@ -65,17 +68,18 @@ class Run:
         Raises:
             RunError: the folder already holds a run, or cannot be written.
         """
-        if (folder / "config.toml").exists():
-            raise RunError(
-                f"{folder} already holds a run; continue it with --resume, or choose another folder with --run"
-            )
-        try:
-            for part in ("rollouts", "evaluations", "checkpoints"):
-                (folder / part).mkdir(parents=True, exist_ok=True)
-            write_or_tell(folder / "config.toml", config_toml, "free space, or choose another folder with --run")
-        except OSError as error:
-            raise RunError(f"cannot write the run folder {folder}: {error}; choose another with --run") from error
-        return cls(folder, start_step=0)
+        with _held(folder) as lock:
+            if (folder / "config.toml").exists():
+                raise RunError(
+                    f"{folder} already holds a run; continue it with --resume, or choose another folder with --run"
+                )
+            try:
+                for part in ("rollouts", "evaluations", "checkpoints"):
+                    (folder / part).mkdir(exist_ok=True)
+                write_or_tell(folder / "config.toml", config_toml, "free space, or choose another folder with --run")
+            except OSError as error:
+                raise RunError(f"cannot write the run folder {folder}: {error}; choose another with --run") from error
+            return cls(folder, lock, start_step=0)
 
     @classmethod
     def resume(cls, folder: Path, changed: Mapping[str, tuple[Any, Any]]) -> tuple[Run, Path | None]:
@@ -85,7 +89,7 @@ class Run:
             changed: settings that differ from the run's own: key -> (old, new).
 
         Raises:
-            RunError: there is no run, or its settings have changed.
+            RunError: there is no run, its settings have changed, or a process is writing to it.
             CheckpointError: there are checkpoints but every one is damaged.
         """
         if not (folder / "config.toml").exists():
@@ -97,10 +101,11 @@ class Run:
                 f"trajectory it began; undo the change, or start a new run from its weights with "
                 f"--model {folder}/model or --run elsewhere"
             )
-        checkpoint = _last_good(folder / "checkpoints")
-        step = 0 if checkpoint is None else int(checkpoint.name.removeprefix("step-"))
-        _set_aside(folder / "metrics.jsonl", after=step)
-        return cls(folder, start_step=step), checkpoint
+        with _held(folder) as lock:
+            checkpoint = _last_good(folder / "checkpoints")
+            step = 0 if checkpoint is None else int(checkpoint.name.removeprefix("step-"))
+            _set_aside(folder / "metrics.jsonl", after=step)
+            return cls(folder, lock, start_step=step), checkpoint
 
     def log(self, row: Mapping[str, Any]) -> None:
         """Append a row to `metrics.jsonl` (and TensorBoard); on disk when this returns.
@@ -161,6 +166,18 @@ class Run:
         if self._tensorboard is not None:
             with contextlib.suppress(OSError):
                 self._tensorboard.close()
+        self._lock.close()
+
+
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[TextIO]:
+    """The lock of a run folder, which outlives the block unless that fails."""
+    lock = hold(folder / ".lock", "a run", "--run")
+    try:
+        yield lock
+    except BaseException:
+        lock.close()
+        raise
 
 
 @dataclass(frozen=True)

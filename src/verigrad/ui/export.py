@@ -46,7 +46,8 @@ def export_pairs(
             counted; `plurality` with more votes than the other side, ties not counted; `unanimous` with all votes.
             Items that neither side wins and that are no tie are left out.
         margin: of each pair: `none`, `agreement` (share of the votes for the chosen answer) or `score` (score of the
-            chosen answer minus that of the rejected one; it may be negative).
+            chosen answer minus that of the rejected one, kept in `meta` as `score_difference`; where that is negative
+            the pair has no margin).
         annotators: whose votes count; all where empty.
         min_annotators: items with fewer votes are left out.
 
@@ -98,9 +99,7 @@ def _pair(item: Item, side: Side, votes: list[Choice], margin: str) -> Pair:
     other: Side = get_args(Side)[side == "a"]
     counts = Counter(choice.preferred for choice in votes)
     share = counts[side] / len(votes)
-    value = {"none": None, "agreement": share, "score": None}[margin]
-    if margin == "score" and chosen.score is not None and rejected.score is not None:
-        value = chosen.score - rejected.score
+    value = share if margin == "agreement" else None
     meta: dict[str, Any] = {
         "task_id": item.task_id,
         "item": item.id,
@@ -111,6 +110,10 @@ def _pair(item: Item, side: Side, votes: list[Choice], margin: str) -> Pair:
     }
     fractions = {"chosen_fraction": _fraction(chosen), "rejected_fraction": _fraction(rejected)}
     meta |= {key: fraction for key, fraction in fractions.items() if fraction is not None}
+    if margin == "score" and chosen.score is not None and rejected.score is not None:
+        difference = chosen.score - rejected.score
+        meta["score_difference"] = difference
+        value = difference if difference >= 0 else None  # a margin says how much better the chosen one is
     return Pair(prompt=item.prompt, chosen=chosen.completion, rejected=rejected.completion, margin=value, meta=meta)
 
 

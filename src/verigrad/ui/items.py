@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from verigrad.errors import ConfigError, DataError
-from verigrad.preferences.records import Pair, Record, as_rankings, read_records
+from verigrad.jsonl import read_rows
+from verigrad.preferences.records import Pair, as_rankings, parse_record
 from verigrad.rewards.format import extract_program
 from verigrad.seeds import derive_seed
 from verigrad.types import Message, Task
@@ -103,13 +104,8 @@ def read_items(file: Path) -> list[Item]:
         ConfigError: the file cannot be read.
         DataError: a line is malformed, or no task has two different answers.
     """
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise ConfigError(f"cannot read samples from {file}: {error}") from error
-    numbered = [(f"{file}:{number}", line) for number, line in enumerate(lines, 1) if line.strip()]
-    samples = bool(numbered) and _is_sample(numbered[0][1])
-    questions = _sample_questions(numbered) if samples else _record_questions(read_records(file))
+    placed = read_rows(file)
+    questions = _sample_questions(placed) if _is_sample(placed[0][1]) else _record_questions(placed)
     items = [
         make_item(task_id, prompt, one, other)
         for task_id, prompt, candidates in questions
@@ -123,22 +119,19 @@ def read_items(file: Path) -> list[Item]:
     return list({item.id: item for item in items}.values())
 
 
-def _is_sample(line: str) -> bool:
-    """Whether a line is of `verigrad eval --samples`; `read_records` reports what is neither."""
-    try:
-        row = json.loads(line)
-    except ValueError:
-        return False
-    return isinstance(row, dict) and "task_id" in row and "completion" in row
+def _is_sample(row: Mapping[str, Any]) -> bool:
+    """Whether a row is of `verigrad eval --samples`; `parse_record` reports what is neither."""
+    return "task_id" in row and "completion" in row
 
 
 _Question = tuple[str, tuple[Message, ...], list[Candidate]]
 
 
-def _sample_questions(numbered: Iterable[tuple[str, str]]) -> list[_Question]:
+def _sample_questions(placed: Iterable[tuple[str, Mapping[str, Any]]]) -> list[_Question]:
     found: dict[str, _Question] = {}
-    for place, line in numbered:
-        row = _object(line, place)
+    for place, row in placed:
+        if "task_id" not in row:
+            raise DataError(f"{place}: wanted an object with task_id, prompt and completion, as eval --samples writes")
         prompt = _text(row, "prompt", place)
         candidate = _sample(row, place)
         question = found.setdefault(str(row["task_id"]), (str(row["task_id"]), (Message("user", prompt),), []))
@@ -147,16 +140,6 @@ def _sample_questions(numbered: Iterable[tuple[str, str]]) -> list[_Question]:
         if row.get("status") != "error" and candidate.completion.strip():
             question[2].append(candidate)
     return list(found.values())
-
-
-def _object(line: str, place: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        raise DataError(f"{place}: not JSON ({error})") from error
-    if not isinstance(row, dict) or "task_id" not in row:
-        raise DataError(f"{place}: wanted an object with task_id, prompt and completion, as eval --samples writes")
-    return row
 
 
 def _text(row: Mapping[str, Any], name: str, place: str) -> str:
@@ -193,7 +176,8 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value == value
 
 
-def _record_questions(records: Iterable[Record]) -> Iterator[_Question]:
+def _record_questions(placed: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[_Question]:
+    records = [parse_record(row, place) for place, row in placed]
     for number, record in enumerate(records):
         task_id = str(record.meta.get("task_id", f"record {number + 1}"))
         if isinstance(record, Pair):

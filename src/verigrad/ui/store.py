@@ -48,19 +48,23 @@ class Settings:
         seed: decides the order by lot, which side is left, and which items are judged twice.
         order: `active`, `random` or `file`; see `items.ordered`.
         overlap: share of the items that two people judge.
-        sources: digests of the files already read.
+        pairs_per_task: comparisons that are taken of each task of a file; 0 for all.
+        sources: of the files already read, by digest, the number of comparisons they were read with.
     """
 
     seed: int = 0
     order: Order = "active"
     overlap: float = 0.2
-    sources: tuple[str, ...] = ()
+    pairs_per_task: int = 4
+    sources: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.order not in ORDERS:
             raise ConfigError(f"order is {self.order!r}, wanted one of {', '.join(ORDERS)}")
         if not 0 <= self.overlap <= 1:
             raise ConfigError(f"overlap is {self.overlap}, wanted a share between 0 and 1")
+        if self.pairs_per_task < 0:
+            raise ConfigError(f"pairs_per_task is {self.pairs_per_task}, wanted 1 or more, or 0 for all")
 
 
 @dataclass(frozen=True, kw_only=True)

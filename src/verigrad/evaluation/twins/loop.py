@@ -25,6 +25,7 @@ from verigrad.evaluation.twins.folder import CompareFolder, Work, works
 from verigrad.evaluation.twins.models import Twin, open_twin
 from verigrad.evaluation.twins.page import compare_page
 from verigrad.evaluation.twins.summary import summarize_rows
+from verigrad.locks import hold
 from verigrad.tasks.base import TaskSet
 
 __all__ = ["compare", "planned"]
@@ -48,8 +49,13 @@ def compare(config: CompareConfig, progress: Progress) -> Path:
         ConfigError: a model is missing, of the wrong kind, or lacks what a part needs; or the folder was begun with
             other settings.
         InfrastructureError: the sandbox failed; nothing is known about the answers it was to judge.
-        RunError: a file of the folder cannot be written.
+        RunError: a file of the folder cannot be written, or a comparison is at work in it.
     """
+    with hold(Path(config.run) / ".lock", "a comparison", "--run"):
+        return _compare(config, progress)
+
+
+def _compare(config: CompareConfig, progress: Progress) -> Path:
     folder = CompareFolder(config)
     tasks = load_source(config.tasks)
     if config.threads:

@@ -13,12 +13,9 @@ A choice once made stays: the runs that rest on it have begun.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import shutil
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +24,7 @@ from verigrad.errors import RunError
 from verigrad.evaluation.reports.run_folder import read_run
 from verigrad.evaluation.sweeps.folder import setting_label
 from verigrad.evaluation.sweeps.report import write_sweep_report
+from verigrad.locks import hold
 from verigrad.settings import load_config, to_toml
 from verigrad.training.config import changed_settings
 from verigrad.training.reporter import Reporter, Silent
@@ -52,10 +50,9 @@ def run_sweep(plan: Plan, reporter: Reporter | None = None, *, keep_all: bool = 
         RunError: the folder holds another sweep, or a sweep is at work in it.
     """
     plan.check()
-    plan.folder.mkdir(parents=True, exist_ok=True)
-    with _locked(plan.folder) as lock:
+    with hold(plan.folder / ".lock", "a sweep", "--out") as lock:
         _store_settings(plan)
-        return _Sweep(plan, reporter or Silent(), keep_all, lock).run()
+        return _Sweep(plan, reporter or Silent(), keep_all, lock.fileno()).run()
 
 
 def trials(plan: Plan) -> Iterator[tuple[Trial, str]]:
@@ -63,22 +60,6 @@ def trials(plan: Plan) -> Iterator[tuple[Trial, str]]:
     choices = _choices(plan)
     for trial in _all_trials(plan, choices):
         yield trial, _status(plan.folder / trial.name)
-
-
-@contextmanager
-def _locked(folder: Path, patience: float = 5.0) -> Iterator[int]:
-    """Hold the folder; a run of a sweep that was just killed may take a moment to let go of it."""
-    with (folder / ".lock").open("w") as file:
-        deadline = time.monotonic() + patience
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError as error:
-                if time.monotonic() > deadline:
-                    raise RunError(f"a sweep is at work in {folder}; wait for it, or choose another --out") from error
-                time.sleep(0.1)
-        yield file.fileno()
 
 
 def _store_settings(plan: Plan) -> None:
