@@ -16,7 +16,7 @@ from typing import Any
 from verigrad.errors import RunError
 from verigrad.evaluation.compare import results_by_task
 from verigrad.evaluation.reports.run_folder import RunFolder, read_run
-from verigrad.evaluation.sweeps.statistics import SeedSummary, summarize_seeds
+from verigrad.evaluation.sweeps.statistics import SeedSummary, shared_tasks, summarize_seeds
 from verigrad.registry import did_you_mean
 
 __all__ = ["PROXY", "START", "Pipelines", "read_pipelines", "verdict"]
@@ -81,7 +81,7 @@ class Pipelines:
         own = self.results(stage, split, "after")
         others = {name: self.results(name, split, "after") for name in self.policies if name != stage}
         sides = {START: self.results(stage, split, "before"), **others}
-        return {name: summarize_seeds(side, own) for name, side in sides.items() if all(side) and all(own)}
+        return {name: summarize_seeds(side, own) for name, side in sides.items() if shared_tasks([*side, *own])}
 
 
 def verdict(found: SeedSummary) -> str:

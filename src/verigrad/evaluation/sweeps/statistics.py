@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from verigrad.evaluation.compare import Difference
 from verigrad.evaluation.pass_at_k import Estimate, bootstrap_means, summarize, task_rates
 
-__all__ = ["Comparison", "SeedSummary", "compare_settings", "holm", "seed_noise", "summarize_seeds"]
+__all__ = ["Comparison", "SeedSummary", "compare_settings", "holm", "seed_noise", "shared_tasks", "summarize_seeds"]
 
 _Floats = NDArray[np.float64]
 _Results = Mapping[str, Sequence[bool]]
@@ -107,7 +107,9 @@ def summarize_seeds(
     >>> found.gain.value, found.gains, round(found.sd, 4)
     (0.5, (1.0, 0.0), 0.7071)
     """
-    tasks = _shared_tasks([*before, *after])
+    tasks = shared_tasks([*before, *after])
+    if not tasks:
+        raise ValueError("wanted at least one seed, and a task that every seed has; there is none")
     old, new = (_pooled(side, tasks) for side in (before, after))
     gain, means = _change(old, new, confidence, resamples, seed)
     own = [_rates(b, tasks) for b in before], [_rates(a, tasks) for a in after]
@@ -129,18 +131,15 @@ def summarize_seeds(
 def compare_settings(
     after: Mapping[str, Sequence[_Results]], *, confidence: float = 0.95, resamples: int = 10_000, seed: int = 0
 ) -> list[Comparison]:
-    """Every pair of settings, with a paired bootstrap over their common tasks and Holm's correction.
+    """Every pair of settings that share a task, with a paired bootstrap over those and Holm's correction.
 
     Args:
         after: setting -> for each seed, task id -> whether each sample passed.
         confidence: of the intervals, and of the verdicts.
         resamples: of the bootstrap.
         seed: of the bootstrap.
-
-    Raises:
-        ValueError: two settings have no task in common.
     """
-    pairs = itertools.combinations(after, 2)
+    pairs = [pair for pair in itertools.combinations(after, 2) if shared_tasks([*after[pair[0]], *after[pair[1]]])]
     found = [_compare(first, second, after, confidence, resamples, seed) for first, second in pairs]
     adjusted = holm([comparison.p_value for comparison in found])
     return [_judged(comparison, p, 1 - confidence) for comparison, p in zip(found, adjusted, strict=True)]
@@ -149,7 +148,7 @@ def compare_settings(
 def _compare(
     first: str, second: str, after: Mapping[str, Sequence[_Results]], confidence: float, resamples: int, seed: int
 ) -> Comparison:
-    tasks = _shared_tasks([*after[first], *after[second]])
+    tasks = shared_tasks([*after[first], *after[second]])
     one, other = (_pooled(after[name], tasks) for name in (first, second))
     difference, means = _change(other, one, confidence, resamples, seed)
     noises = [
@@ -216,12 +215,9 @@ def _interval(
     return float(low), float(high)
 
 
-def _shared_tasks(results: Sequence[_Results]) -> list[str]:
+def shared_tasks(results: Sequence[_Results]) -> list[str]:
     """Tasks that all have, in the first one's order."""
-    shared = [task for task in results[0] if all(task in own for own in results)] if results else []
-    if not shared:
-        raise ValueError("wanted at least one seed, and a task that every seed has; there is none")
-    return shared
+    return [task for task in results[0] if all(task in own for own in results)] if results else []
 
 
 def _pooled(results: Sequence[_Results], tasks: Sequence[str]) -> dict[str, list[bool]]:
