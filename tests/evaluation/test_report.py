@@ -199,6 +199,16 @@ def test_values_that_rounding_alone_tells_apart_are_drawn(tmp_path):
     assert len(heights) == 1
 
 
+def test_any_text_that_json_holds_can_be_in_a_report(tmp_path):
+    """A task id with a digit that is no decimal, and a completion cut within a surrogate pair."""
+    run = make_run(tmp_path / "demo")
+    odd = sample("area/10²", 0, "failed", completion="half of it: \ud83d")
+    for side in ("before", "after"):
+        lines(run / "evaluations" / f"odd-{side}.jsonl", [sample("area/9²", 0, "failed"), odd])
+    text = Outline(write_report(run).read_text()).text
+    assert text.index("area/9²") < text.index("area/10²") and "half of it: ?" in text
+
+
 def test_unjudged_samples_are_counted_and_left_out(tmp_path):
     run = make_run(tmp_path / "demo")
     with (run / "evaluations" / "held-out-after.jsonl").open("a") as file:
