@@ -7,6 +7,7 @@ and by seed. Tasks and seeds get the intervals of `verigrad.evaluation.sweeps.st
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -143,9 +144,11 @@ def _record(folder: Path) -> dict[str, Any]:
 
 def _words(record: Mapping[str, Any]) -> dict[str, list[str]]:
     """Stage -> its command, but for run folder and seed."""
-    run = record["values"]["run"]
+    # As a path of its own or the start of one: a folder may be named a, which is in many words.
+    run = re.compile(rf"(?:^|(?<=[=:,])){re.escape(record['values']['run'])}(?=/|$)")
     return {
-        name: _without_seed([w.replace(run, "{run}") for w in r["command"]]) for name, r in record["stages"].items()
+        name: _without_seed([run.sub("{run}", word) for word in row["command"]])
+        for name, row in record["stages"].items()
     }
 
 
