@@ -96,6 +96,15 @@ def test_rankings_worked_by_hand():
     assert [answer.wanted for answer in held_out.answers] == [True, False, None]
 
 
+@pytest.mark.parametrize(
+    ("rewards", "wanted"),
+    [((0.7, 0.4, 0.1), (True, None, False)), ((0.1, 0.1, 0.1), (None, None, None)), ((1, 0), (True, False))],
+)
+def test_the_middle_is_that_of_the_decimals(rewards, wanted):
+    row = {"record": 0, "scores": [0.0] * len(rewards), "candidate_rewards": list(rewards)}
+    assert tuple(answer.wanted for answer in read_held_out([row]).answers) == wanted
+
+
 def test_rows_of_older_runs_lack_keys():
     held_out = read_held_out([{"record": 7, "scores": [1.0, 0.0], "margin": None}, {"record": 8, "scores": [0.0, 1.0]}])
     assert values(order_accuracy(held_out)) == [(0.5, 2, 2)]
@@ -166,6 +175,14 @@ def test_calibration_of_pairs_worked_by_hand():
     off = logistic(0.5) + 2 * (1 - logistic(1)) + logistic(2) + (1 - logistic(3))
     assert found.error == pytest.approx(off / 5)
     assert found.bins[1].interval == wilson(2, 2)
+
+
+def test_a_tie_comes_true_half_of_the_time():
+    """Equal scores state 50 % either way: who knows nothing and says so is calibrated."""
+    ties = [{"record": i, "prompt_id": str(i), "scores": [2.0, 2.0]} for i in range(3)]
+    found = calibration(read_held_out(ties))
+    assert [(bin_.low, bin_.count, bin_.right) for bin_ in found.bins] == [(0.5, 3, 0.5)] and found.error == 0.0
+    assert sum(found.bins[0].interval) / 2 == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("seed", range(3))

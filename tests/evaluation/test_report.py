@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from typing import get_args
 
 import pytest
-from evaluation.made_up import HOSTILE, make_run, sample
+from evaluation.made_up import HOSTILE, lines, make_run, sample
 
 from verigrad.errors import RunError
 from verigrad.evaluation.reports.charts import nice_ticks, percent
@@ -190,6 +190,25 @@ def test_cut_off_lines_repeated_steps_and_nan_are_survived(tmp_path):
     assert "metrics.jsonl: 1 unreadable line(s) left out" in text
 
 
+def test_values_that_rounding_alone_tells_apart_are_drawn(tmp_path):
+    """-0.1 - 0.2 is the float below -0.3: no axis can have ticks between them."""
+    losses = [(1, -0.3), (2, -0.1 - 0.2)]
+    lines(tmp_path / "metrics.jsonl", [{"step": step, "kind": "train", "loss": loss} for step, loss in losses])
+    source = write_report(tmp_path).read_text()
+    heights = {float(y) for y in re.findall(r'class="dot c1" cx="[^"]*" cy="([^"]*)"', source)}
+    assert len(heights) == 1
+
+
+def test_any_text_that_json_holds_can_be_in_a_report(tmp_path):
+    """A task id with a digit that is no decimal, and a completion cut within a surrogate pair."""
+    run = make_run(tmp_path / "demo")
+    odd = sample("area/10²", 0, "failed", completion="half of it: \ud83d")
+    for side in ("before", "after"):
+        lines(run / "evaluations" / f"odd-{side}.jsonl", [sample("area/9²", 0, "failed"), odd])
+    text = Outline(write_report(run).read_text()).text
+    assert text.index("area/9²") < text.index("area/10²") and "half of it: ?" in text
+
+
 def test_unjudged_samples_are_counted_and_left_out(tmp_path):
     run = make_run(tmp_path / "demo")
     with (run / "evaluations" / "held-out-after.jsonl").open("a") as file:
@@ -209,9 +228,12 @@ def test_every_status_of_a_verdict_has_a_colour():
     assert set(get_args(ProgramStatus)) | {"no_code", "error"} == set(STATUSES)
 
 
-@pytest.mark.parametrize(("low", "high"), [(0, 1), (0.37, 0.41), (-5, 12), (1e-6, 4e-6), (7, 7), (0, 12345)])
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [(0, 1), (0.37, 0.41), (-5, 12), (1e-6, 4e-6), (7, 7), (0, 12345), (1, 1 + 2e-9), (-0.1 - 0.2, -0.3)],
+)
 def test_ticks_are_even_and_cover_the_range(low, high):
     ticks = nice_ticks(low, high)
     steps = [b - a for a, b in itertools.pairwise(ticks)]
     assert ticks[0] <= low and ticks[-1] >= high and 3 <= len(ticks) <= 8
-    assert steps == pytest.approx([steps[0]] * len(steps))
+    assert steps == pytest.approx([steps[0]] * len(steps)) and steps[0] > 0

@@ -146,7 +146,7 @@ def test_bars_are_as_high_as_their_shares():
     assert heights == pytest.approx([heights[2] / 2, heights[2] / 2, heights[2]], abs=0.1)
 
 
-@pytest.mark.parametrize("values", [[0.5], [0.5] * 40, [-3.0, 3.0], [1e-4 * i for i in range(900)]])
+@pytest.mark.parametrize("values", [[0.5], [0.5] * 40, [0.1 + 0.2, 0.3], [-3.0, 3.0], [1e-4 * i for i in range(900)]])
 def test_every_value_is_in_a_bar(values):
     source = histogram([("a", "s-passed", values)], x_label="score")
     assert sum(int(count) for count in re.findall(r": (\d+) of \d+ \(", source)) == len(values)

@@ -1,6 +1,7 @@
 """Pipelines of several seeds: one stage against the others, by figures worked by hand; what cannot be pooled."""
 
 import json
+from pathlib import Path
 
 import pytest
 from evaluation.made_up_sweep import answers, lines
@@ -101,3 +102,16 @@ def test_what_cannot_be_pooled_is_refused(tmp_path):
         read_pipelines(paths)
     with pytest.raises(RunError, match="no pipeline at"):
         read_pipelines([tmp_path])
+
+
+def test_folders_may_have_names_that_are_in_every_word(tmp_path, monkeypatch):
+    """Folders a and b: neither the a of `--tasks` nor that of a file `data/a.jsonl` is the pipeline's own."""
+    monkeypatch.chdir(tmp_path)
+    for run, seed in (("a", "0"), ("b", "1")):
+        command = ["sft", "--tasks", "builtin-easy@1", "--run", f"{run}/sft", f"--model={run}/start", "--seed", seed]
+        command += ["--data", "data/a.jsonl", "--report.splits.mine", f"{run}/my.py:load"]
+        lines(tmp_path / run / "sft" / "summary.json", [{"steps": 1}])
+        stages = {"sft": {"command": command, "makes": "sft/summary.json", "seconds": 1.0}}
+        record = {"values": {"run": run, "seed": seed}, "stages": stages}
+        (tmp_path / run / "pipeline.json").write_text(json.dumps(record))
+    assert read_pipelines([Path("a"), Path("b")]).seeds == ["0", "1"]

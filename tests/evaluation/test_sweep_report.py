@@ -1,5 +1,6 @@
 """Table and page of a made-up sweep: the numbers, the markup, what is failed or missing."""
 
+import itertools
 import re
 
 import pytest
@@ -88,6 +89,23 @@ def test_a_sweep_that_has_just_begun_has_a_page(tmp_path):
     text = " ".join(Outline(page.read_text()).text.split())
     assert "0 of 3 runs finished" in text and "Learning curves" not in text
     assert read_sweep(sweep).splits == []
+
+
+def test_settings_and_seeds_without_a_common_task_are_left_out_and_named(tmp_path):
+    """The tasks of y's seeds are not x's, those of z's second seed not its first's: no pair is left to compare."""
+    sides = {"unseen": (NONE, first(1))}
+    sweep = make_sweep(tmp_path / "demo", {name: {0: sides, 1: sides} for name in "xyz"})
+    for name, seeds in (("y", (0, 1)), ("z", (1,))):
+        for seed, side in itertools.product(seeds, ("before", "after")):
+            file = sweep / f"algorithm-{name}" / f"seed-{seed}" / "evaluations" / f"unseen-{side}.jsonl"
+            file.write_text(file.read_text().replace('"task_id": "t', '"task_id": "other'))
+    table, page = write_sweep_report(sweep)
+    text = table.read_text()
+    assert cells(text, "| y |")[5] == "+10.0" and cells(text, "| z |")[5] == "–"
+    for said in (text, " ".join(Outline(page.read_text()).text.split())):
+        assert "Split unseen: algorithm z has no figures, since its seeds share no judged task." in said
+        assert "Split unseen: 1 pair(s) of settings share no judged task and are not compared." in said
+        assert "Which settings differ" not in said and "comparison of pass@1" not in said
 
 
 def test_reward_models_have_their_held_out_figures(tmp_path):

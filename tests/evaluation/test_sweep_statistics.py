@@ -151,8 +151,8 @@ def test_correction_turns_a_find_into_a_tie():
 def test_tasks_are_compared_where_both_have_them():
     (found,) = compare_settings({"x": [one(a=1, b=1)], "y": [one(a=0, c=1)]})
     assert found.difference.num_tasks == 1 and found.difference.value == 1.0
-    with pytest.raises(ValueError, match="every seed has"):
-        compare_settings({"x": [one(a=1)], "y": [one(b=1)]})
+    (alone,) = compare_settings({"x": [one(a=1)], "y": [one(b=1)], "z": [one(a=0)]})
+    assert (alone.first, alone.second, alone.adjusted) == ("x", "z", alone.p_value)
     assert compare_settings({"x": [one(a=1)]}) == []
 
 

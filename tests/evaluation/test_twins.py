@@ -24,7 +24,7 @@ from verigrad.evaluation.twins.config import PARTS, CompareConfig
 from verigrad.evaluation.twins.likelihoods import measure as measure_likelihoods
 from verigrad.evaluation.twins.loop import compare
 from verigrad.evaluation.twins.models import open_twin
-from verigrad.evaluation.twins.page import verdict_lines
+from verigrad.evaluation.twins.page import speed_lines
 from verigrad.evaluation.twins.rows import answered
 from verigrad.evaluation.twins.versus import adjusted, versus_rates, versus_values
 from verigrad.locks import hold
@@ -363,12 +363,10 @@ def test_the_page_tells_times_and_the_way_that_is_no_worse():
         "diffusion/8 steps": {**way, "not_worse": False, "seconds_per_answer": 0.05},
         "causal/KV cache": {**way, "seconds_per_answer": 0.2},
     }
-    lines = verdict_lines({"measures": [], "parts": {"steps": steps}})
-    assert lines["causal"] == [
-        "time of an answer, 64 steps: 400.0 ms against 200.0 ms with a KV cache (2.00 times), 1.00 tokens per "
-        "forward pass"
+    assert speed_lines(steps) == [
+        "diffusion, 64 steps: 400.0 ms; causal with a KV cache: 200.0 ms (2.00 times), 1.00 tokens per forward pass",
+        "diffusion, 16 steps: 100.0 ms; causal with a KV cache: 200.0 ms (0.50 times), 4.00 tokens per forward pass",
     ]
-    assert lines["diffusion"][0].startswith("time of an answer, 16 steps: 100.0 ms") and lines["tie"] == []
 
 
 def test_pass_at_k_on_the_page_is_that_of_the_rows(finished):

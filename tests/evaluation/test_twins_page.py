@@ -68,6 +68,15 @@ def test_prefix_only_loses_and_is_said_to_lose():
     assert not any("prefix only" in line for line in lines["causal"])
 
 
+def test_time_has_no_interval_and_wins_nothing():
+    summary = make_summary(make_rows())
+    lines, measures = verdict_lines(summary), [own["measure"] for own in summary["measures"]]
+    told = [line.partition(": diffusion ")[0] for own in lines.values() for line in own]
+    assert sorted(told) == sorted(measures)
+    wins, _, time = make_page().partition("Who wins")[2].partition("Time of an answer")
+    assert wins and " ms" not in wins and "diffusion, 8 steps: 80.0 ms; causal with a KV cache" in time
+
+
 def test_what_models_wrote_is_escaped():
     html = make_page()
     assert "return &lt;n&gt;" in html and "<n>" not in html and "add &lt;1&gt;" in html

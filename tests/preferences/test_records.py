@@ -1,6 +1,7 @@
 """Preference files: what is read, what is refused and in which words, and one kind of record as another."""
 
 import json
+from fractions import Fraction
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -287,6 +288,12 @@ def test_rated_answers_of_every_kind():
 def test_a_tie_is_no_rating_whatever_floats_sum_to():
     assert sum([0.1] * 3) / 3 > 0.1
     assert as_rated([Ranking(prompt=PROMPT, completions=("a", "b", "c"), rewards=(0.1, 0.1, 0.1))]) == []
+
+
+def test_the_middle_of_evenly_spaced_decimals_is_no_rating():
+    assert sum(map(Fraction, (0.7, 0.4, 0.1))) / 3 != Fraction(0.4)  # of the floats as they are
+    found = as_rated([Ranking(prompt=PROMPT, completions=("a", "b", "c"), rewards=(0.7, 0.4, 0.1))])
+    assert [(rated.completion, rated.desirable) for rated in found] == [("a", True), ("c", False)]
 
 
 def test_rankings_of_every_kind():

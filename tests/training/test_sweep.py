@@ -97,6 +97,8 @@ def test_names_of_folders_never_meet():
         (["--vary", "steps=1,one"], "wanted int"),
         (["--vary", "kl_coef=0.1,1e-1"], "are the same settings"),
         (["--vary", "seed=0,1"], "--seeds"),
+        (["--vary", "report.splits.held_out=humaneval,mbpp"], "measured alike"),
+        (["--grid", "report.validation-samples=1,4"], "measured alike"),
         (["--seeds", "0,x"], "whole numbers"),
         (["--run", "elsewhere"], "--out"),
         (["--grid", "kl_coef=0,1"], "set report.validation"),

@@ -12,6 +12,8 @@ from functools import cached_property
 from itertools import product
 from typing import Any, Literal
 
+from verigrad.decimals import sides_of_mean
+
 __all__ = ["Answer", "HeldOut", "Mistake", "Preference", "mistake", "read_held_out"]
 
 _Row = Mapping[str, Any]
@@ -132,10 +134,7 @@ def _wanted(row: _Row) -> list[bool | None]:
     if "desirable" in row:
         return [bool(row["desirable"])]
     rewards = row.get("candidate_rewards")
-    if rewards is None:
-        return [True, False]
-    mean = sum(rewards) / len(rewards)
-    return [None if reward == mean else reward > mean for reward in rewards]
+    return [True, False] if rewards is None else sides_of_mean(rewards)
 
 
 def _better_and_worse(row: _Row) -> list[tuple[int, int]]:

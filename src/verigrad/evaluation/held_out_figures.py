@@ -153,7 +153,7 @@ class Bin:
         high: upper bound, excluded but for 1.
         count: how many statements.
         stated: their mean probability.
-        right: share of them that came true.
+        right: share of them that came true, a tie counting half.
         interval: 95 %, Wilson's, of that share.
     """
 
@@ -178,16 +178,16 @@ def calibration(held_out: HeldOut) -> Calibration | None:
 
     Of rated answers the statement is "this one is wanted", with probability s(score), s the logistic function; of
     pairs and rankings "this answer is better than that one" of the answer it scores higher, with probability
-    s(|difference of the scores|) and so never below one half.
+    s(|difference of the scores|) and so never below one half; a tie, which chooses neither, comes true by half.
 
     Bins and error as in Guo et al. 2017, "On Calibration of Modern Neural Networks", arXiv:1706.04599.
     """
     if held_out.kind == "labels":
         scores = torch.tensor([answer.score for answer in _labelled(held_out)], dtype=torch.float64)
-        true = torch.tensor([answer.wanted is True for answer in _labelled(held_out)], dtype=torch.bool)
+        true = torch.tensor([answer.wanted is True for answer in _labelled(held_out)], dtype=torch.float64)
     else:
         gaps = torch.tensor([preference.gap for preference in held_out.preferences], dtype=torch.float64)
-        scores, true = gaps.abs(), gaps > 0
+        scores, true = gaps.abs(), (gaps > 0) + 0.5 * (gaps == 0)
     stated = scores.sigmoid()
     error = expected_calibration_error(stated, true, bins=_BINS)
     if error is None:
@@ -197,7 +197,7 @@ def calibration(held_out: HeldOut) -> Calibration | None:
 
 
 def _bin(place: int, stated: torch.Tensor, true: torch.Tensor) -> Bin:
-    count, right = len(true), int(true.sum())
+    count, right = len(true), float(true.sum())
     return Bin(
         low=place / _BINS,
         high=(place + 1) / _BINS,

@@ -121,8 +121,8 @@ def summarize(
     return Estimate(value, low, high, len(rates), total, "bootstrap")
 
 
-def wilson(successes: int, trials: int, *, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval for a proportion; sensible also at 0 and at 1.
+def wilson(successes: float, trials: int, *, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval for a proportion; sensible also at 0 and at 1. A tie may count as half a success.
 
     Wilson 1927, "Probable Inference, the Law of Succession, and Statistical Inference".
 

@@ -15,10 +15,10 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+from verigrad.decimals import sides_of_mean
 from verigrad.errors import DataError
 from verigrad.jsonl import read_rows, write_rows
 from verigrad.types import Message
@@ -317,17 +317,16 @@ def as_rated(records: Iterable[Record]) -> list[Rated]:
                     )
                 )
         else:
-            mean = sum(map(Fraction, record.rewards)) / len(record.rewards)  # exact: ties must stay ties
             found += [
                 Rated(
                     prompt=record.prompt,
                     completion=answer,
-                    desirable=reward > mean,
+                    desirable=wanted,
                     meta=record.meta,
                     place=record.place,
                 )
-                for answer, reward in zip(record.completions, record.rewards, strict=True)
-                if reward != mean
+                for answer, wanted in zip(record.completions, sides_of_mean(record.rewards), strict=True)
+                if wanted is not None
             ]
     return found
 

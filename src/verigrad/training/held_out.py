@@ -50,8 +50,8 @@ def held_out_metrics(scores: Tensor, examples: Sequence[Example], objective: str
 
     `pair_accuracy` (ties half), `auc` of wanted against unwanted answers, `auc_verdicts` of answers that pass every
     test against those that do not, `auc_verdicts_within_prompt` of such answers to one prompt, `calibration_error` of
-    the probability the model gives its own choice, `length_bias` (rank correlation of score and length), each where the
-    data determine it.
+    the probability the model gives its own choice (ties half), `length_bias` (rank correlation of score and length),
+    each where the data determine it.
 
     Args:
         scores: of all rows of all examples, in order, as `score_examples` gives them.
@@ -70,7 +70,8 @@ def held_out_metrics(scores: Tensor, examples: Sequence[Example], objective: str
         found["pair_accuracy"] = pair_accuracy(good, bad)
         both = torch.cat([good, bad])
         found["auc"] = auc(both, torch.arange(len(both)) < len(good))
-        found["calibration_error"] = expected_calibration_error((good - bad).abs().sigmoid(), good > bad)
+        right = (good > bad) + 0.5 * (good == bad)  # equal scores state one half
+        found["calibration_error"] = expected_calibration_error((good - bad).abs().sigmoid(), right)
     found |= _by_verdicts(scores, examples)
     return {key: value for key, value in found.items() if value is not None}
 

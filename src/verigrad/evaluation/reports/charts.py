@@ -36,6 +36,7 @@ _WIDTH, _HEIGHT = 380, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 10, 40
 _MAX_HOVER_POINTS = 150
 COLOURS = tuple(f"c{number}" for number in range(1, 9))
+_SAME = 1e-9  # of its size: values that differ by less, by rounding perhaps, are drawn as one
 NOISY = 20  # points from which on a line is drawn with its running mean
 
 
@@ -124,7 +125,7 @@ def format_value(value: float, *, share: bool = False) -> str:
 
 
 def nice_ticks(low: float, high: float, count: int = 4) -> list[float]:
-    """About `count` round numbers whose range covers [low, high].
+    """About `count` round numbers, each greater than the one before, whose range covers [low, high].
 
     >>> nice_ticks(0.0, 0.93)
     [0.0, 0.25, 0.5, 0.75, 1.0]
@@ -133,8 +134,9 @@ def nice_ticks(low: float, high: float, count: int = 4) -> list[float]:
     >>> nice_ticks(0.0, 3e-13)
     [0.0, 1e-13, 2e-13, 3e-13]
     """
-    if high <= low:
-        room = abs(low) / 3 or 1.0
+    size = max(abs(low), abs(high))
+    if high - low <= _SAME * size:
+        room = size / 3 or 1.0
         low, high = low - room, high + room
     raw = (high - low) / count
     power = 10.0 ** math.floor(math.log10(raw))

@@ -129,7 +129,7 @@ _COLOUR_STYLE = "\n".join(
 
 
 def page(title: str, body: str, *, style: str = "", script: str = "") -> str:
-    """The whole document around `body`, which is HTML.
+    """The whole document around `body`, which is HTML; a lone surrogate, which UTF-8 cannot say, is a question mark.
 
     Args:
         style: more CSS.
@@ -137,7 +137,7 @@ def page(title: str, body: str, *, style: str = "", script: str = "") -> str:
     """
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     allowed = f"; script-src 'sha256-{digest}'" if script else ""
-    return (
+    text = (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta http-equiv="Content-Security-Policy" '
@@ -145,6 +145,7 @@ def page(title: str, body: str, *, style: str = "", script: str = "") -> str:
         f"<title>{escape(title)}</title>\n<style>{STYLE}{_STATUS_STYLE}\n{_COLOUR_STYLE}\n{style}</style>\n</head>\n"
         f"<body>\n<main>\n{body}\n</main>\n" + (f"<script>{script}</script>\n" if script else "") + "</body>\n</html>\n"
     )
+    return text.encode(errors="replace").decode()
 
 
 def section(title: str, body: str, note: str = "") -> str:

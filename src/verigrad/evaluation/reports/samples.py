@@ -128,7 +128,7 @@ def samples(run: RunFolder) -> _Part:
 def _natural(key: tuple[str, int]) -> tuple[list[tuple[int, str]], int]:
     """Sort key under which task 2 comes before task 10."""
     task, sample = key
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", task)], sample
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", task)], sample
 
 
 def _by_sample(rows: Iterable[_Row]) -> dict[tuple[str, int], _Row]:

@@ -7,6 +7,7 @@ and by seed. Tasks and seeds get the intervals of `verigrad.evaluation.sweeps.st
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +17,7 @@ from typing import Any
 from verigrad.errors import RunError
 from verigrad.evaluation.compare import results_by_task
 from verigrad.evaluation.reports.run_folder import RunFolder, read_run
-from verigrad.evaluation.sweeps.statistics import SeedSummary, summarize_seeds
+from verigrad.evaluation.sweeps.statistics import SeedSummary, shared_tasks, summarize_seeds
 from verigrad.registry import did_you_mean
 
 __all__ = ["PROXY", "START", "Pipelines", "read_pipelines", "verdict"]
@@ -81,7 +82,7 @@ class Pipelines:
         own = self.results(stage, split, "after")
         others = {name: self.results(name, split, "after") for name in self.policies if name != stage}
         sides = {START: self.results(stage, split, "before"), **others}
-        return {name: summarize_seeds(side, own) for name, side in sides.items() if all(side) and all(own)}
+        return {name: summarize_seeds(side, own) for name, side in sides.items() if shared_tasks([*side, *own])}
 
 
 def verdict(found: SeedSummary) -> str:
@@ -143,9 +144,11 @@ def _record(folder: Path) -> dict[str, Any]:
 
 def _words(record: Mapping[str, Any]) -> dict[str, list[str]]:
     """Stage -> its command, but for run folder and seed."""
-    run = record["values"]["run"]
+    # As a path of its own or the start of one: a folder may be named a, which is in many words.
+    run = re.compile(rf"(?:^|(?<=[=:,])){re.escape(record['values']['run'])}(?=/|$)")
     return {
-        name: _without_seed([w.replace(run, "{run}") for w in r["command"]]) for name, r in record["stages"].items()
+        name: _without_seed([run.sub("{run}", word) for word in row["command"]])
+        for name, row in record["stages"].items()
     }
 
 

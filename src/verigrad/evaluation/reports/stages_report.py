@@ -39,7 +39,8 @@ _GOLD = "pass_rate"
 _Table = tuple[list[str], list[list[str]]]
 _NOTES = (
     "pass@1 of the models that the stages ended with, on the same tasks. Differences are in percentage points, paired "
-    "by task and by seed: every seed's stages rest on that seed's earlier stages.",
+    "by task and by seed: every seed's stages rest on that seed's earlier stages. Stages without a common judged task "
+    "are not compared.",
     "Interval over tasks: percentile bootstrap (10,000 resamples, fixed seed), seeds pooled. Over tasks and seeds: "
     "each resample draws tasks, the same for every seed, and adds what other seeds would change: Student's t with one "
     "degree of freedom less than there are seeds, times the standard error of the seeds' differences.",

@@ -13,7 +13,13 @@ from typing import Any
 from verigrad.errors import RunError
 from verigrad.evaluation.compare import results_by_task
 from verigrad.evaluation.reports.run_folder import RunFolder, read_run
-from verigrad.evaluation.sweeps.statistics import Comparison, SeedSummary, compare_settings, summarize_seeds
+from verigrad.evaluation.sweeps.statistics import (
+    Comparison,
+    SeedSummary,
+    compare_settings,
+    shared_tasks,
+    summarize_seeds,
+)
 
 __all__ = ["SettingRuns", "SweepFolder", "read_sweep", "setting_label", "short_keys"]
 
@@ -71,12 +77,12 @@ class SweepFolder:
 
     @cached_property
     def figures(self) -> dict[str, dict[str, SeedSummary]]:
-        """Split -> label of a setting -> its figures; settings without a finished run are left out."""
+        """Split -> label of a setting -> its figures; settings whose finished runs share no task are left out."""
         return {split: self._figures(split) for split in self.splits}
 
     @cached_property
     def comparisons(self) -> dict[str, list[Comparison]]:
-        """Split -> every pair of settings with figures."""
+        """Split -> every pair of settings with figures that share a task."""
         after = {split: {s.label: s.results(split, "after") for s in self.settings} for split in self.splits}
         return {
             split: compare_settings({label: results for label, results in own.items() if label in self.figures[split]})
@@ -85,7 +91,11 @@ class SweepFolder:
 
     def _figures(self, split: str) -> dict[str, SeedSummary]:
         sides = {s.label: (s.results(split, "before"), s.results(split, "after")) for s in self.settings}
-        return {label: summarize_seeds(before, after) for label, (before, after) in sides.items() if after}
+        return {
+            label: summarize_seeds(before, after)
+            for label, (before, after) in sides.items()
+            if shared_tasks([*before, *after])
+        }
 
 
 def read_sweep(folder: Path | str) -> SweepFolder:

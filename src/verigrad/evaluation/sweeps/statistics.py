@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from verigrad.evaluation.compare import Difference, difference_of, sign_flip_p
 from verigrad.evaluation.pass_at_k import Estimate, summarize, task_rates
 
-__all__ = ["Comparison", "SeedSummary", "compare_settings", "holm", "seed_noise", "summarize_seeds"]
+__all__ = ["Comparison", "SeedSummary", "compare_settings", "holm", "seed_noise", "shared_tasks", "summarize_seeds"]
 
 _Floats = NDArray[np.float64]
 _Results = Mapping[str, Sequence[bool]]
@@ -117,7 +117,9 @@ def summarize_seeds(
     >>> found.gain.value, found.gains, round(found.sd, 4)
     (0.5, (1.0, 0.0), 0.7071)
     """
-    tasks = _shared_tasks([*before, *after])
+    tasks = shared_tasks([*before, *after])
+    if not tasks:
+        raise ValueError("wanted at least one seed, and a task that every seed has; there is none")
     old, new = (_pooled(side, tasks) for side in (before, after))
     changes = task_rates(new) - task_rates(old)
     gain, means = difference_of(changes, confidence=confidence, resamples=resamples, seed=seed)
@@ -140,18 +142,15 @@ def summarize_seeds(
 def compare_settings(
     after: Mapping[str, Sequence[_Results]], *, confidence: float = 0.95, resamples: int = 10_000, seed: int = 0
 ) -> list[Comparison]:
-    """Every pair of settings on their common tasks, with Holm's correction for the number of pairs.
+    """Every pair of settings that share a task, with Holm's correction for the number of pairs.
 
     Args:
         after: setting -> for each seed, task id -> whether each sample passed.
-        confidence: of the intervals, and of the verdicts.
+        confidence: of the intervals; verdicts are at the level 0.05.
         resamples: of the bootstrap.
         seed: of the bootstrap.
-
-    Raises:
-        ValueError: two settings have no task in common.
     """
-    pairs = list(itertools.combinations(after, 2))
+    pairs = [pair for pair in itertools.combinations(after, 2) if shared_tasks([*after[pair[0]], *after[pair[1]]])]
     resamples = max(resamples, 40 * len(pairs))  # the least p there can be must be able to stand Holm's correction
     found = [_compare(first, second, after, confidence, resamples, seed) for first, second in pairs]
     adjusted = holm([comparison.p_value for comparison in found])
@@ -165,7 +164,7 @@ def compare_settings(
 def _compare(
     first: str, second: str, after: Mapping[str, Sequence[_Results]], confidence: float, resamples: int, seed: int
 ) -> Comparison:
-    tasks = _shared_tasks([*after[first], *after[second]])
+    tasks = shared_tasks([*after[first], *after[second]])
     one, other = (_pooled(after[name], tasks) for name in (first, second))
     changes = task_rates(one) - task_rates(other)
     difference, means = difference_of(changes, confidence=confidence, resamples=resamples, seed=seed)
@@ -229,12 +228,9 @@ def _interval(
     return float(low), float(high)
 
 
-def _shared_tasks(results: Sequence[_Results]) -> list[str]:
+def shared_tasks(results: Sequence[_Results]) -> list[str]:
     """Tasks that all have, in the first one's order."""
-    shared = [task for task in results[0] if all(task in own for own in results)] if results else []
-    if not shared:
-        raise ValueError("wanted at least one seed, and a task that every seed has; there is none")
-    return shared
+    return [task for task in results[0] if all(task in own for own in results)] if results else []
 
 
 def _pooled(results: Sequence[_Results], tasks: Sequence[str]) -> dict[str, list[bool]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any
@@ -225,7 +226,22 @@ def method_notes(sweep: SweepFolder) -> list[str]:
         for split, left_out in counts.items()
         if any(left_out)
     ]
+    notes += _apart_notes(sweep)
     open_runs = sum(row["status"] != "finished" for row in sweep.rows)
     if open_runs:
         notes.append(f"Not finished: {open_runs} of {len(sweep.rows)} runs; the figures are of the others.")
+    return notes
+
+
+def _apart_notes(sweep: SweepFolder) -> list[str]:
+    """What cannot be compared, for want of a task that both sides have."""
+    notes = []
+    for split, figures in sweep.figures.items():
+        notes += [
+            f"Split {split}: {setting.label} has no figures, since its seeds share no judged task."
+            for setting in sweep.settings
+            if setting.results(split, "after") and setting.label not in figures
+        ]
+        if apart := math.comb(len(figures), 2) - len(sweep.comparisons[split]):
+            notes.append(f"Split {split}: {apart} pair(s) of settings share no judged task and are not compared.")
     return notes

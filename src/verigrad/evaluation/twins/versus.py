@@ -57,8 +57,8 @@ def versus_rates(
     The models of a pair share their start and seed, so what other seeds would change is told by the pairs' own
     differences (`sweeps.statistics.summarize_seeds`).
     """
-    (told,) = compare_settings({"diffusion": diffusion, "causal": causal}, resamples=_RESAMPLES)
     found = summarize_seeds(causal, diffusion, resamples=_RESAMPLES)
+    (told,) = compare_settings({"diffusion": diffusion, "causal": causal}, resamples=_RESAMPLES)
     tasks = [task for task in diffusion[0] if all(task in own for own in (*diffusion, *causal))]
     one, other = (fmean(fmean(own[task]) for own in side for task in tasks) for side in (diffusion, causal))
     change = found.gain

@@ -24,6 +24,7 @@ from verigrad.training.loops import LOOPS, Loop
 __all__ = ["Design", "Plan", "Trial", "slug"]
 
 _Values = Mapping[str, str]
+_CHOOSE_WEIGHTS = {"report.keep_best", "report.validate_every"}  # the settings of the report that training goes by
 _ONLY_AT_THE_END = 1_000_000_000  # steps between validations: the last step is always one
 
 
@@ -58,6 +59,11 @@ class Design:
             raise ConfigError(f"{min(both)} is both varied and tuned by a grid; wanted one of the two")
         if own := {"seed", "run"} & (set(self.vary) | set(self.grid)):
             raise ConfigError(f"{min(own)} cannot be varied: name the seeds with --seeds, and the folder with --out")
+        if measured := {key for key in axes if key.startswith("report.")} - _CHOOSE_WEIGHTS:
+            raise ConfigError(
+                f"{min(measured)} cannot be varied: all runs must be measured alike to be compared. Set it for all of "
+                f"them, as --{min(measured)} VALUE"
+            )
         if not 0 < self.grid_steps <= 1:
             raise ConfigError(f"grid_steps is {self.grid_steps}, wanted a share of the steps: above 0, at most 1")
         if self.grid and self.command == "reward-model":
