@@ -1,7 +1,7 @@
 """The run folder: a contract between training, resuming, reporting and people.
 
     config.toml          every setting, resolved
-    metrics.jsonl        one JSON object a line, flushed as written
+    metrics.jsonl        one JSON object a line, on the disk as soon as it is logged
     rollouts/            step-000012.jsonl: prompts, completions, verdicts, scores
     evaluations/         <split>-<before|after>.jsonl: one row a sample
     checkpoints/         step-000025/: weights and optimizer of each learner, manifest; complete or absent
@@ -19,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -98,12 +99,12 @@ class Run:
                 f"--model {folder}/model or --run elsewhere"
             )
         checkpoint = _last_good(folder / "checkpoints")
-        step = 0 if checkpoint is None else int(checkpoint.name.removeprefix("step-"))
+        step = 0 if checkpoint is None else _step(checkpoint)
         _set_aside(folder / "metrics.jsonl", after=step)
         return cls(folder, start_step=step), checkpoint
 
     def log(self, row: Mapping[str, Any]) -> None:
-        """Append a row to `metrics.jsonl` (and TensorBoard); on disk when this returns.
+        """Append a row to `metrics.jsonl`, on the disk when this returns, and to TensorBoard, which may lag.
 
         Raises:
             RunError: the disk is full or gone.
@@ -111,6 +112,8 @@ class Run:
         try:
             self._metrics.write(json.dumps(row) + "\n")
             self._metrics.flush()
+            # Milliseconds. Without it a crash of the machine could lose rows from before a checkpoint, which is synced.
+            os.fsync(self._metrics.fileno())
             self._log_events(row)
         except OSError as error:
             raise RunError(
@@ -235,8 +238,13 @@ def _trainable(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _checkpoints(folder: Path) -> list[Path]:
-    """Complete checkpoint folders, oldest first; those still being written start with a dot."""
-    return sorted(path for path in folder.glob("step-*") if path.is_dir())
+    """Complete checkpoint folders, lowest step first; those still being written start with a dot."""
+    found = (path for path in folder.glob("step-*") if path.is_dir() and path.name.removeprefix("step-").isdecimal())
+    return sorted(found, key=_step)
+
+
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.name.removeprefix("step-"))
 
 
 def _last_good(folder: Path) -> Path | None:
@@ -284,11 +292,10 @@ def _set_aside(metrics: Path, after: int) -> None:
     for line in metrics.read_text().splitlines():
         (kept if _row_step(line) <= after else superseded).append(line)
     if superseded:
-        try:
-            with metrics.with_name("metrics.superseded.jsonl").open("a", encoding="utf-8") as aside:
-                aside.writelines(line + "\n" for line in superseded)
-        except OSError as error:
-            raise RunError(f"cannot write beside {metrics}: {error}; {_THEN}") from error
+        aside = metrics.with_name("metrics.superseded.jsonl")
+        before = aside.read_text().splitlines() if aside.exists() else []
+        if before[-len(superseded) :] != superseded:  # else a kill came between the two writes, and they are there
+            write_or_tell(aside, "".join(line + "\n" for line in before + superseded), _THEN)
         write_or_tell(metrics, "".join(line + "\n" for line in kept), _THEN)
 
 
