@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from verigrad.errors import CheckpointError, RunError
+from verigrad.models.checkpoint import new_folder
 from verigrad.training.checkpoints import load_best
 from verigrad.training.config import ReportConfig, StageConfig
 from verigrad.training.run import Learner, Run, TrainState, load_state, save_state
@@ -169,6 +170,54 @@ def test_a_failed_write_leaves_the_old_checkpoint(tmp_path, size):
     resumed, checkpoint = Run.resume(run.folder, {})
     resumed.close()
     assert checkpoint == run.checkpoint_folder(1)
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from verigrad.models.checkpoint import new_folder
+
+
+def killed(*unused):
+    os._exit(9)  # nothing is tidied up
+
+
+with new_folder(Path(sys.argv[1])) as building:
+    (building / "weights").write_text("new")
+    if sys.argv[2] == "writing":
+        killed()
+    rename = Path.rename
+    Path.rename = lambda path, to: killed() if path == building else rename(path, to)
+"""
+
+
+@pytest.mark.parametrize("when", ["writing", "renaming"])
+def test_a_kill_loses_no_checkpoint_and_leaves_nothing_behind_a_resumed_run(tmp_path, when):
+    run = Run.create(tmp_path / "run", "")
+    run.close()
+    old, others = run.checkpoint_folder(1), [run.folder / "model", run.folder / "reference" / "round-0001"]
+    save_state(old, small_learners(), TrainState(1, {}))
+    for target in (old, run.checkpoint_folder(2), *others):
+        assert subprocess.run([sys.executable, "-c", KILLED, str(target), when], check=False).returncode == 9
+    assert len(list(run.folder.rglob(".*"))) >= 4
+    resumed, checkpoint = Run.resume(run.folder, {})
+    resumed.close()
+    assert checkpoint == old and load_state(old, small_learners()) == TrainState(1, {})
+    assert list(old.parent.iterdir()) == [old] and not list(run.folder.rglob(".*"))
+
+
+def test_a_folder_that_a_kill_took_away_is_back_before_it_is_replaced(tmp_path):
+    """Where no run is resumed: the next writer of the same name, here one that fails, finds what was there."""
+    folder = tmp_path / "model"
+    for text in ("old", "new"):
+        with new_folder(folder) as building:
+            (building / "weights").write_text(text)
+    assert (folder / "weights").read_text() == "new" and list(tmp_path.iterdir()) == [folder]
+    subprocess.run([sys.executable, "-c", KILLED, str(folder), "renaming"], check=False)
+    assert not folder.exists()
+    with pytest.raises(CheckpointError), new_folder(folder):
+        raise OSError
+    assert (folder / "weights").read_text() == "new"
 
 
 def test_old_checkpoints_go_but_the_best_stays(tmp_path):

@@ -10,8 +10,9 @@
     summary.json         the final figures
     report.html          the page
 
-Checkpoints are written beside their place and renamed, and carry a digest of each file. A resumed run goes on
-from the last good one; rows written after it are set aside in `metrics.superseded.jsonl`, never deleted.
+Checkpoints are written beside their place and renamed, and carry a digest of each file. A resumed run takes away
+what a kill left half-written and goes on from the last good one; rows written after it are set aside in
+`metrics.superseded.jsonl`, never deleted.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from verigrad.errors import CheckpointError, RunError
-from verigrad.models.checkpoint import new_folder
+from verigrad.models.checkpoint import clear_leavings, new_folder
 from verigrad.writing import write_or_tell
 
 __all__ = ["Learner", "Run", "TrainState", "load_state", "require_intact", "save_state"]
@@ -98,6 +99,8 @@ class Run:
                 f"trajectory it began; undo the change, or start a new run from its weights with "
                 f"--model {folder}/model or --run elsewhere"
             )
+        for place in (folder, folder / "checkpoints", folder / "reference"):
+            clear_leavings(place)
         checkpoint = _last_good(folder / "checkpoints")
         step = 0 if checkpoint is None else _step(checkpoint)
         _set_aside(folder / "metrics.jsonl", after=step)
