@@ -7,6 +7,7 @@ import resource
 import subprocess
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -14,9 +15,11 @@ import torch
 from torch import nn
 
 from verigrad.errors import CheckpointError, RunError
+from verigrad.models.checkpoint import new_folder
 from verigrad.training.checkpoints import load_best
 from verigrad.training.config import ReportConfig, StageConfig
 from verigrad.training.run import Learner, Run, TrainState, load_state, save_state
+from verigrad.writing import write_or_tell
 
 
 def small(inputs=3, outputs=2):
@@ -69,6 +72,52 @@ def test_resume_takes_the_last_good_checkpoint_and_sets_later_rows_aside(tmp_pat
     assert resumed.start_step == 2
     assert [json.loads(line)["step"] for line in (run.folder / "metrics.jsonl").read_text().splitlines()] == [1, 2]
     assert len((run.folder / "metrics.superseded.jsonl").read_text().splitlines()) == 2
+
+
+def test_rows_are_set_aside_once_however_often_that_is_interrupted(tmp_path, monkeypatch):
+    run = Run.create(tmp_path / "run", "")
+    for _ in range(2):
+        run.log({"step": 1, "kind": "train"})
+    run.close()
+
+    def write_or_die(file, text, then):
+        if file.name == "metrics.jsonl":
+            raise KeyboardInterrupt
+        write_or_tell(file, text, then)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("verigrad.training.run.write_or_tell", write_or_die)
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                Run.resume(run.folder, {})
+    for step in (5, 6):
+        resumed, _ = Run.resume(run.folder, {})
+        resumed.log({"step": step, "kind": "train"})
+        resumed.close()
+    aside = (run.folder / "metrics.superseded.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in aside] == [1, 1, 5]
+
+
+def test_a_logged_row_is_on_the_disk(tmp_path, monkeypatch):
+    run, synced = Run.create(tmp_path / "run", ""), []
+    monkeypatch.setattr("os.fsync", lambda descriptor: synced.append(Path(f"/proc/self/fd/{descriptor}").read_text()))
+    run.log({"step": 1})
+    assert synced == ['{"step": 1}\n']
+    run.close()
+
+
+def test_a_million_steps_are_more_than_999999(tmp_path):
+    run = Run.create(tmp_path / "run", "")
+    run.close()
+    for step in (999_998, 999_999, 1_000_000):
+        save_state(run.checkpoint_folder(step), small_learners(), TrainState(step, {}))
+    (run.folder / "checkpoints" / "step-999998-copy").mkdir()  # somebody's own: neither counted nor deleted
+    run.forget_old_checkpoints(2)
+    names = {path.name for path in (run.folder / "checkpoints").iterdir()}
+    assert names == {"step-999999", "step-1000000", "step-999998-copy"}
+    resumed, checkpoint = Run.resume(run.folder, {})
+    resumed.close()
+    assert checkpoint == run.checkpoint_folder(1_000_000)
 
 
 def test_resume_without_a_checkpoint_starts_over(tmp_path):
@@ -139,6 +188,54 @@ def test_a_failed_write_leaves_the_old_checkpoint(tmp_path, size):
     resumed, checkpoint = Run.resume(run.folder, {})
     resumed.close()
     assert checkpoint == run.checkpoint_folder(1)
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from verigrad.models.checkpoint import new_folder
+
+
+def killed(*unused):
+    os._exit(9)  # nothing is tidied up
+
+
+with new_folder(Path(sys.argv[1])) as building:
+    (building / "weights").write_text("new")
+    if sys.argv[2] == "writing":
+        killed()
+    rename = Path.rename
+    Path.rename = lambda path, to: killed() if path == building else rename(path, to)
+"""
+
+
+@pytest.mark.parametrize("when", ["writing", "renaming"])
+def test_a_kill_loses_no_checkpoint_and_leaves_nothing_behind_a_resumed_run(tmp_path, when):
+    run = Run.create(tmp_path / "run", "")
+    run.close()
+    old, others = run.checkpoint_folder(1), [run.folder / "model", run.folder / "reference" / "round-0001"]
+    save_state(old, small_learners(), TrainState(1, {}))
+    for target in (old, run.checkpoint_folder(2), *others):
+        assert subprocess.run([sys.executable, "-c", KILLED, str(target), when], check=False).returncode == 9
+    assert len(list(run.folder.rglob(".*"))) >= 4
+    resumed, checkpoint = Run.resume(run.folder, {})
+    resumed.close()
+    assert checkpoint == old and load_state(old, small_learners()) == TrainState(1, {})
+    assert list(old.parent.iterdir()) == [old] and not list(run.folder.rglob(".*"))
+
+
+def test_a_folder_that_a_kill_took_away_is_back_before_it_is_replaced(tmp_path):
+    """Where no run is resumed: the next writer of the same name, here one that fails, finds what was there."""
+    folder = tmp_path / "model"
+    for text in ("old", "new"):
+        with new_folder(folder) as building:
+            (building / "weights").write_text(text)
+    assert (folder / "weights").read_text() == "new" and list(tmp_path.iterdir()) == [folder]
+    subprocess.run([sys.executable, "-c", KILLED, str(folder), "renaming"], check=False)
+    assert not folder.exists()
+    with pytest.raises(CheckpointError), new_folder(folder):
+        raise OSError
+    assert (folder / "weights").read_text() == "new"
 
 
 def test_old_checkpoints_go_but_the_best_stays(tmp_path):

@@ -16,7 +16,9 @@ from verigrad.files import flush
 from verigrad.models.lora import full_tensors, is_lora
 from verigrad.models.quiet import quiet_transformers
 
-__all__ = ["is_write_error", "new_folder", "save_model"]
+__all__ = ["clear_leavings", "is_write_error", "new_folder", "save_model"]
+
+_BUILDING, _REPLACED = ".building-", ".replaced"  # what the names of hidden folders go on with
 
 
 def is_write_error(error: Exception) -> bool:
@@ -31,23 +33,26 @@ def is_write_error(error: Exception) -> bool:
 def new_folder(target: Path) -> Iterator[Path]:
     """A folder that appears under its name only when it is complete.
 
-    It is written beside its place, flushed to disk and renamed; an error or a kill inside the block leaves
-    what stood there before.
+    It is written beside its place, flushed to disk and renamed; an error leaves what stood there before. After a kill
+    `clear_leavings` does the same: hidden folders are left beside the place, one of which, where the kill came between
+    two renames, is what stood there.
 
     Raises:
         CheckpointError: the disk is full or not writable.
     """
     building: Path | None = None
+    replaced = target.with_name(f".{target.name}{_REPLACED}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        _settle(replaced)
+        building = Path(tempfile.mkdtemp(prefix=f".{target.name}{_BUILDING}", dir=target.parent))
         building.chmod(0o755)  # a temporary folder is private; what it becomes is not
         yield building
         for file in building.rglob("*"):
             if file.is_file():
                 flush(file)
-        if target.exists():
-            shutil.rmtree(target)
+        if target.is_dir() and not target.is_symlink():
+            target.rename(replaced)
         building.rename(target)
         flush(target.parent)
     except Exception as error:
@@ -61,6 +66,23 @@ def new_folder(target: Path) -> Iterator[Path]:
     finally:
         if building is not None:
             shutil.rmtree(building, ignore_errors=True)
+        _settle(replaced)
+
+
+def _settle(replaced: Path) -> None:
+    """Put a folder that was to be replaced back where nothing took its place; else delete it."""
+    target = replaced.with_name(replaced.name.removeprefix(".").removesuffix(_REPLACED))
+    if replaced.exists() and not target.exists():
+        replaced.rename(target)
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
+def clear_leavings(folder: Path) -> None:
+    """Take away what kills inside `new_folder` left in a folder that nobody else writes to; old folders come back."""
+    for building in folder.glob(f".*{_BUILDING}*"):
+        shutil.rmtree(building, ignore_errors=True)
+    for replaced in folder.glob(f".*{_REPLACED}"):
+        _settle(replaced)
 
 
 def save_model(model: Any, tokenizer: Any, folder: Path) -> None:

@@ -1,7 +1,7 @@
 """The run folder: a contract between training, resuming, reporting and people.
 
     config.toml          every setting, resolved
-    metrics.jsonl        one JSON object a line, flushed as written
+    metrics.jsonl        one JSON object a line, on the disk as soon as it is logged
     rollouts/            step-000012.jsonl: prompts, completions, verdicts, scores
     evaluations/         <split>-<before|after>.jsonl: one row a sample
     checkpoints/         step-000025/: weights and optimizer of each learner, manifest; complete or absent
@@ -11,8 +11,9 @@
     report.html          the page
     .lock                held while a process writes to the run
 
-Checkpoints are written beside their place and renamed, and carry a digest of each file. A resumed run goes on
-from the last good one; rows written after it are set aside in `metrics.superseded.jsonl`, never deleted.
+Checkpoints are written beside their place and renamed, and carry a digest of each file. A resumed run takes away
+what a kill left half-written and goes on from the last good one; rows written after it are set aside in
+`metrics.superseded.jsonl`, never deleted.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -32,7 +34,7 @@ from torch import Tensor, nn
 
 from verigrad.errors import CheckpointError, RunError
 from verigrad.locks import hold
-from verigrad.models.checkpoint import new_folder
+from verigrad.models.checkpoint import clear_leavings, new_folder
 from verigrad.writing import write_or_tell
 
 __all__ = ["Learner", "Run", "TrainState", "load_state", "require_intact", "save_state"]
@@ -102,13 +104,15 @@ class Run:
                 f"--model {folder}/model or --run elsewhere"
             )
         with _held(folder) as lock:
+            for place in (folder, folder / "checkpoints", folder / "reference"):
+                clear_leavings(place)
             checkpoint = _last_good(folder / "checkpoints")
-            step = 0 if checkpoint is None else int(checkpoint.name.removeprefix("step-"))
+            step = 0 if checkpoint is None else _step(checkpoint)
             _set_aside(folder / "metrics.jsonl", after=step)
             return cls(folder, lock, start_step=step), checkpoint
 
     def log(self, row: Mapping[str, Any]) -> None:
-        """Append a row to `metrics.jsonl` (and TensorBoard); on disk when this returns.
+        """Append a row to `metrics.jsonl`, on the disk when this returns, and to TensorBoard, which may lag.
 
         Raises:
             RunError: the disk is full or gone.
@@ -116,6 +120,8 @@ class Run:
         try:
             self._metrics.write(json.dumps(row) + "\n")
             self._metrics.flush()
+            # Milliseconds. Without it a crash of the machine could lose rows from before a checkpoint, which is synced.
+            os.fsync(self._metrics.fileno())
             self._log_events(row)
         except OSError as error:
             raise RunError(
@@ -252,8 +258,13 @@ def _trainable(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _checkpoints(folder: Path) -> list[Path]:
-    """Complete checkpoint folders, oldest first; those still being written start with a dot."""
-    return sorted(path for path in folder.glob("step-*") if path.is_dir())
+    """Complete checkpoint folders, lowest step first; those still being written start with a dot."""
+    found = (path for path in folder.glob("step-*") if path.is_dir() and path.name.removeprefix("step-").isdecimal())
+    return sorted(found, key=_step)
+
+
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.name.removeprefix("step-"))
 
 
 def _last_good(folder: Path) -> Path | None:
@@ -301,11 +312,10 @@ def _set_aside(metrics: Path, after: int) -> None:
     for line in metrics.read_text().splitlines():
         (kept if _row_step(line) <= after else superseded).append(line)
     if superseded:
-        try:
-            with metrics.with_name("metrics.superseded.jsonl").open("a", encoding="utf-8") as aside:
-                aside.writelines(line + "\n" for line in superseded)
-        except OSError as error:
-            raise RunError(f"cannot write beside {metrics}: {error}; {_THEN}") from error
+        aside = metrics.with_name("metrics.superseded.jsonl")
+        before = aside.read_text().splitlines() if aside.exists() else []
+        if before[-len(superseded) :] != superseded:  # else a kill came between the two writes, and they are there
+            write_or_tell(aside, "".join(line + "\n" for line in before + superseded), _THEN)
         write_or_tell(metrics, "".join(line + "\n" for line in kept), _THEN)
 
 
