@@ -221,7 +221,7 @@ def test_a_kill_loses_no_checkpoint_and_leaves_nothing_behind_a_resumed_run(tmp_
     resumed, checkpoint = Run.resume(run.folder, {})
     resumed.close()
     assert checkpoint == old and load_state(old, small_learners()) == TrainState(1, {})
-    assert list(old.parent.iterdir()) == [old] and not list(run.folder.rglob(".*"))
+    assert list(old.parent.iterdir()) == [old] and list(run.folder.rglob(".*")) == [run.folder / ".lock"]
 
 
 def test_a_folder_that_a_kill_took_away_is_back_before_it_is_replaced(tmp_path):
