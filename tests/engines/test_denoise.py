@@ -187,12 +187,19 @@ def test_blocks_of_the_model_count_from_the_first_token():
 @pytest.mark.parametrize("order", ["entropy", "random"])
 @pytest.mark.parametrize("remask_rounds", [0, 2])
 @pytest.mark.parametrize(("attention", "block"), [("block", 4), ("prefix", 0)])
-def test_the_cache_of_what_is_finished_is_exact(attention, block, shift, order, remask_rounds):
+@pytest.mark.parametrize(
+    ("texts", "temperature"),
+    [
+        (["ab" + "_" * 13, "a longer prompt" + "_" * 9, "ab__cdefgh___i", "ab____c"], 1.0),
+        (["abc" + "_" * 9, "xyz" + "_" * 6, "abc" + "_" * 9], 0.0),  # the first block is filled, and two come out alike
+    ],
+)
+def test_the_cache_of_what_is_finished_is_exact(texts, temperature, attention, block, shift, order, remask_rounds):
     model, spec = tiny_diffusion(attention, shift=shift, block_length=block)
     model = model.double()
-    rows = [ids_of("ab" + "_" * 13), ids_of("a longer prompt" + "_" * 9), ids_of("ab__cdefgh___i"), ids_of("ab____c")]
     params = DenoiseParams(order=order, steps=4, remask_rounds=remask_rounds)
-    cached, plain = (run(model, spec, rows, params, use_cache=flag, dtype=torch.float64) for flag in (True, False))
+    rows, options = [ids_of(text) for text in texts], {"temperature": temperature, "dtype": torch.float64}
+    cached, plain = (run(model, spec, rows, params, use_cache=flag, **options) for flag in (True, False))
     assert torch.equal(cached.ids, plain.ids) and torch.equal(cached.step_map, plain.step_map)
     assert (cached.logprobs - plain.logprobs).abs().max() < 1e-6  # they are kept in float32
     assert torch.equal(cached.passes, plain.passes)

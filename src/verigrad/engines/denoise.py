@@ -431,9 +431,10 @@ class _CachedRun(_PlainRun):
             self._cache.length = stop
             return
         rows, of_row = _distinct(ids[:, :stop].to(self._device), self._places.real[:, :stop])
-        self._last = self._states(ids, 0, stop, rows, self._cache)[of_row, -1:]
-        self._cache.length = stop
-        self._cache = self._cache.rows(of_row)
+        cache = BlockCache(self._places.real.shape[1])  # where the first block was filled, the other has room for B
+        self._last = self._states(ids, 0, stop, rows, cache)[of_row, -1:]
+        cache.length = stop
+        self._cache = cache.rows(of_row)
 
 
 def _distinct(ids: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
