@@ -7,9 +7,10 @@ import torch
 from tiny import END, MASK, tiny_diffusion
 
 from verigrad.engines.base import SamplingParams
-from verigrad.engines.denoise import canvases, denoise, doubts, refine
+from verigrad.engines.denoise import _ORDER_STREAM, _POSITIONS, _Head, canvases, denoise, doubts, refine
 from verigrad.engines.denoise_params import DenoiseParams
 from verigrad.engines.order import SCHEDULES
+from verigrad.engines.sampler import draw, uniform
 from verigrad.errors import ConfigError
 from verigrad.models.base import View
 from verigrad.models.masked import masked_logprobs
@@ -160,6 +161,35 @@ def test_left_to_right_is_left_to_right_and_random_is_not():
     assert run(model, spec, [row], DenoiseParams(order="left_to_right")).step_map[0, 1:].tolist() == list(range(12))
     found = run(model, spec, [row] * 5, DenoiseParams(order="random"))
     assert len({tuple(steps) for steps in found.step_map.tolist()}) == 5
+
+
+@pytest.mark.parametrize("order", ["random", "left_to_right"])
+def test_an_order_that_looks_at_no_proposal_makes_only_those_it_takes(order, monkeypatch):
+    """Against a loop that proposes everywhere: ten places in four steps, of which 2, 3, 2, 3 are taken."""
+    model, spec = tiny_diffusion()
+    sizes, propose = [], _Head.propose
+
+    def counted(head, states, *rest):
+        sizes.append(len(states))
+        return propose(head, states, *rest)
+
+    monkeypatch.setattr(_Head, "propose", counted)
+    row = ids_of("a____b______")
+    found = run(model, spec, [row], DenoiseParams(order=order, steps=4), seeds=[5])
+    assert sizes == [2, 3, 2, 3]
+    steps, logprobs = [-1] * len(row), [0.0] * len(row)
+    for step, count in enumerate(sizes):
+        places = [place for place, token in enumerate(row) if token == MASK]
+        index = [step * _POSITIONS + place for place in places]
+        logits, seeds = first_pass(model, spec, row).log(), [5] * len(places)
+        drawn = draw(logits, [SamplingParams()] * len(places), uniform(seeds, index))
+        luck = uniform(seeds, [_ORDER_STREAM + number for number in index]).tolist()
+        ranks = [-own for own in luck] if order == "random" else places
+        for _, number in sorted(zip(ranks, range(len(places)), strict=True))[:count]:
+            place = places[number]
+            row[place], steps[place], logprobs[place] = drawn.ids[number], step, drawn.logprobs[number]
+    assert found.ids[0].tolist() == row and found.step_map[0].tolist() == steps
+    assert found.logprobs[0].tolist() == pytest.approx(logprobs, abs=1e-5)
 
 
 def test_a_random_order_puts_every_place_first_equally_often():

@@ -274,42 +274,56 @@ class _Filling:
         return torch.tensor([min(now, schedule(step, n, total, now)) if now else 0 for n, total, now in rows])
 
     def _reveal(self, open_: Tensor, counts: Tensor, start: int) -> None:
-        """One forward pass: propose a token for each open place (B, W) and keep those the order puts first.
+        """One forward pass: propose tokens for the open places (B, W) and keep those the order puts first.
 
         Rows of which nothing is to be revealed are left out of it, so that a batch costs what its rows need and not
-        what the slowest needs for all.
+        what the slowest needs for all. An order that looks at no proposal chooses before there are any: then those it
+        does not take are not made, unless a threshold asks how sure they are.
         """
         running = (counts > 0).nonzero().flatten()
         states = self._run.predictors(self._ids, start, start + open_.shape[1], running)
-        numbers, columns = open_[running].nonzero().unbind(1)
+        by_threshold = self._params.schedule == "threshold"
+        chosen = self._chosen_blindly(open_, counts, start)
+        numbers, columns = (open_ if chosen is None or by_threshold else chosen)[running].nonzero().unbind(1)
         rows = running[numbers]
-        steps, positions = self._clock[rows], self._places.positions[rows, columns + start]
-        seeds, index = [self._seeds[row] for row in rows.tolist()], (steps * _POSITIONS + positions).tolist()
         proposed = self._head.propose(
             states[numbers.to(states.device), columns.to(states.device)],
             [self._sampling[row] for row in rows.tolist()],
-            uniform(seeds, index),
+            self._numbers(rows, columns + start),
             self._params,
         )
-        order = self._params.order
-        if order == "random":
-            proposed.scores = uniform(seeds, [_ORDER_STREAM + number for number in index]).float()
-        elif order == "left_to_right":
-            proposed.scores = -columns.float()
-        chosen = chosen_places(torch.zeros(open_.shape).index_put((rows, columns), proposed.scores), open_, counts)
-        if self._params.schedule == "threshold":
-            chosen[rows, columns] |= proposed.surety >= self._params.threshold
+        if chosen is None:
+            chosen = chosen_places(torch.zeros(open_.shape).index_put((rows, columns), proposed.scores), open_, counts)
         taken = chosen[rows, columns]
-        where = (rows[taken], columns[taken] + start)
+        if by_threshold:
+            taken |= proposed.surety >= self._params.threshold
+        self._write(rows, columns + start, proposed, taken)
+        self._passes += counts > 0
+
+    def _write(self, rows: Tensor, columns: Tensor, proposed: _Proposed, taken: Tensor) -> None:
+        """Put what was `taken` (S,) bool of what was proposed for places in its place."""
+        where = (rows[taken], columns[taken])
         self._ids[where] = proposed.ids[taken]
         self._logprobs[where] = proposed.logprobs[taken]
-        self._step_map[where] = steps[taken]
+        self._step_map[where] = self._clock[where[0]]
         self._masked[where] = False
-        self._passes += counts > 0
-        for index_, (row, column) in enumerate(zip(rows.tolist(), columns.tolist(), strict=True)):
-            kept = proposed.kept[index_]
-            if kept is not None and bool(taken[index_]):
-                self._kept[row, column + start] = kept
+        for row, column, kept, own in zip(rows.tolist(), columns.tolist(), proposed.kept, taken.tolist(), strict=True):
+            if own and kept is not None:
+                self._kept[row, column] = kept
+
+    def _chosen_blindly(self, open_: Tensor, counts: Tensor, start: int) -> Tensor | None:
+        """(B, W) bool, what an order puts first that looks at no proposal; None for the orders that do."""
+        if self._params.order in ORDERS:
+            return None
+        rows, columns = open_.nonzero().unbind(1)
+        random = self._params.order == "random"
+        ranks = self._numbers(rows, columns + start, _ORDER_STREAM) if random else -columns
+        return chosen_places(torch.zeros(open_.shape).index_put((rows, columns), ranks.float()), open_, counts)
+
+    def _numbers(self, rows: Tensor, columns: Tensor, stream: int = 0) -> Tensor:
+        """(S,) numbers in [0, 1) for places in this step of their rows."""
+        index = stream + self._clock[rows] * _POSITIONS + self._places.positions[rows, columns]
+        return uniform([self._seeds[row] for row in rows.tolist()], index.tolist())
 
     def _finish(self) -> None:
         """Rows with an end and nothing masked before it: what is still masked behind it becomes padding."""
