@@ -69,6 +69,36 @@ def test_the_exact_schedule_reveals_all_in_just_so_many_steps():
     assert found.forwards == 3
 
 
+@pytest.mark.parametrize("steps", [1, 4, 8, 9, 12, 20, 31, 32])
+@pytest.mark.parametrize(
+    ("own", "asked", "prompt", "sizes"),
+    [
+        (4, 0, 4, [4] * 8),
+        (4, 0, 6, [2, *[4] * 7, 2]),  # the prompt's block is filled up first
+        (0, 4, 6, [4] * 8),
+        (0, 5, 6, [*[5] * 6, 2]),
+        (0, 0, 6, [32]),
+    ],
+)
+def test_all_windows_together_take_the_steps_asked_for_and_each_at_least_one(own, asked, prompt, sizes, steps):
+    model, spec = tiny_diffusion("block" if own else "full", block_length=own)
+    params = DenoiseParams(order="left_to_right", steps=steps, block_length=asked)
+    found = run(model, spec, [ids_of("a" * prompt + "_" * 32)], params)
+    assert found.passes.tolist() == [max(steps, len(sizes))]
+    passes = [len(set(part.tolist())) for part in found.step_map[0, prompt : prompt + 32].split(sizes)]
+    assert sum(passes) == found.passes[0]
+    for size in set(sizes):  # those of one size have the same share, up to rounding
+        alike = [own for own, count in zip(passes, sizes, strict=True) if count == size]
+        assert max(alike) - min(alike) <= 1
+
+
+def test_what_is_masked_again_is_filled_with_as_many_tokens_a_pass():
+    """Windows of four in two passes each; two of the four again, in one pass."""
+    model, spec = tiny_diffusion()
+    params = DenoiseParams(steps=4, block_length=4, remask_rounds=2, remask_share=0.5)
+    assert run(model, spec, [ids_of("a" + "_" * 8)], params).passes.tolist() == [2 * (2 + 1 + 1)]
+
+
 @pytest.mark.parametrize(
     ("length", "steps", "begins", "ends"), [(64, 64, [0, 1, 1], [1, 1, 2]), (64, 16, [3, 4], [4, 5])]
 )
@@ -414,6 +444,12 @@ def test_a_gap_is_filled_as_training_saw_it():
     assert (scores.values[0] - found.logprobs[0]).abs().max() < 1e-5
     other = run(model, spec, [row], DenoiseParams(order="left_to_right"))  # all before the gap taken for the prompt
     assert not torch.allclose(found.logprobs, other.logprobs, atol=1e-4)
+
+
+def test_where_nothing_is_masked_nothing_is_done():
+    model, spec = tiny_diffusion()
+    found = run(model, spec, [ids_of("abc"), ids_of("de")])
+    assert found.forwards == 0 and found.passes.tolist() == [0, 0] and (found.step_map == -1).all()
 
 
 def test_without_shift_the_first_token_can_be_filled():

@@ -127,8 +127,8 @@ def denoise(
     filling = _Filling(model, canvas, places, masked, spec, params, sampling, seeds, end_ids, use_cache, dtype)
     windows = _windows(masked, spec, params)
     with torch.inference_mode():
-        for number in range(int(windows.max()) + 1):
-            filling.fill(windows == number)
+        for number, passes in enumerate(_passes(windows, params.steps).unbind(1)):
+            filling.fill(windows == number, passes)
     return filling.result()
 
 
@@ -186,6 +186,24 @@ def _windows(masked: Tensor, spec: DiffusionSpec, params: DenoiseParams) -> Tens
     return torch.where(masked, number, -1)
 
 
+def _passes(windows: Tensor, steps: int) -> Tensor:
+    """(B, N) passes for each of a row's N windows, of which (B, L) has the numbers: one for each that has places, and
+    what `steps` has left spread evenly over their other places; with 0 one for each place.
+
+    >>> _passes(torch.tensor([[-1, 0, 0, 1, 1, 1, 1, 2]]), 5).tolist()
+    [[1, 3, 1]]
+    """
+    counts = torch.zeros(len(windows), int(windows.max()) + 2, dtype=torch.long)
+    counts = counts.scatter_add(1, windows + 1, torch.ones_like(windows))[:, 1:]
+    if not steps:
+        return counts
+    first = counts.clamp(max=1)
+    others = (counts - first).cumsum(1)
+    spare = torch.minimum((steps - first.sum(1, keepdim=True)).clamp(min=0), others[:, -1:])
+    given = others * spare // others[:, -1:].clamp(min=1)
+    return first + given.diff(dim=1, prepend=torch.zeros_like(spare))
+
+
 class _Filling:
     """The state of a batch that is being filled."""
 
@@ -207,7 +225,6 @@ class _Filling:
         self._sampling, self._seeds = sampling, seeds
         self._ids, self._masked, self._places = ids, masked, places
         self._wanted = masked.clone()
-        self._total = masked.sum(1)
         self._ends = torch.tensor(sorted(end_ids), dtype=torch.long)
         self._clock = torch.zeros(len(ids), dtype=torch.long)
         self._step_map = torch.full_like(ids, -1)
@@ -221,28 +238,28 @@ class _Filling:
     def result(self) -> Denoised:
         return Denoised(self._ids, self._step_map, self._logprobs, self._passes, self._run.forwards, self._kept)
 
-    def fill(self, window: Tensor) -> None:
-        """Reveal a window's masked places (B, L), then as often as asked mask the least probable and fill again."""
-        self._fill_once(window)
+    def fill(self, window: Tensor, passes: Tensor) -> None:
+        """Reveal a window's masked places (B, L) in `passes` (B,), then as often as asked mask the least probable and
+        fill again, as many with each pass."""
+        self._fill_once(window, passes)
         for _ in range(self._params.remask_rounds):
             filled = window & (self._step_map >= 0)
             counts = (filled.sum(1) * self._params.remask_share).ceil().long()
             again = chosen_places(-self._logprobs, filled, counts)
             self._masked |= again
             self._ids[again] = self._spec.mask_id
-            self._fill_once(window)
+            self._fill_once(window, (counts * passes / window.sum(1).clamp(min=1)).ceil().long())
 
-    def _fill_once(self, window: Tensor) -> None:
+    def _fill_once(self, window: Tensor, passes: Tensor) -> None:
         if not bool((window & self._masked).any()):
             return
         columns = (window & self._masked).any(0).nonzero().flatten()
         start, stop = self._span(int(columns[0]), int(columns[-1]) + 1)
         at_start = (window & self._masked).sum(1)
-        steps = self._steps(at_start)
         step = 0
         while bool((window & self._masked).any()):
             open_ = (window & self._masked)[:, start:stop]
-            counts = self._counts(step, steps, at_start, open_.sum(1))
+            counts = self._counts(step, passes.tolist(), at_start, open_.sum(1))
             if bool((counts > 0).any()):
                 self._reveal(open_, counts, start)
             self._clock += open_.any(1)
@@ -257,13 +274,6 @@ class _Filling:
             return start, stop
         block = self._spec.block_length
         return start // block * block, -(-stop // block) * block
-
-    def _steps(self, at_start: Tensor) -> list[int]:
-        """Steps each row has for this window: its share of the row's, by masked places."""
-        if not self._params.steps:
-            return at_start.tolist()
-        shares = zip(at_start.tolist(), self._total.tolist(), strict=True)
-        return [-(-count * min(self._params.steps, total) // max(total, 1)) for count, total in shares]
 
     def _counts(self, step: int, steps: Sequence[int], at_start: Tensor, left: Tensor) -> Tensor:
         """(B,) tokens to reveal now; at least one where a threshold decides."""
