@@ -263,6 +263,7 @@ class DenoiseEngine:
             kept=kept or None,
             policy_version=self._versions[job.request.policy],
             step_map=tuple(found.step_map[row, start : start + len(ids)].tolist()),
+            passes=int(found.passes[row]),
             tail=Tail(
                 ids=tuple(found.ids[row, start + len(ids) : end].tolist()),
                 step_map=tuple(found.step_map[row, start + len(ids) : end].tolist()),

@@ -171,7 +171,5 @@ def timing_row(facts: Row, rows: Sequence[Row], timed: Timed) -> Row:
 
 
 def passes_of(completion: Completion) -> int:
-    """Forward passes that wrote something of a completion: one a token from left to right, one a step else."""
-    if completion.step_map is None:
-        return len(completion.ids)
-    return len({step for step in (*completion.step_map, *completion.tail.step_map) if step >= 0})
+    """Forward passes that wrote something of a completion: one a token from left to right, else those of its canvas."""
+    return len(completion.ids) if completion.passes is None else completion.passes
