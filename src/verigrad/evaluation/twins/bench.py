@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from verigrad.engines.base import Completion, Engine, Request, SamplingParams
 from verigrad.engines.denoise_params import DenoiseParams
+from verigrad.engines.diffusion import longest_row
 from verigrad.errors import ConfigError
 from verigrad.evaluation.twins.config import CompareConfig
 from verigrad.evaluation.twins.models import Twin, open_engine
@@ -94,7 +95,7 @@ class Bench:
         """
         params = SamplingParams(max_tokens=self.config.max_tokens, temperature=temperature)
         prompts = [prompt_ids(twin.tokenizer, [Message("user", task.prompt)]) for task in tasks]
-        room = min(self.config.max_length, twin.model.config.max_position_embeddings) - self.config.max_tokens
+        room = longest_row(twin.model, twin.spec, self.config.max_length) - self.config.max_tokens
         for task, ids in zip(tasks, prompts, strict=True):
             if len(ids) > room:
                 raise ConfigError(
