@@ -7,9 +7,10 @@ import torch
 from tiny import END, MASK, tiny_diffusion
 
 from verigrad.engines.base import SamplingParams
-from verigrad.engines.denoise import canvases, denoise, doubts, refine
+from verigrad.engines.denoise import _ORDER_STREAM, _POSITIONS, _Head, canvases, denoise, doubts, refine
 from verigrad.engines.denoise_params import DenoiseParams
 from verigrad.engines.order import SCHEDULES
+from verigrad.engines.sampler import draw, uniform
 from verigrad.errors import ConfigError
 from verigrad.models.base import View
 from verigrad.models.masked import masked_logprobs
@@ -66,6 +67,36 @@ def test_the_exact_schedule_reveals_all_in_just_so_many_steps():
     assert found.step_map[0, 1:].bincount().tolist() == [2, 2, 3]
     assert found.step_map[1, 2:4].bincount().tolist() == [1, 1]
     assert found.forwards == 3
+
+
+@pytest.mark.parametrize("steps", [1, 4, 8, 9, 12, 20, 31, 32])
+@pytest.mark.parametrize(
+    ("own", "asked", "prompt", "sizes"),
+    [
+        (4, 0, 4, [4] * 8),
+        (4, 0, 6, [2, *[4] * 7, 2]),  # the prompt's block is filled up first
+        (0, 4, 6, [4] * 8),
+        (0, 5, 6, [*[5] * 6, 2]),
+        (0, 0, 6, [32]),
+    ],
+)
+def test_all_windows_together_take_the_steps_asked_for_and_each_at_least_one(own, asked, prompt, sizes, steps):
+    model, spec = tiny_diffusion("block" if own else "full", block_length=own)
+    params = DenoiseParams(order="left_to_right", steps=steps, block_length=asked)
+    found = run(model, spec, [ids_of("a" * prompt + "_" * 32)], params)
+    assert found.passes.tolist() == [max(steps, len(sizes))]
+    passes = [len(set(part.tolist())) for part in found.step_map[0, prompt : prompt + 32].split(sizes)]
+    assert sum(passes) == found.passes[0]
+    for size in set(sizes):  # those of one size have the same share, up to rounding
+        alike = [own for own, count in zip(passes, sizes, strict=True) if count == size]
+        assert max(alike) - min(alike) <= 1
+
+
+def test_what_is_masked_again_is_filled_with_as_many_tokens_a_pass():
+    """Windows of four in two passes each; two of the four again, in one pass."""
+    model, spec = tiny_diffusion()
+    params = DenoiseParams(steps=4, block_length=4, remask_rounds=2, remask_share=0.5)
+    assert run(model, spec, [ids_of("a" + "_" * 8)], params).passes.tolist() == [2 * (2 + 1 + 1)]
 
 
 @pytest.mark.parametrize(
@@ -162,6 +193,35 @@ def test_left_to_right_is_left_to_right_and_random_is_not():
     assert len({tuple(steps) for steps in found.step_map.tolist()}) == 5
 
 
+@pytest.mark.parametrize("order", ["random", "left_to_right"])
+def test_an_order_that_looks_at_no_proposal_makes_only_those_it_takes(order, monkeypatch):
+    """Against a loop that proposes everywhere: ten places in four steps, of which 2, 3, 2, 3 are taken."""
+    model, spec = tiny_diffusion()
+    sizes, propose = [], _Head.propose
+
+    def counted(head, states, *rest):
+        sizes.append(len(states))
+        return propose(head, states, *rest)
+
+    monkeypatch.setattr(_Head, "propose", counted)
+    row = ids_of("a____b______")
+    found = run(model, spec, [row], DenoiseParams(order=order, steps=4), seeds=[5])
+    assert sizes == [2, 3, 2, 3]
+    steps, logprobs = [-1] * len(row), [0.0] * len(row)
+    for step, count in enumerate(sizes):
+        places = [place for place, token in enumerate(row) if token == MASK]
+        index = [step * _POSITIONS + place for place in places]
+        logits, seeds = first_pass(model, spec, row).log(), [5] * len(places)
+        drawn = draw(logits, [SamplingParams()] * len(places), uniform(seeds, index))
+        luck = uniform(seeds, [_ORDER_STREAM + number for number in index]).tolist()
+        ranks = [-own for own in luck] if order == "random" else places
+        for _, number in sorted(zip(ranks, range(len(places)), strict=True))[:count]:
+            place = places[number]
+            row[place], steps[place], logprobs[place] = drawn.ids[number], step, drawn.logprobs[number]
+    assert found.ids[0].tolist() == row and found.step_map[0].tolist() == steps
+    assert found.logprobs[0].tolist() == pytest.approx(logprobs, abs=1e-5)
+
+
 def test_a_random_order_puts_every_place_first_equally_often():
     model, spec = tiny_diffusion()
     found = run(model, spec, [ids_of("a____")] * 400, DenoiseParams(order="random"), seeds=range(400))
@@ -187,12 +247,19 @@ def test_blocks_of_the_model_count_from_the_first_token():
 @pytest.mark.parametrize("order", ["entropy", "random"])
 @pytest.mark.parametrize("remask_rounds", [0, 2])
 @pytest.mark.parametrize(("attention", "block"), [("block", 4), ("prefix", 0)])
-def test_the_cache_of_what_is_finished_is_exact(attention, block, shift, order, remask_rounds):
+@pytest.mark.parametrize(
+    ("texts", "temperature"),
+    [
+        (["ab" + "_" * 13, "a longer prompt" + "_" * 9, "ab__cdefgh___i", "ab____c"], 1.0),
+        (["abc" + "_" * 9, "xyz" + "_" * 6, "abc" + "_" * 9], 0.0),  # the first block is filled, and two come out alike
+    ],
+)
+def test_the_cache_of_what_is_finished_is_exact(texts, temperature, attention, block, shift, order, remask_rounds):
     model, spec = tiny_diffusion(attention, shift=shift, block_length=block)
     model = model.double()
-    rows = [ids_of("ab" + "_" * 13), ids_of("a longer prompt" + "_" * 9), ids_of("ab__cdefgh___i"), ids_of("ab____c")]
     params = DenoiseParams(order=order, steps=4, remask_rounds=remask_rounds)
-    cached, plain = (run(model, spec, rows, params, use_cache=flag, dtype=torch.float64) for flag in (True, False))
+    rows, options = [ids_of(text) for text in texts], {"temperature": temperature, "dtype": torch.float64}
+    cached, plain = (run(model, spec, rows, params, use_cache=flag, **options) for flag in (True, False))
     assert torch.equal(cached.ids, plain.ids) and torch.equal(cached.step_map, plain.step_map)
     assert (cached.logprobs - plain.logprobs).abs().max() < 1e-6  # they are kept in float32
     assert torch.equal(cached.passes, plain.passes)
@@ -377,6 +444,12 @@ def test_a_gap_is_filled_as_training_saw_it():
     assert (scores.values[0] - found.logprobs[0]).abs().max() < 1e-5
     other = run(model, spec, [row], DenoiseParams(order="left_to_right"))  # all before the gap taken for the prompt
     assert not torch.allclose(found.logprobs, other.logprobs, atol=1e-4)
+
+
+def test_where_nothing_is_masked_nothing_is_done():
+    model, spec = tiny_diffusion()
+    found = run(model, spec, [ids_of("abc"), ids_of("de")])
+    assert found.forwards == 0 and found.passes.tolist() == [0, 0] and (found.step_map == -1).all()
 
 
 def test_without_shift_the_first_token_can_be_filled():

@@ -93,6 +93,23 @@ def test_without_filling_the_canvas_ends_where_the_completion_must():
     assert filled.sampler_logprobs != completion.sampler_logprobs
 
 
+@pytest.mark.parametrize("length", [27, 30, 32, 33, 35])
+@pytest.mark.parametrize("max_length", [38, 40])
+def test_little_room_for_whole_blocks_is_filled_alike_in_any_batch_and_never_exceeded(length, max_length):
+    """Blocks of eight; 38 tokens are four of them, and a prompt of 32 leaves no room."""
+    model, _ = tiny_diffusion("block", block_length=8)
+    options = {"params": DenoiseParams(steps=8), "max_length": max_length, "end_ids": (), "device": "cpu"}
+    request, other = asked("a" * length, seed=5, max_tokens=16), asked("bc", seed=6, max_tokens=16)
+    (alone,) = generate(DenoiseEngine(model, tiny_tokenizer(), **options), [request])
+    together, _ = generate(DenoiseEngine(model, tiny_tokenizer(), **options), [request, other])
+    assert (alone.ids, alone.step_map, alone.tail.step_map) == (
+        together.ids,
+        together.step_map,
+        together.tail.step_map,
+    )
+    assert len(alone.ids) + len(alone.tail.ids) == min(16 + -(16 + length) % 8, max(0, max_length // 8 * 8 - length))
+
+
 def test_new_weights_are_used_after_the_requests_made_before():
     _, _, engine = engine_of()
     other, _ = tiny_diffusion(seed=1)
@@ -132,6 +149,8 @@ def test_what_cannot_be_asked_is_refused():
         generate(engine, [asked("ab", max_tokens=10, temperature=-1.0)])
     with pytest.raises(ConfigError, match="prompt_ids are empty"):
         generate(engine, [Request()])
+    with pytest.raises(ConfigError, match="max_length is 7; wanted at least a block, of 8"):
+        engine_of("block", 8, max_length=7)
     with pytest.raises(EngineError, match="no weights for policy 'other'"):
         generate(engine, [Request(prompt_ids=(97,), policy="other")])
     (short,) = generate(engine, [asked("a" * 15, max_tokens=10)])  # room for five, fewer than there are steps

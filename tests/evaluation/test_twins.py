@@ -15,15 +15,19 @@ import torch
 from tiny import MASK, VOCABULARY, tiny_model
 
 from verigrad.cli.main import main
+from verigrad.engines.base import Request, SamplingParams, generate
+from verigrad.engines.denoise_params import DenoiseParams
+from verigrad.engines.diffusion import DenoiseEngine
 from verigrad.errors import ConfigError, RunError
 from verigrad.evaluation.pass_at_k import pass_at_k
 from verigrad.evaluation.sources import load_source
 from verigrad.evaluation.twins.ar_ness import global_ar_ness, local_ar_ness, order_of
-from verigrad.evaluation.twins.bench import Bench
+from verigrad.evaluation.twins.bench import Bench, passes_of
 from verigrad.evaluation.twins.config import PARTS, CompareConfig
 from verigrad.evaluation.twins.likelihoods import measure as measure_likelihoods
 from verigrad.evaluation.twins.loop import compare
 from verigrad.evaluation.twins.models import open_twin
+from verigrad.evaluation.twins.order import measure as measure_order
 from verigrad.evaluation.twins.page import speed_lines
 from verigrad.evaluation.twins.rows import answered
 from verigrad.evaluation.twins.versus import adjusted, versus_rates, versus_values
@@ -126,6 +130,25 @@ def test_steps_bound_the_passes_and_a_causal_token_takes_one(finished):
     for row in rows_of(folder, "steps-0-causal"):
         if row["record"] == "sample":
             assert row["passes"] == row["tokens"]
+
+
+def test_passes_that_fill_again_what_was_masked_again_count(workshop):
+    """Sixteen tokens one by one, and three times half of them."""
+    twin = open_twin(str(workshop / "diffusion"), "diffusion", settings(workshop))
+    params = DenoiseParams(remask_rounds=3, remask_share=0.5)
+    engine = DenoiseEngine(twin.model, twin.tokenizer, params=params, device="cpu", end_ids=())
+    (completion,) = generate(engine, [Request(prompt_ids=(65, 66), params=SamplingParams(max_tokens=16))])
+    assert passes_of(completion) == 16 + 3 * 8
+
+
+def test_the_order_of_writing_is_measured_without_masking_again(workshop):
+    found = []
+    for denoise in (DenoiseParams(), DenoiseParams(remask_rounds=2)):
+        config = settings(workshop, denoise=denoise)
+        twin = open_twin(str(workshop / "diffusion"), "diffusion", config)
+        with Bench(config, load_source(config.tasks), Silent()) as bench:
+            found.append(measure_order(bench, twin))
+    assert found[0] == found[1]
 
 
 def test_gaps_have_the_length_their_policy_says(finished):

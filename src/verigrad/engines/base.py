@@ -66,6 +66,8 @@ class Completion:
         kept: per id the sorted ids sampling was restricted to, where `params.kept` asked for it.
         policy_version: of the weights used.
         step_map: per id the step in which a denoising engine revealed it; None of engines that go left to right.
+        passes: forward passes in which a denoising engine revealed something of its canvas, what was masked again
+            included; None of engines that go left to right.
         tail: what stood behind the completion on a denoising engine's canvas.
     """
 
@@ -76,6 +78,7 @@ class Completion:
     kept: tuple[tuple[int, ...], ...] | None = None
     policy_version: int = 0
     step_map: tuple[int, ...] | None = None
+    passes: int | None = None
     tail: Tail = field(default_factory=Tail)
 
 

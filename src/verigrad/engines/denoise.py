@@ -127,8 +127,8 @@ def denoise(
     filling = _Filling(model, canvas, places, masked, spec, params, sampling, seeds, end_ids, use_cache, dtype)
     windows = _windows(masked, spec, params)
     with torch.inference_mode():
-        for number in range(int(windows.max()) + 1):
-            filling.fill(windows == number)
+        for number, passes in enumerate(_passes(windows, params.steps).unbind(1)):
+            filling.fill(windows == number, passes)
     return filling.result()
 
 
@@ -186,6 +186,24 @@ def _windows(masked: Tensor, spec: DiffusionSpec, params: DenoiseParams) -> Tens
     return torch.where(masked, number, -1)
 
 
+def _passes(windows: Tensor, steps: int) -> Tensor:
+    """(B, N) passes for each of a row's N windows, of which (B, L) has the numbers: one for each that has places, and
+    what `steps` has left spread evenly over their other places; with 0 one for each place.
+
+    >>> _passes(torch.tensor([[-1, 0, 0, 1, 1, 1, 1, 2]]), 5).tolist()
+    [[1, 3, 1]]
+    """
+    counts = torch.zeros(len(windows), int(windows.max()) + 2, dtype=torch.long)
+    counts = counts.scatter_add(1, windows + 1, torch.ones_like(windows))[:, 1:]
+    if not steps:
+        return counts
+    first = counts.clamp(max=1)
+    others = (counts - first).cumsum(1)
+    spare = torch.minimum((steps - first.sum(1, keepdim=True)).clamp(min=0), others[:, -1:])
+    given = others * spare // others[:, -1:].clamp(min=1)
+    return first + given.diff(dim=1, prepend=torch.zeros_like(spare))
+
+
 class _Filling:
     """The state of a batch that is being filled."""
 
@@ -207,7 +225,6 @@ class _Filling:
         self._sampling, self._seeds = sampling, seeds
         self._ids, self._masked, self._places = ids, masked, places
         self._wanted = masked.clone()
-        self._total = masked.sum(1)
         self._ends = torch.tensor(sorted(end_ids), dtype=torch.long)
         self._clock = torch.zeros(len(ids), dtype=torch.long)
         self._step_map = torch.full_like(ids, -1)
@@ -221,28 +238,28 @@ class _Filling:
     def result(self) -> Denoised:
         return Denoised(self._ids, self._step_map, self._logprobs, self._passes, self._run.forwards, self._kept)
 
-    def fill(self, window: Tensor) -> None:
-        """Reveal a window's masked places (B, L), then as often as asked mask the least probable and fill again."""
-        self._fill_once(window)
+    def fill(self, window: Tensor, passes: Tensor) -> None:
+        """Reveal a window's masked places (B, L) in `passes` (B,), then as often as asked mask the least probable and
+        fill again, as many with each pass."""
+        self._fill_once(window, passes)
         for _ in range(self._params.remask_rounds):
             filled = window & (self._step_map >= 0)
             counts = (filled.sum(1) * self._params.remask_share).ceil().long()
             again = chosen_places(-self._logprobs, filled, counts)
             self._masked |= again
             self._ids[again] = self._spec.mask_id
-            self._fill_once(window)
+            self._fill_once(window, (counts * passes / window.sum(1).clamp(min=1)).ceil().long())
 
-    def _fill_once(self, window: Tensor) -> None:
+    def _fill_once(self, window: Tensor, passes: Tensor) -> None:
         if not bool((window & self._masked).any()):
             return
         columns = (window & self._masked).any(0).nonzero().flatten()
         start, stop = self._span(int(columns[0]), int(columns[-1]) + 1)
         at_start = (window & self._masked).sum(1)
-        steps = self._steps(at_start)
         step = 0
         while bool((window & self._masked).any()):
             open_ = (window & self._masked)[:, start:stop]
-            counts = self._counts(step, steps, at_start, open_.sum(1))
+            counts = self._counts(step, passes.tolist(), at_start, open_.sum(1))
             if bool((counts > 0).any()):
                 self._reveal(open_, counts, start)
             self._clock += open_.any(1)
@@ -258,13 +275,6 @@ class _Filling:
         block = self._spec.block_length
         return start // block * block, -(-stop // block) * block
 
-    def _steps(self, at_start: Tensor) -> list[int]:
-        """Steps each row has for this window: its share of the row's, by masked places."""
-        if not self._params.steps:
-            return at_start.tolist()
-        shares = zip(at_start.tolist(), self._total.tolist(), strict=True)
-        return [-(-count * min(self._params.steps, total) // max(total, 1)) for count, total in shares]
-
     def _counts(self, step: int, steps: Sequence[int], at_start: Tensor, left: Tensor) -> Tensor:
         """(B,) tokens to reveal now; at least one where a threshold decides."""
         if self._params.schedule == "threshold":
@@ -274,42 +284,56 @@ class _Filling:
         return torch.tensor([min(now, schedule(step, n, total, now)) if now else 0 for n, total, now in rows])
 
     def _reveal(self, open_: Tensor, counts: Tensor, start: int) -> None:
-        """One forward pass: propose a token for each open place (B, W) and keep those the order puts first.
+        """One forward pass: propose tokens for the open places (B, W) and keep those the order puts first.
 
         Rows of which nothing is to be revealed are left out of it, so that a batch costs what its rows need and not
-        what the slowest needs for all.
+        what the slowest needs for all. An order that looks at no proposal chooses before there are any: then those it
+        does not take are not made, unless a threshold asks how sure they are.
         """
         running = (counts > 0).nonzero().flatten()
         states = self._run.predictors(self._ids, start, start + open_.shape[1], running)
-        numbers, columns = open_[running].nonzero().unbind(1)
+        by_threshold = self._params.schedule == "threshold"
+        chosen = self._chosen_blindly(open_, counts, start)
+        numbers, columns = (open_ if chosen is None or by_threshold else chosen)[running].nonzero().unbind(1)
         rows = running[numbers]
-        steps, positions = self._clock[rows], self._places.positions[rows, columns + start]
-        seeds, index = [self._seeds[row] for row in rows.tolist()], (steps * _POSITIONS + positions).tolist()
         proposed = self._head.propose(
             states[numbers.to(states.device), columns.to(states.device)],
             [self._sampling[row] for row in rows.tolist()],
-            uniform(seeds, index),
+            self._numbers(rows, columns + start),
             self._params,
         )
-        order = self._params.order
-        if order == "random":
-            proposed.scores = uniform(seeds, [_ORDER_STREAM + number for number in index]).float()
-        elif order == "left_to_right":
-            proposed.scores = -columns.float()
-        chosen = chosen_places(torch.zeros(open_.shape).index_put((rows, columns), proposed.scores), open_, counts)
-        if self._params.schedule == "threshold":
-            chosen[rows, columns] |= proposed.surety >= self._params.threshold
+        if chosen is None:
+            chosen = chosen_places(torch.zeros(open_.shape).index_put((rows, columns), proposed.scores), open_, counts)
         taken = chosen[rows, columns]
-        where = (rows[taken], columns[taken] + start)
+        if by_threshold:
+            taken |= proposed.surety >= self._params.threshold
+        self._write(rows, columns + start, proposed, taken)
+        self._passes += counts > 0
+
+    def _write(self, rows: Tensor, columns: Tensor, proposed: _Proposed, taken: Tensor) -> None:
+        """Put what was `taken` (S,) bool of what was proposed for places in its place."""
+        where = (rows[taken], columns[taken])
         self._ids[where] = proposed.ids[taken]
         self._logprobs[where] = proposed.logprobs[taken]
-        self._step_map[where] = steps[taken]
+        self._step_map[where] = self._clock[where[0]]
         self._masked[where] = False
-        self._passes += counts > 0
-        for index_, (row, column) in enumerate(zip(rows.tolist(), columns.tolist(), strict=True)):
-            kept = proposed.kept[index_]
-            if kept is not None and bool(taken[index_]):
-                self._kept[row, column + start] = kept
+        for row, column, kept, own in zip(rows.tolist(), columns.tolist(), proposed.kept, taken.tolist(), strict=True):
+            if own and kept is not None:
+                self._kept[row, column] = kept
+
+    def _chosen_blindly(self, open_: Tensor, counts: Tensor, start: int) -> Tensor | None:
+        """(B, W) bool, what an order puts first that looks at no proposal; None for the orders that do."""
+        if self._params.order in ORDERS:
+            return None
+        rows, columns = open_.nonzero().unbind(1)
+        random = self._params.order == "random"
+        ranks = self._numbers(rows, columns + start, _ORDER_STREAM) if random else -columns
+        return chosen_places(torch.zeros(open_.shape).index_put((rows, columns), ranks.float()), open_, counts)
+
+    def _numbers(self, rows: Tensor, columns: Tensor, stream: int = 0) -> Tensor:
+        """(S,) numbers in [0, 1) for places in this step of their rows."""
+        index = stream + self._clock[rows] * _POSITIONS + self._places.positions[rows, columns]
+        return uniform([self._seeds[row] for row in rows.tolist()], index.tolist())
 
     def _finish(self) -> None:
         """Rows with an end and nothing masked before it: what is still masked behind it becomes padding."""
@@ -431,9 +455,10 @@ class _CachedRun(_PlainRun):
             self._cache.length = stop
             return
         rows, of_row = _distinct(ids[:, :stop].to(self._device), self._places.real[:, :stop])
-        self._last = self._states(ids, 0, stop, rows, self._cache)[of_row, -1:]
-        self._cache.length = stop
-        self._cache = self._cache.rows(of_row)
+        cache = BlockCache(self._places.real.shape[1])  # where the first block was filled, the other has room for B
+        self._last = self._states(ids, 0, stop, rows, cache)[of_row, -1:]
+        cache.length = stop
+        self._cache = cache.rows(of_row)
 
 
 def _distinct(ids: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:

@@ -26,7 +26,8 @@ class DenoiseParams:
         schedule: `exact` spreads the tokens evenly over the steps; `timestep` is Dream's, which may reveal none in the
             first step and the rest in the last; `threshold` reveals all places whose likeliest token has at least that
             probability, and one where there is none.
-        steps: forward passes a row is to be filled in; 0 for one per masked token. Not for `threshold`.
+        steps: forward passes a row is to be filled in, over all its blocks, each of which takes one at least; 0 for one
+            per masked token. Not for `threshold`.
         threshold: see there.
         block_length: masked places, from the first one on, that are filled before those behind them
             (semi-autoregressive); 0 for all at once. Models of block attention go by their own blocks.

@@ -20,10 +20,19 @@ from verigrad.engines.denoise import Denoised, canvases, denoise
 from verigrad.engines.denoise_params import DenoiseParams
 from verigrad.engines.stopping import Stopping, end_ids_of
 from verigrad.errors import ConfigError, EngineError
-from verigrad.models.diffusion import diffusion_spec
+from verigrad.models.diffusion import DiffusionSpec, diffusion_spec
 from verigrad.types import Tail
 
-__all__ = ["DenoiseEngine"]
+__all__ = ["DenoiseEngine", "longest_row"]
+
+
+def longest_row(model: Any, spec: DiffusionSpec | None, max_length: int) -> int:
+    """Tokens of prompt and completion at most: as many as asked for and as the model has positions, in whole blocks
+    where a diffusion model's canvas is made of them."""
+    longest: int = min(max_length, model.config.max_position_embeddings)
+    if spec is None or spec.canvas_length(longest) == longest:
+        return longest
+    return longest - longest % spec.block_length
 
 
 @dataclass(frozen=True)
@@ -54,11 +63,12 @@ class DenoiseEngine:
         dtype: to compute in; the weights stay as they are.
         device: None takes a GPU where there is one.
         max_slots: canvases filled at once.
-        max_length: of prompt and completion together.
+        max_length: of prompt and completion together; whole blocks of it where a canvas is made of them.
         end_ids: ids that end a completion; None takes the tokenizer's, the template's and the generation config's.
 
     Raises:
-        ConfigError: the model does not say that it is a masked-diffusion model, or not all of what it is.
+        ConfigError: the model does not say that it is a masked-diffusion model, or not all of what it is; `max_length`
+            is less than a block.
     """
 
     exact: bool = True
@@ -81,7 +91,9 @@ class DenoiseEngine:
         place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._models = {"base": copy.deepcopy(model).to(place).eval().requires_grad_(False)}
         self._versions = {"base": 0}
-        self._max_length = min(max_length, model.config.max_position_embeddings)
+        self._max_length = longest_row(model, self._spec, max_length)
+        if not self._max_length:
+            raise ConfigError(f"max_length is {max_length}; wanted at least a block, of {self._spec.block_length}")
         self._end_ids = end_ids_of(model, tokenizer) if end_ids is None else frozenset(end_ids)
         self._stopping = Stopping(tokenizer, self._end_ids)
         self._waiting: list[_Job | _Update] = []
@@ -218,7 +230,7 @@ class DenoiseEngine:
         ids, real = canvases(rows, self._spec, prompts)
         policy = jobs[0].request.policy
         # Prompts can leave less room than max_tokens; such canvases take a step for each place.
-        steps = min(self._params.steps, max(job.room for job in jobs))
+        steps = min(self._params.steps, max(len(row) - prompt for row, prompt in zip(rows, prompts, strict=True)))
         found = denoise(
             self._models[policy],
             ids,
@@ -238,10 +250,9 @@ class DenoiseEngine:
 
     def _canvas(self, job: _Job) -> list[int]:
         """The prompt and its masked places, up to the end of a block where training filled blocks too."""
-        total = len(job.request.prompt_ids) + job.room
-        if self._spec.attention == "block" and self._spec.pad_policy == "fill":
-            total = -(-total // self._spec.block_length) * self._spec.block_length
-        return [*job.request.prompt_ids, *[self._spec.mask_id] * (total - len(job.request.prompt_ids))]
+        prompt = job.request.prompt_ids
+        total = self._spec.canvas_length(len(prompt) + job.room)
+        return [*prompt, *[self._spec.mask_id] * (total - len(prompt))]
 
     def _completion(self, found: Denoised, row: int, start: int, job: _Job) -> Completion:
         params = job.request.params
@@ -263,6 +274,7 @@ class DenoiseEngine:
             kept=kept or None,
             policy_version=self._versions[job.request.policy],
             step_map=tuple(found.step_map[row, start : start + len(ids)].tolist()),
+            passes=int(found.passes[row]),
             tail=Tail(
                 ids=tuple(found.ids[row, start + len(ids) : end].tolist()),
                 step_map=tuple(found.step_map[row, start + len(ids) : end].tolist()),

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from verigrad.engines.base import Completion, Engine, Request, SamplingParams
 from verigrad.engines.denoise_params import DenoiseParams
+from verigrad.engines.diffusion import longest_row
 from verigrad.errors import ConfigError
 from verigrad.evaluation.twins.config import CompareConfig
 from verigrad.evaluation.twins.models import Twin, open_engine
@@ -94,7 +95,7 @@ class Bench:
         """
         params = SamplingParams(max_tokens=self.config.max_tokens, temperature=temperature)
         prompts = [prompt_ids(twin.tokenizer, [Message("user", task.prompt)]) for task in tasks]
-        room = min(self.config.max_length, twin.model.config.max_position_embeddings) - self.config.max_tokens
+        room = longest_row(twin.model, twin.spec, self.config.max_length) - self.config.max_tokens
         for task, ids in zip(tasks, prompts, strict=True):
             if len(ids) > room:
                 raise ConfigError(
@@ -171,7 +172,5 @@ def timing_row(facts: Row, rows: Sequence[Row], timed: Timed) -> Row:
 
 
 def passes_of(completion: Completion) -> int:
-    """Forward passes that wrote something of a completion: one a token from left to right, one a step else."""
-    if completion.step_map is None:
-        return len(completion.ids)
-    return len({step for step in (*completion.step_map, *completion.tail.step_map) if step >= 0})
+    """Forward passes that wrote something of a completion: one a token from left to right, else those of its canvas."""
+    return len(completion.ids) if completion.passes is None else completion.passes

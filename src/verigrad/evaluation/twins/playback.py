@@ -15,7 +15,7 @@ def measure(bench: Bench, twin: Twin) -> list[Row]:
     config = bench.config
     rows: list[Row] = []
     chosen = bench.tasks.tasks[: config.played]
-    plain = replace(config.denoise, schedule="exact", steps=0)
+    plain = replace(config.denoise, schedule="exact", steps=0, remask_rounds=0)  # a step map knows last times alone
     ways = {"one token a step": plain}
     if config.thresholds:
         ways[f"threshold {config.thresholds[0]:g}"] = replace(
