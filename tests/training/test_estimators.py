@@ -254,6 +254,12 @@ def config_of(estimator=None, denoise=None, **settings):
     return RLConfig(denoise=denoise or DenoiseParams(), **settings)
 
 
+MERGED = {
+    name: config_of(denoise=DenoiseParams(order="random"), diffusion=ScoringConfig(estimator=name, shrink=2))
+    for name in ("trace", "random_order")
+}
+
+
 @pytest.mark.parametrize(
     ("algorithm", "config", "says"),
     [
@@ -268,7 +274,14 @@ def config_of(estimator=None, denoise=None, **settings):
         (GRPO, config_of("random_order"), "in random order"),
         (GRPO, config_of("trace", DenoiseParams(remask_rounds=1)), "set it to 0"),
         (GRPO, config_of(sampling=SamplingConfig(top_p=0.9)), "temperature alone"),
-        (GRPO, config_of(kl_coef=0.1, diffusion=ScoringConfig(shrink=2)), "KL terms by token need exact"),
+        *(
+            (GRPO, replace(MERGED[name], **change), says)
+            for name in ("trace", "random_order")
+            for change, says in (
+                ({"kl_coef": 0.1}, "KL terms by token need exact"),
+                ({"importance": "truncate"}, "corrections need exact"),
+            )
+        ),
         (GRPO, config_of("left_to_right", kl_coef=0.1), "KL terms by token need exact"),
     ],
 )

@@ -190,7 +190,7 @@ def score_kind(name: str, scoring: ScoringConfig, denoise: DenoiseParams) -> Sco
     """
     if name == "left_to_right" and not _one_by_one(denoise, "left_to_right"):
         return "surrogate"
-    if name == "trace" and scoring.shrink > 1:
+    if ESTIMATORS[name].visited and scoring.shrink > 1:
         return "surrogate"
     return ESTIMATORS[name].kind
 
