@@ -270,7 +270,6 @@ MERGED = {
         (DPPO, config_of("mean_field"), "ratio to the sampler's own"),
         (SPG, config_of("elbo"), "belong together"),
         (RLOO, config_of("sandwich"), "belong together"),
-        (SPG, config_of(overlong=0.2), "lengths are not theirs"),
         (GRPO, config_of("random_order"), "in random order"),
         (GRPO, config_of("trace", DenoiseParams(remask_rounds=1)), "set it to 0"),
         (GRPO, config_of(sampling=SamplingConfig(top_p=0.9)), "temperature alone"),

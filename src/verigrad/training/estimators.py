@@ -254,8 +254,6 @@ def _check_algorithm(name: str, kind: ScoreKind, config: RLConfig, algorithm: Al
     by_rollout = asks_for(objective, "rollout_index")
     if (name == "sandwich") != asks_for(objective, "loss_weights"):
         raise ConfigError(f"{what}: estimator 'sandwich' and objective 'spg' belong together; take both or neither")
-    if name == "sandwich" and config.overlong:
-        raise ConfigError(f"{what} and overlong: the masks of a completion are rows, and lengths are not theirs")
     if kind == "bound" and asks_for(objective, "old_logprobs") and not by_rollout:
         raise ConfigError(
             f"{what}: a bound on the log-probability of a completion has no ratio for each token; take an algorithm "
