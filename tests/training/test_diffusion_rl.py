@@ -17,7 +17,7 @@ from verigrad.engines.denoise_params import DenoiseParams
 from verigrad.errors import ConfigError
 from verigrad.models.checkpoint import save_model
 from verigrad.models.scoring import token_logprobs
-from verigrad.training import estimators
+from verigrad.training import estimators, rl_settings
 from verigrad.training.advantages import advantages_of, shape_rewards
 from verigrad.training.batching import completion_lengths, make_batch
 from verigrad.training.config import CriticConfig, OptimConfig, RLConfig, SamplingConfig, ScoringConfig
@@ -282,6 +282,19 @@ def test_the_kind_of_model_decides_what_may_be_asked(loop_settings, settings, wo
         train(RLConfig(**few, algorithm="ppo", critic=CriticConfig()))
     with pytest.raises(ConfigError, match="gold_coef: works on causal rows"):
         train(RLConfig(**few, gold_coef=0.1))
+    with pytest.raises(ConfigError, match=r"and kl_coef = 0.1: .* set kl_coef = 0"):
+        train(RLConfig(**few, algorithm="reinforce++", kl_coef=0.1))
+
+
+def test_a_kl_summed_over_the_completion_needs_no_order():
+    """RLOO with the KL in the reward: a completion's reward is less by the KL of all its places, however written."""
+    model, config, batch = step_of(RLOO, kl_coef=0.5)
+    reference, _ = tiny_diffusion(seed=1)
+    in_reward = replace(RLOO, kl_in_reward=True)
+    rl_settings._check_masked(config, in_reward)
+    shaped, _, _ = shape_rewards(batch, {}, config, in_reward, model=model, reference=reference, dtype=torch.float32)
+    gap = token_logprobs(model, batch).values - token_logprobs(reference, batch).values
+    assert torch.allclose(shaped.rewards, batch.rewards - 0.5 * (gap * batch.mask).sum(1), atol=1e-5)
 
 
 def test_a_biased_order_is_warned_of(loop_settings):
