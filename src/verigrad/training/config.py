@@ -528,7 +528,8 @@ class DiffusionConfig(StageConfig):
         attention: `full`, `block`, `prefix` or `causal`; not set: as the checkpoint says, else full.
         block_length: positions of a block; not set: as the checkpoint says, else 0.
         pad_policy: `fill` puts end tokens behind the answer, up to `canvas` and the end of its block; `none` ends the
-            row with the answer; not set: `fill` for demonstrations, for texts as the checkpoint says, else `none`.
+            row with the answer; not set: `fill` for demonstrations with a canvas or blocks, else as the checkpoint
+            says, else `none`.
         canvas: places of an answer and the end tokens behind it; 0 for as many as it has.
         eos_in_loss: the first end token is learned.
         pad_weight: of the end tokens behind the first, in the loss.

@@ -68,15 +68,21 @@ def chosen_spec(model: Any, tokenizer: Any, config: DiffusionConfig) -> Diffusio
     one.
 
     Raises:
-        ConfigError: a causal model without a mask id, a mask id or shift other than the diffusion model's own, or a
-            warm-up that ends at another attention.
+        ConfigError: a causal model without a mask id, a mask id or shift other than the diffusion model's own, a
+            canvas said to be filled that is not, or a warm-up that ends at another attention.
     """
     fields = ("mask_id", "shift", "attention", "block_length", "pad_policy")
     asked = {name: value for name in fields if (value := getattr(config, name)) is not None}
-    if not config.text:
+    own = diffusion_spec(model) if is_diffusion(model) else None
+    attention = asked.get("attention", own.attention if own else "full")
+    if not config.text and (config.canvas or attention == "block"):
         asked.setdefault("pad_policy", "fill")
-    if is_diffusion(model):
-        own = diffusion_spec(model)
+    elif asked.get("pad_policy") == "fill":
+        raise ConfigError(
+            "pad_policy is 'fill', but nothing puts end tokens behind an answer: set canvas to the places to fill up "
+            "to, about sampling.max_tokens, with data or tasks; or leave pad_policy unset"
+        )
+    if own is not None:
         for name in ("mask_id", "shift"):
             if asked.get(name, getattr(own, name)) != getattr(own, name):
                 raise ConfigError(
