@@ -241,6 +241,25 @@ def test_a_stopped_run_goes_on_to_the_same_weights(few, change):
     check_a_stopped_run_goes_on(train, DiffusionConfig, {**few, **change, "epochs": 3})
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"attention": "full", "anneal_steps": 6}, "anneal_steps is 6 steps, and the run has 6"),
+        ({"noise": NoiseConfig(warmup_steps=9)}, "noise.warmup_steps is 9 steps"),
+        (
+            {"attention": "block", "block_length": 4, "block_warmup": (1, 2), "block_warmup_steps": 3},
+            "block_warmup x block_warmup_steps is 6 steps",
+        ),
+    ],
+)
+def test_a_warm_up_is_over_before_the_run_is(few, change, says):
+    """Four rows in batches of two, three times: six steps."""
+    config = DiffusionConfig(**{**few, **change, "epochs": 3})
+    with pytest.raises(ConfigError, match=says):
+        train(config)
+    assert not Path(config.run).exists()
+
+
 def test_the_token_budget_changes_nothing_but_rounding(few, tmp_path):
     """The loss is divided by counts of the whole step, so cutting it into passes changes nothing."""
     seen = []
