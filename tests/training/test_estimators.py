@@ -17,7 +17,14 @@ from verigrad.errors import ConfigError
 from verigrad.models.diffusion import DiffusionSpec
 from verigrad.models.scoring import pack_batch, score_pack, token_logprobs
 from verigrad.training.config import RLConfig, SamplingConfig, ScoringConfig
-from verigrad.training.estimators import ESTIMATORS, chosen_estimator, drawn_batch, order_warnings, score_kind
+from verigrad.training.estimators import (
+    ESTIMATORS,
+    chosen_estimator,
+    drawn_batch,
+    filled_scoring,
+    order_warnings,
+    score_kind,
+)
 from verigrad.types import Row, Tail, Turn, rows
 
 ALL = ["left_to_right", "random_order", "trace", "mean_field", "coupled", "elbo", "sandwich"]
@@ -287,6 +294,38 @@ MERGED = {
 def test_combinations_that_mean_nothing_are_refused(algorithm, config, says):
     with pytest.raises(ConfigError, match=says):
         chosen_estimator(config, algorithm)
+
+
+SET = {"samples": 4, "weighting": "normalised", "low": 0.1, "high": 0.9, "prompt_masking": 0.15, "shrink": 2}
+READ = {
+    "left_to_right": set(),
+    "random_order": {"shrink"},
+    "trace": {"shrink"},
+    "mean_field": {"prompt_masking"},
+    "coupled": {"samples", "weighting", "low", "high"},
+    "elbo": {"samples"},
+    "sandwich": {"samples"},
+}
+
+
+@pytest.mark.parametrize("key", SET)
+@pytest.mark.parametrize("name", ALL)
+def test_a_setting_that_an_estimator_does_not_read_is_refused_and_changes_nothing(name, key):
+    scoring = ScoringConfig(estimator=name, **{key: SET[key]})
+    if key in READ[name]:
+        assert getattr(filled_scoring(name, scoring), key) == SET[key]
+        return
+    with pytest.raises(ConfigError, match=f"diffusion.{key}: estimator '{name}' reads .*; leave it unset"):
+        filled_scoring(name, scoring)
+    plain, other = batch_of(row_of(6), name), batch_of(row_of(6), name, **{key: SET[key]})
+    assert all(torch.equal(a.input_ids, b.input_ids) for a, b in zip(plain.views, other.views, strict=True))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_filling_in_twice_is_filling_in_once(name):
+    """A run that goes on reads its settings as they were filled in."""
+    once = filled_scoring(name, ScoringConfig())
+    assert filled_scoring(name, once) == once
 
 
 def test_the_estimator_is_the_settings_then_the_algorithms_then_the_trace():

@@ -63,7 +63,7 @@ from verigrad.seeds import derive_seed
 from verigrad.tasks.base import TaskSet
 from verigrad.training.checkpoints import after_step, load_best
 from verigrad.training.config import PreferenceConfig, ScoringConfig
-from verigrad.training.estimators import ESTIMATORS, drawn_batch
+from verigrad.training.estimators import ESTIMATORS, drawn_batch, filled_scoring
 from verigrad.training.examples import Chunk, Example, chunks, examples_of, flat_rows, token_sums
 from verigrad.training.memory import give_back_freed_memory
 from verigrad.training.optim import clip_gradients, learning_rate, make_optimizer, set_learning_rate
@@ -212,7 +212,7 @@ def _scoring(stage: Stage, config: PreferenceConfig) -> ScoringConfig | None:
         )
     if config.token_weights != "none":
         raise ConfigError(f"token_weights = {config.token_weights!r} weighs tokens; not for a masked-diffusion model")
-    return replace(config.diffusion, estimator=name, samples=config.diffusion.samples or ESTIMATORS[name].samples)
+    return filled_scoring(name, config.diffusion)
 
 
 def _on_canvas(row: Row, spec: DiffusionSpec, places: int) -> Row:
