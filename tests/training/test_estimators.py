@@ -321,6 +321,19 @@ def test_a_setting_that_an_estimator_does_not_read_is_refused_and_changes_nothin
     assert all(torch.equal(a.input_ids, b.input_ids) for a, b in zip(plain.views, other.views, strict=True))
 
 
+def test_weights_outside_the_ratio_take_one_pair_of_masks():
+    """A token's weight is of the view that hides it: 1 / (2 t), where the other view of its pair has 1 / (2 - 2 t)."""
+    with pytest.raises(ConfigError, match="'outside_ratio' with samples = 2"):
+        ScoringConfig(weighting="outside_ratio", samples=2)
+    row = row_of(400)
+    batch = batch_of(row, "coupled", weighting="outside_ratio", samples=1, seed=1)
+    first, second = (batch.loss_weights[0][view.scored].unique() for view in batch.views)
+    assert len(first) == len(second) == 1
+    share = float(batch.views[0].scored.float().sum()) / 400
+    assert float(first) == pytest.approx(1 / (2 * share), rel=0.1)
+    assert 1 / (2 * float(first)) + 1 / (2 * float(second)) == pytest.approx(1.0, rel=1e-5)
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_filling_in_twice_is_filling_in_once(name):
     """A run that goes on reads its settings as they were filled in."""

@@ -150,8 +150,8 @@ def _coupled(answer: _Answer, scoring: ScoringConfig, generator: torch.Generator
         for noised in draw_noise(segments, levels[pair], generator, form="bernoulli", complementary=True):
             weight = 2 * noised.weight / parts if inside else 1 / parts  # the pair's weights come halved
             looks.append(_Look(noised.masked | _behind(answer), noised.masked, weight))
-            factor += noised.weight / pairs
-    return [_Drawn(looks, factor if outside else None)]
+            factor += noised.weight
+    return [_Drawn(looks, factor if outside else None)]  # with weights outside, there is one pair
 
 
 def _elbo(answer: _Answer, scoring: ScoringConfig, generator: torch.Generator) -> list[_Drawn]:
