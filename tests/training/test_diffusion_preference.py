@@ -4,13 +4,17 @@ import math
 
 import pytest
 from loops import check_a_stopped_run_goes_on, pairs, train_metrics
-from tiny import tiny_diffusion, tiny_tokenizer
+from tiny import END, tiny_diffusion, tiny_tokenizer
 
+from verigrad.engines.base import Request, SamplingParams, generate
+from verigrad.engines.diffusion import DenoiseEngine
 from verigrad.errors import ConfigError
 from verigrad.models.checkpoint import save_model
 from verigrad.preferences.records import write_records
+from verigrad.training import preference
 from verigrad.training.config import OptimConfig, PreferenceConfig, SamplingConfig, ScoringConfig
 from verigrad.training.preference import train
+from verigrad.types import Row
 
 
 @pytest.fixture
@@ -45,6 +49,20 @@ def test_shared_masks_make_the_first_difference_nothing(settings, token_budget):
     rows = train_metrics(train(PreferenceConfig(**settings, token_budget=token_budget)))
     assert rows[0]["loss"] == pytest.approx(math.log(2), abs=1e-6) and abs(rows[0]["margin"]) < 1e-5
     assert rows[0]["grad_norm"] > 0.01
+
+
+@pytest.mark.parametrize(("attention", "block_length", "places"), [("full", 0, 21), ("block", 8, 24)])
+def test_an_answer_is_scored_on_the_canvas_the_sampler_gives_it(attention, block_length, places):
+    """5 places of a prompt and 16 of an answer, and with blocks those up to the end of the third."""
+    model, spec = tiny_diffusion(attention, block_length=block_length)
+    engine = DenoiseEngine(model, tiny_tokenizer())
+    (asked,) = generate(engine, [Request(prompt_ids=(1,) * 5, params=SamplingParams(max_tokens=16, temperature=1.0))])
+    ids = (1,) * 5 + (60,) * 13 + (END,)
+    row = Row(ids, (False,) * 5 + (True,) * 14, (0.0,) * 19, (1.0,) * 19, {}, 5)
+    on_canvas = preference._on_canvas(row, spec, 16)
+    assert len(on_canvas.ids) == len(on_canvas.mask) == places and on_canvas.tail_length == places - 19
+    assert on_canvas.ids[19:] == (END,) * (places - 19) and not any(on_canvas.mask[19:])
+    assert places == 5 + len(asked.ids) + len(asked.tail.ids if asked.tail else ())
 
 
 def test_a_stopped_run_goes_on_to_the_same_weights(settings):

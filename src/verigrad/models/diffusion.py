@@ -69,6 +69,13 @@ class DiffusionSpec:
         first token behind it."""
         return max(prompt_length - int(self.shift), 0)
 
+    def canvas_length(self, length: int) -> int:
+        """Places of a row that is to have `length`, prompt included: up to the end of a block where training filled
+        blocks."""
+        if self.attention != "block" or self.pad_policy != "fill":
+            return length
+        return -(-length // self.block_length) * self.block_length
+
     def __post_init__(self) -> None:
         for name, kinds in (("attention", AttentionKind), ("pad_policy", PadPolicy)):
             if getattr(self, name) not in get_args(kinds):

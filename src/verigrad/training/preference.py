@@ -217,8 +217,8 @@ def _scoring(stage: Stage, config: PreferenceConfig) -> ScoringConfig | None:
 
 def _on_canvas(row: Row, spec: DiffusionSpec, places: int) -> Row:
     """The row with the places behind its answer that the sampler's canvas would have had."""
-    missing = places - (len(row.ids) - row.prompt_length)
-    if spec.pad_policy != "fill" or missing <= 0:
+    missing = spec.canvas_length(max(len(row.ids), row.prompt_length + places)) - len(row.ids)
+    if spec.pad_policy != "fill" or not missing:
         return row
     return replace(
         row,
