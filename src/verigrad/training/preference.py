@@ -39,6 +39,8 @@ from verigrad.models.base import Batch
 from verigrad.models.checkpoint import new_folder
 from verigrad.models.diffusion import DiffusionSpec, diffusion_spec, is_diffusion
 from verigrad.models.lora import base_weights, is_lora
+from verigrad.models.masked import MaskedPack
+from verigrad.models.packing import Pack
 from verigrad.models.scoring import pack_batch, score_pack, token_logprobs
 from verigrad.preferences.comparisons import (
     answers_from_row,
@@ -310,10 +312,11 @@ class _Loop:
         )
 
     def _positions(self, example: Example) -> int:
-        """Positions that scoring an example runs."""
+        """Positions that scoring an example runs, at most; block attention runs a clean row beside each masked one."""
         if self._scoring is None:
             return example.positions
-        return sum(len(view.input_ids) for view in self._batch(example.rows).views)
+        copies = 2 if diffusion_spec(self.stage.model).attention == "block" else 1
+        return copies * sum(len(view.input_ids) for view in self._batch(example.rows).views)
 
     # ------------------------------------------------------------------------------------------ records of a round
 
@@ -476,14 +479,17 @@ class _Loop:
         model.train()
         budget = self.config.token_budget
         for chunk in chunks(examples, budget, build=self._batch, positions=self._positions):
-            (pack,) = pack_batch(model, chunk.batch, token_budget=1 << 60)
-            scores = score_pack(model, pack, chunk.batch, dtype=self.stage.dtype).values.cpu()
+            packs, scores = self._scored(chunk.batch)
             reference = [next(references) for _ in chunk.examples]
             offered = _offered(chunk, scores, reference, self.row)
             if current.weights:
                 offered.update(_padded_weights([next(weights) for _ in chunk.examples], chunk.batch.mask))
             loss = call(self.row.loss, **offered, **known).sum() / len(examples)
             loss.backward()
+            for pack in packs:
+                own = score_pack(model, pack, chunk.batch, dtype=self.stage.dtype).values.cpu()
+                assert scores.grad is not None
+                (own * scores.grad).sum().backward()
             total += float(loss.detach())
             seen.append(_preferred(offered, self.row))
         model.eval()
@@ -509,6 +515,17 @@ class _Loop:
             "learning_rate": rate,
             "records": len(examples),
         }
+
+    def _scored(self, batch: Batch) -> tuple[Sequence[Pack | MaskedPack], Tensor]:
+        """Log-probs (B, T) of a chunk with their graph where one pass does; else without, and the passes that are to
+        carry on their gradient, by the chain rule: many views of an answer need not fit into memory at once."""
+        # A causal pair is never cut: that would be two forward passes for one.
+        budget = 1 << 60 if self._scoring is None else self.config.token_budget
+        model, dtype = self.policy.model, self.stage.dtype
+        packs = pack_batch(model, batch, token_budget=budget)
+        if len(packs) == 1:
+            return [], score_pack(model, packs[0], batch, dtype=dtype).values.cpu()
+        return packs, token_logprobs(model, batch, token_budget=budget, dtype=dtype).values.requires_grad_()
 
     def _scalars(self, current: _Round, chosen: Sequence[int]) -> dict[str, Any]:
         """What some losses know of the step as a whole, without gradient."""
