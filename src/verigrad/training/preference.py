@@ -293,7 +293,7 @@ class _Loop:
         """Rows with the views they are scored through.
 
         The noise of a masked-diffusion model is drawn by a row's own ids, so that policy and reference look through the
-        same masks, whenever they do (VRPO, Zhu et al. 2025, arXiv:2505.19223).
+        same masks, whenever they do (VRPO, Zhu et al. 2025, arXiv:2505.19223): also in every epoch.
         """
         if self._scoring is None:
             return flat_rows(rows)
