@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from tiny import MASK, VOCABULARY, tiny_model
+from tiny import END, MASK, VOCABULARY, tiny_model, tiny_tokenizer
 
 from verigrad.cli.main import main
 from verigrad.engines.base import Request, SamplingParams, generate
@@ -21,6 +21,7 @@ from verigrad.engines.diffusion import DenoiseEngine
 from verigrad.errors import ConfigError, RunError
 from verigrad.evaluation.pass_at_k import pass_at_k
 from verigrad.evaluation.sources import load_source
+from verigrad.evaluation.twins import likelihoods
 from verigrad.evaluation.twins.ar_ness import global_ar_ness, local_ar_ness, order_of
 from verigrad.evaluation.twins.bench import Bench, passes_of
 from verigrad.evaluation.twins.config import PARTS, CompareConfig
@@ -315,6 +316,24 @@ def test_an_answer_ends_as_it_did_in_training():
     (row,) = demonstration_rows(tokenizer, [Demonstration((Message("user", "f"),), "x")], None, 99)
     assert row.ids[-1] != tokenizer.eos_token_id
     assert answered(bench, twin, "f", tokenizer.encode("x")) == (list(row.ids), row.prompt_length)
+
+
+@pytest.mark.parametrize(("pad_policy", "places"), [("fill", 48), ("none", 36)])
+def test_canvases_end_where_the_samplers_do(pad_policy, places):
+    """A prompt of 20 tokens and 16 places are 36, and with filled blocks of 16 they are 48."""
+    spec = DiffusionSpec(
+        mask_id=MASK, shift=True, attention="block", block_length=16, pad_policy=pad_policy, pad_id=END
+    )
+    bench = SimpleNamespace(config=SimpleNamespace(max_tokens=16))
+    twin = SimpleNamespace(tokenizer=tiny_tokenizer(), spec=spec)
+    row, start = answered(bench, twin, "f", [60] * 5)
+    length = start + 6
+    assert start == 20 and len(row) == (48 if pad_policy == "fill" else length)
+    assert row[length - 1 :] == [END] * (len(row) - length + 1)
+    own = torch.tensor(row[:length])
+    (ids,), (marks,), (behind,) = likelihoods._on_canvas(bench, spec, [own], [torch.arange(length) >= start])
+    assert len(ids) == len(marks) == len(behind) == places
+    assert int(behind.sum()) == places - length and not bool(marks[length:].any())
 
 
 def test_a_prompt_that_leaves_no_room_for_a_canvas_is_an_error(workshop, tmp_path):

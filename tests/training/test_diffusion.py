@@ -179,6 +179,24 @@ def test_what_the_model_is_comes_from_the_settings_then_the_checkpoint():
         chosen_spec(own, tokenizer, DiffusionConfig(text="x", shift=True))
 
 
+@pytest.mark.parametrize("config", [{}, {"canvas": 8}, {"attention": "block", "block_length": 4}], ids=str)
+def test_the_checkpoint_says_fill_where_end_tokens_stand_behind_answers(config):
+    causal, tokenizer = tiny_model(vocab_size=MASK + 1)
+    config = DiffusionConfig(data="x", mask_id=MASK, **config)
+    spec = chosen_spec(causal, tokenizer, config)
+    filled = answer_canvas(row_of("ab", "xy"), spec, canvas=config.canvas, eos_in_loss=True, pad_weight=1.0)
+    assert (spec.pad_policy == "fill") == (len(filled.ids) > len(row_of("ab", "xy").ids))
+
+
+def test_what_is_not_filled_is_not_called_so():
+    _, tokenizer = tiny_model(vocab_size=MASK + 1)
+    own, spec = tiny_diffusion("full")
+    for source in ({"data": "x"}, {"text": "x"}):
+        with pytest.raises(ConfigError, match="nothing puts end tokens behind"):
+            chosen_spec(own, tokenizer, DiffusionConfig(**source, pad_policy="fill"))
+    assert chosen_spec(own, tokenizer, DiffusionConfig(data="x")) == spec  # filled in an earlier stage
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -221,6 +239,25 @@ def test_settings_that_contradict_each_other_are_refused(change, says):
 )
 def test_a_stopped_run_goes_on_to_the_same_weights(few, change):
     check_a_stopped_run_goes_on(train, DiffusionConfig, {**few, **change, "epochs": 3})
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"attention": "full", "anneal_steps": 6}, "anneal_steps is 6 steps, and the run has 6"),
+        ({"noise": NoiseConfig(warmup_steps=9)}, "noise.warmup_steps is 9 steps"),
+        (
+            {"attention": "block", "block_length": 4, "block_warmup": (1, 2), "block_warmup_steps": 3},
+            "block_warmup x block_warmup_steps is 6 steps",
+        ),
+    ],
+)
+def test_a_warm_up_is_over_before_the_run_is(few, change, says):
+    """Four rows in batches of two, three times: six steps."""
+    config = DiffusionConfig(**{**few, **change, "epochs": 3})
+    with pytest.raises(ConfigError, match=says):
+        train(config)
+    assert not Path(config.run).exists()
 
 
 def test_the_token_budget_changes_nothing_but_rounding(few, tmp_path):

@@ -1,16 +1,22 @@
 """Preferences with a masked-diffusion model: policy and reference look through the same masks (VRPO)."""
 
 import math
+from pathlib import Path
 
 import pytest
+import torch
 from loops import check_a_stopped_run_goes_on, pairs, train_metrics
-from tiny import tiny_diffusion, tiny_tokenizer
+from tiny import END, tiny_diffusion, tiny_tokenizer
 
+from verigrad.engines.base import Request, SamplingParams, generate
+from verigrad.engines.diffusion import DenoiseEngine
 from verigrad.errors import ConfigError
 from verigrad.models.checkpoint import save_model
 from verigrad.preferences.records import write_records
+from verigrad.training import preference
 from verigrad.training.config import OptimConfig, PreferenceConfig, SamplingConfig, ScoringConfig
 from verigrad.training.preference import train
+from verigrad.types import Row
 
 
 @pytest.fixture
@@ -45,6 +51,52 @@ def test_shared_masks_make_the_first_difference_nothing(settings, token_budget):
     rows = train_metrics(train(PreferenceConfig(**settings, token_budget=token_budget)))
     assert rows[0]["loss"] == pytest.approx(math.log(2), abs=1e-6) and abs(rows[0]["margin"]) < 1e-5
     assert rows[0]["grad_norm"] > 0.01
+
+
+@pytest.mark.parametrize(("attention", "block_length", "places"), [("full", 0, 21), ("block", 8, 24)])
+def test_an_answer_is_scored_on_the_canvas_the_sampler_gives_it(attention, block_length, places):
+    """5 places of a prompt and 16 of an answer, and with blocks those up to the end of the third."""
+    model, spec = tiny_diffusion(attention, block_length=block_length)
+    engine = DenoiseEngine(model, tiny_tokenizer())
+    (asked,) = generate(engine, [Request(prompt_ids=(1,) * 5, params=SamplingParams(max_tokens=16, temperature=1.0))])
+    ids = (1,) * 5 + (60,) * 13 + (END,)
+    row = Row(ids, (False,) * 5 + (True,) * 14, (0.0,) * 19, (1.0,) * 19, {}, 5)
+    on_canvas = preference._on_canvas(row, spec, 16)
+    assert len(on_canvas.ids) == len(on_canvas.mask) == places and on_canvas.tail_length == places - 19
+    assert on_canvas.ids[19:] == (END,) * (places - 19) and not any(on_canvas.mask[19:])
+    assert places == 5 + len(asked.ids) + len(asked.tail.ids if asked.tail else ())
+
+
+@pytest.mark.parametrize("estimator", ["elbo", "left_to_right"])
+@pytest.mark.parametrize(("attention", "block_length"), [("full", 0), ("block", 8), ("prefix", 0)])
+def test_no_pass_is_larger_than_the_budget_and_cutting_changes_nothing(
+    settings, monkeypatch, attention, block_length, estimator
+):
+    """Without a reference the loss is not linear in the log-probs, so that what is cut up has to come together."""
+    model, _ = tiny_diffusion(attention, block_length=block_length)
+    save_model(model, tiny_tokenizer(), Path(settings["model"]))
+    sizes, gradients = [], []
+    score_pack, clip = preference.score_pack, preference.clip_gradients
+
+    def noting(model, pack, batch, **options):
+        sizes.append(pack.num_tokens)
+        return score_pack(model, pack, batch, **options)
+
+    def keeping(parameters, most):
+        parameters = list(parameters)
+        gradients.append(torch.cat([p.grad.flatten().clone() for p in parameters]))
+        return clip(parameters, most)
+
+    monkeypatch.setattr(preference, "score_pack", noting)
+    monkeypatch.setattr(preference, "clip_gradients", keeping)
+    few = {**settings, "loss": "simpo", "diffusion": ScoringConfig(estimator=estimator)}
+    view = 64 if attention == "block" else 32  # a prompt, an answer and a block's rest, at most
+    for budget in (1 << 20, 3 * view):
+        sizes.clear()
+        train(PreferenceConfig(**{**few, "run": f"{few['run']}-{budget}"}, epochs=1, token_budget=budget))
+    assert len(sizes) > 2 and max(sizes) <= 3 * view
+    whole, _, cut, _ = gradients  # two steps each
+    assert float(whole.norm()) > 1e-3 and torch.allclose(whole, cut, atol=1e-5 * float(whole.norm()), rtol=1e-3)
 
 
 def test_a_stopped_run_goes_on_to_the_same_weights(settings):

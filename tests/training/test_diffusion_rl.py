@@ -3,12 +3,13 @@
 import copy
 import json
 from dataclasses import replace
+from functools import partial
 from typing import get_args, get_type_hints
 
 import pytest
 import torch
 from loops import check_a_stopped_run_goes_on, train_metrics, train_until
-from tiny import tiny_diffusion, tiny_tokenizer
+from tiny import END, tiny_diffusion, tiny_tokenizer
 
 from verigrad.algorithms.diffusion_presets import COUPLED_GRPO, DIFFUSION_PRESETS, ESPO, TRACE_RL
 from verigrad.algorithms.presets import GRPO, RLOO, Algorithm
@@ -16,8 +17,9 @@ from verigrad.engines.denoise_params import DenoiseParams
 from verigrad.errors import ConfigError
 from verigrad.models.checkpoint import save_model
 from verigrad.models.scoring import token_logprobs
-from verigrad.training import estimators
-from verigrad.training.advantages import advantages_of
+from verigrad.training import estimators, rl_settings
+from verigrad.training.advantages import advantages_of, shape_rewards
+from verigrad.training.batching import completion_lengths, make_batch
 from verigrad.training.config import CriticConfig, OptimConfig, RLConfig, SamplingConfig, ScoringConfig
 from verigrad.training.estimators import chosen_estimator, drawn_batch, score_kind
 from verigrad.training.optim import make_optimizer
@@ -25,7 +27,7 @@ from verigrad.training.policy import update_policy
 from verigrad.training.reporter import Silent
 from verigrad.training.rl import train
 from verigrad.training.run import Learner
-from verigrad.types import Row
+from verigrad.types import Rollout, Row, Score, Tail, Turn
 
 SHORT = SamplingConfig(max_tokens=6)
 SPEED = OptimConfig(learning_rate=5e-3, warmup_steps=1)
@@ -165,6 +167,37 @@ def test_weights_outside_the_ratio_are_factors_of_the_loss():
     assert other["ratio_max"] == one["ratio_max"]
 
 
+def canvas_rollout(own, places, revealed_behind):
+    """A completion of `own` tokens on a canvas, whose tokens behind the end were revealed first, or not at all."""
+    behind = places - own
+    tail_steps = tuple(range(behind)) if revealed_behind else (-1,) * behind
+    turn = Turn(
+        prompt_ids=(1, 2, 3),
+        completion_ids=(50,) * (own - 1) + (END,),
+        sampler_logprobs=(0.0,) * own,
+        step_map=tuple(range(max(tail_steps, default=-1) + 1, places)[:own]),
+        tail=Tail((END,) * behind, tail_steps, (0.0,) * behind),
+    )
+    return Rollout(task_id="t", episode_id="e", group_id="g", turns=(turn,), status="ok", score=Score(1.0))
+
+
+@pytest.mark.parametrize(("estimator", "samples"), [("trace", 1), ("sandwich", 3)])
+def test_the_over_long_penalty_goes_by_the_completion(estimator, samples):
+    """Not by the canvas, nor by how often a completion is scored: of 64 places the last 16 cost 1/16 a token."""
+    _, spec = tiny_diffusion()
+    sampling = SamplingConfig(max_tokens=64)
+    config = RLConfig(dtype="float32", sampling=sampling, overlong=0.25)
+    groups = [[canvas_rollout(10, 64, True), canvas_rollout(10, 64, False), canvas_rollout(52, 64, True)]]
+    build = partial(
+        drawn_batch, spec=spec, scoring=ScoringConfig(estimator=estimator, samples=samples), kind="exact", seed=0
+    )
+    batch = make_batch(groups, build)
+    shaped, _, _ = shape_rewards(
+        batch, {"lengths": completion_lengths(groups)}, config, GRPO, model=None, reference=None, dtype=torch.float32
+    )
+    assert shaped.rewards.tolist() == [1.0, 1.0, 0.75]
+
+
 # ------------------------------------------------------------------------------------------------ the whole loop
 
 
@@ -249,6 +282,19 @@ def test_the_kind_of_model_decides_what_may_be_asked(loop_settings, settings, wo
         train(RLConfig(**few, algorithm="ppo", critic=CriticConfig()))
     with pytest.raises(ConfigError, match="gold_coef: works on causal rows"):
         train(RLConfig(**few, gold_coef=0.1))
+    with pytest.raises(ConfigError, match=r"and kl_coef = 0.1: .* set kl_coef = 0"):
+        train(RLConfig(**few, algorithm="reinforce++", kl_coef=0.1))
+
+
+def test_a_kl_summed_over_the_completion_needs_no_order():
+    """RLOO with the KL in the reward: a completion's reward is less by the KL of all its places, however written."""
+    model, config, batch = step_of(RLOO, kl_coef=0.5)
+    reference, _ = tiny_diffusion(seed=1)
+    in_reward = replace(RLOO, kl_in_reward=True)
+    rl_settings._check_masked(config, in_reward)
+    shaped, _, _ = shape_rewards(batch, {}, config, in_reward, model=model, reference=reference, dtype=torch.float32)
+    gap = token_logprobs(model, batch).values - token_logprobs(reference, batch).values
+    assert torch.allclose(shaped.rewards, batch.rewards - 0.5 * (gap * batch.mask).sum(1), atol=1e-5)
 
 
 def test_a_biased_order_is_warned_of(loop_settings):

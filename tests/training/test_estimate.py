@@ -5,13 +5,15 @@ import re
 from dataclasses import replace
 
 import pytest
-from tiny import tiny_model
+from tiny import tiny_diffusion, tiny_model, tiny_tokenizer
 
 from verigrad.cli.train import recipe_path
+from verigrad.models.checkpoint import save_model
 from verigrad.settings import load_config
 from verigrad.tasks import load_tasks
 from verigrad.training import estimate as module
 from verigrad.training.config import (
+    DiffusionConfig,
     LoraConfig,
     OptimConfig,
     PreferenceConfig,
@@ -148,6 +150,20 @@ def test_disk_of_the_quickstart():
     assert found["checkpoints"] == 3 * 12 * SMOL.parameters
     assert found["model"] == 4 * SMOL.parameters
     assert found["rollouts"] < 0.05 * GIB
+
+
+def test_no_time_is_made_up_for_masked_diffusion_models(tmp_path):
+    """Neither for one that is to become one nor for a checkpoint that is; the rest is told as of others."""
+    (tmp_path / "texts.jsonl").write_text('{"text": "abc"}\n')
+    tiny_model("llama")[0].save_pretrained(tmp_path / "causal")
+    save_model(tiny_diffusion()[0], tiny_tokenizer(), tmp_path / "diffusion")
+    adapt = DiffusionConfig(text=str(tmp_path / "texts.jsonl"), model=str(tmp_path / "causal"), device="cpu")
+    improve = RLConfig(model=str(tmp_path / "diffusion"), tasks="builtin-easy@1?split=train", steps=2, device="cpu")
+    for config in (adapt, improve):
+        *others, line = estimate(config).splitlines()
+        assert line.startswith("time: ") and "no estimate for masked-diffusion models" in line
+        assert not re.search("minutes|positions", line)
+        assert others[1].startswith("memory: about ") and others[2].startswith("disk: about ")
 
 
 def test_a_source_that_is_not_there_is_said(workshop):

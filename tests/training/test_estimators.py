@@ -17,7 +17,14 @@ from verigrad.errors import ConfigError
 from verigrad.models.diffusion import DiffusionSpec
 from verigrad.models.scoring import pack_batch, score_pack, token_logprobs
 from verigrad.training.config import RLConfig, SamplingConfig, ScoringConfig
-from verigrad.training.estimators import ESTIMATORS, chosen_estimator, drawn_batch, order_warnings, score_kind
+from verigrad.training.estimators import (
+    ESTIMATORS,
+    chosen_estimator,
+    drawn_batch,
+    filled_scoring,
+    order_warnings,
+    score_kind,
+)
 from verigrad.types import Row, Tail, Turn, rows
 
 ALL = ["left_to_right", "random_order", "trace", "mean_field", "coupled", "elbo", "sandwich"]
@@ -254,6 +261,12 @@ def config_of(estimator=None, denoise=None, **settings):
     return RLConfig(denoise=denoise or DenoiseParams(), **settings)
 
 
+MERGED = {
+    name: config_of(denoise=DenoiseParams(order="random"), diffusion=ScoringConfig(estimator=name, shrink=2))
+    for name in ("trace", "random_order")
+}
+
+
 @pytest.mark.parametrize(
     ("algorithm", "config", "says"),
     [
@@ -264,17 +277,68 @@ def config_of(estimator=None, denoise=None, **settings):
         (DPPO, config_of("mean_field"), "ratio to the sampler's own"),
         (SPG, config_of("elbo"), "belong together"),
         (RLOO, config_of("sandwich"), "belong together"),
-        (SPG, config_of(overlong=0.2), "lengths are not theirs"),
         (GRPO, config_of("random_order"), "in random order"),
         (GRPO, config_of("trace", DenoiseParams(remask_rounds=1)), "set it to 0"),
         (GRPO, config_of(sampling=SamplingConfig(top_p=0.9)), "temperature alone"),
-        (GRPO, config_of(kl_coef=0.1, diffusion=ScoringConfig(shrink=2)), "KL terms by token need exact"),
+        *(
+            (GRPO, replace(MERGED[name], **change), says)
+            for name in ("trace", "random_order")
+            for change, says in (
+                ({"kl_coef": 0.1}, "KL terms by token need exact"),
+                ({"importance": "truncate"}, "corrections need exact"),
+            )
+        ),
         (GRPO, config_of("left_to_right", kl_coef=0.1), "KL terms by token need exact"),
     ],
 )
 def test_combinations_that_mean_nothing_are_refused(algorithm, config, says):
     with pytest.raises(ConfigError, match=says):
         chosen_estimator(config, algorithm)
+
+
+SET = {"samples": 4, "weighting": "normalised", "low": 0.1, "high": 0.9, "prompt_masking": 0.15, "shrink": 2}
+READ = {
+    "left_to_right": set(),
+    "random_order": {"shrink"},
+    "trace": {"shrink"},
+    "mean_field": {"prompt_masking"},
+    "coupled": {"samples", "weighting", "low", "high"},
+    "elbo": {"samples"},
+    "sandwich": {"samples"},
+}
+
+
+@pytest.mark.parametrize("key", SET)
+@pytest.mark.parametrize("name", ALL)
+def test_a_setting_that_an_estimator_does_not_read_is_refused_and_changes_nothing(name, key):
+    scoring = ScoringConfig(estimator=name, **{key: SET[key]})
+    if key in READ[name]:
+        assert getattr(filled_scoring(name, scoring), key) == SET[key]
+        return
+    with pytest.raises(ConfigError, match=f"diffusion.{key}: estimator '{name}' reads .*; leave it unset"):
+        filled_scoring(name, scoring)
+    plain, other = batch_of(row_of(6), name), batch_of(row_of(6), name, **{key: SET[key]})
+    assert all(torch.equal(a.input_ids, b.input_ids) for a, b in zip(plain.views, other.views, strict=True))
+
+
+def test_weights_outside_the_ratio_take_one_pair_of_masks():
+    """A token's weight is of the view that hides it: 1 / (2 t), where the other view of its pair has 1 / (2 - 2 t)."""
+    with pytest.raises(ConfigError, match="'outside_ratio' with samples = 2"):
+        ScoringConfig(weighting="outside_ratio", samples=2)
+    row = row_of(400)
+    batch = batch_of(row, "coupled", weighting="outside_ratio", samples=1, seed=1)
+    first, second = (batch.loss_weights[0][view.scored].unique() for view in batch.views)
+    assert len(first) == len(second) == 1
+    share = float(batch.views[0].scored.float().sum()) / 400
+    assert float(first) == pytest.approx(1 / (2 * share), rel=0.1)
+    assert 1 / (2 * float(first)) + 1 / (2 * float(second)) == pytest.approx(1.0, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_filling_in_twice_is_filling_in_once(name):
+    """A run that goes on reads its settings as they were filled in."""
+    once = filled_scoring(name, ScoringConfig())
+    assert filled_scoring(name, once) == once
 
 
 def test_the_estimator_is_the_settings_then_the_algorithms_then_the_trace():

@@ -24,6 +24,7 @@ from verigrad.models.visibility import AttentionKind, Places, visible
 from verigrad.types import Message
 
 __all__ = [
+    "ENTRY",
     "DiffusionSpec",
     "PadPolicy",
     "convert",
@@ -37,7 +38,8 @@ __all__ = [
 ]
 
 PadPolicy = Literal["none", "fill"]
-_ENTRY = "verigrad_diffusion"
+ENTRY = "verigrad_diffusion"
+"""Table of a checkpoint's `config.json`, which says what the model is."""
 _NEVER = -1e9  # finite: the entropy multiplies it by a probability of zero
 
 
@@ -91,7 +93,7 @@ class DiffusionSpec:
 
 def is_diffusion(model: Any) -> bool:
     """Whether a checkpoint says it is a masked-diffusion model."""
-    return getattr(plain_model(model).config, _ENTRY, None) is not None
+    return getattr(plain_model(model).config, ENTRY, None) is not None
 
 
 def diffusion_spec(model: Any) -> DiffusionSpec:
@@ -101,11 +103,11 @@ def diffusion_spec(model: Any) -> DiffusionSpec:
         ConfigError: it says nothing, or not all, or something unknown.
     """
     config = plain_model(model).config
-    entry = getattr(config, _ENTRY, None)
+    entry = getattr(config, ENTRY, None)
     name = config.name_or_path or "this model"
     if not isinstance(entry, Mapping):
         raise ConfigError(
-            f"{name} is not a masked-diffusion model: its config.json has no table {_ENTRY!r}. A causal model becomes "
+            f"{name} is not a masked-diffusion model: its config.json has no table {ENTRY!r}. A causal model becomes "
             "one by training: `verigrad diffusion --model NAME --mask-id ID`"
         )
     known = {field.name for field in fields(DiffusionSpec)}
@@ -113,7 +115,7 @@ def diffusion_spec(model: Any) -> DiffusionSpec:
         missing, unknown = sorted(known - entry.keys()), sorted(entry.keys() - known)
         wrong = [f"lacks {', '.join(missing)}"] * bool(missing) + [f"has unknown {', '.join(unknown)}"] * bool(unknown)
         raise ConfigError(
-            f"{_ENTRY!r} in the config.json of {name} {' and '.join(wrong)}; these cannot be guessed from the weights: "
+            f"{ENTRY!r} in the config.json of {name} {' and '.join(wrong)}; these cannot be guessed from the weights: "
             "write what the model was trained with"
         )
     return DiffusionSpec(**entry)
@@ -128,7 +130,7 @@ def convert(model: Any, tokenizer: Any, spec: DiffusionSpec) -> None:
         ConfigError: the mask id is not in the vocabulary, or text, chat or padding use it.
     """
     _check_mask_id(tokenizer, spec.mask_id, plain_model(model).config.vocab_size)
-    setattr(plain_model(model).config, _ENTRY, asdict(spec))
+    setattr(plain_model(model).config, ENTRY, asdict(spec))
 
 
 def load_diffusion(

@@ -34,18 +34,18 @@ def shape_rewards(
     """Penalties that belong to the reward: over-long completions, and the KL where the algorithm wants it there.
 
     Args:
+        known: `lengths` (N,) of the completions, which the over-long penalty reads, and anything else.
         model: the policy, which with `reference` is scored for the KL.
 
     Returns:
-        the batch with its new rewards; what was known with `lengths` (N,), `token_rewards` (B, T) and, where there is
-        a KL, `old_logprobs` (B, T); metrics.
+        the batch with its new rewards; what was known with `token_rewards` (B, T) and, where there is a KL,
+        `old_logprobs` (B, T); metrics.
     """
-    rewards = batch.rewards
-    lengths = torch.zeros(batch.num_rollouts).index_add(0, batch.rollout_index, batch.mask.sum(1).float())
-    known = {**known, "lengths": lengths}
+    rewards, known = batch.rewards, dict(known)
     if config.overlong:
         budget = config.sampling.max_tokens
-        rewards = rewards + overlong(lengths, max_length=budget, buffer=max(1, round(config.overlong * budget)))
+        buffer = max(1, round(config.overlong * budget))
+        rewards = rewards + overlong(known["lengths"], max_length=budget, buffer=buffer)
     batch = replace(batch, rewards=rewards)
     token_rewards = terminal_rewards(batch)
     found: dict[str, float] = {}

@@ -14,6 +14,7 @@ from verigrad.seeds import derive_seed
 from verigrad.types import Rollout, Row, rows
 
 __all__ = [
+    "completion_lengths",
     "make_batch",
     "rewarded_tokens",
     "rows_batch",
@@ -65,6 +66,15 @@ def trains(rollout: Rollout) -> bool:
 
 def _trainable_rows(rollout: Rollout) -> list[Row]:
     return rows(rollout) if rollout.status != "error" and rollout.trainable else []
+
+
+def completion_lengths(groups: Iterable[Sequence[Rollout]]) -> Tensor:
+    """(N,) tokens of the completions of the rollouts `make_batch` keeps.
+
+    A batch's mask does not tell: it has what was revealed behind an end as well, and several rows of one completion.
+    """
+    kept = [rollout for group in groups for rollout in group if trains(rollout)]
+    return torch.tensor([float(sum(len(turn.completion_ids) for turn in r.turns if turn.sampled)) for r in kept])
 
 
 def score_parts(groups: Iterable[Sequence[Rollout]]) -> dict[str, Tensor]:

@@ -62,13 +62,9 @@ def answer_canvas(row: Row, spec: DiffusionSpec, *, canvas: int, eos_in_loss: bo
     block attention, up to the end of a block. They are masked like the answer, since a sampler's canvas begins as
     masks only.
     """
-    length = len(row.ids)
+    total = length = len(row.ids)
     if spec.pad_policy == "fill":
-        total = max(length, row.prompt_length + canvas)
-        if spec.attention == "block":
-            total = -(-total // spec.block_length) * spec.block_length
-    else:
-        total = length
+        total = spec.canvas_length(max(length, row.prompt_length + canvas))
     ids = torch.full((total,), spec.pad_id)
     ids[:length] = torch.tensor(row.ids)
     eligible = torch.arange(total) >= row.prompt_length

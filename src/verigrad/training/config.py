@@ -293,7 +293,7 @@ class ScoringConfig:
         estimator: of log-probabilities; not set: the algorithm's own, else `trace`.
         samples: Monte Carlo draws of `coupled`, `elbo` and `sandwich`; 0 for the estimator's own number.
         weighting: of `coupled`: `paper` has the noise weights inside the ratio, `normalised` has none, `outside_ratio`
-            has them as factors of the loss.
+            has them as factors of the loss, of one pair of masks.
         low: least noise level of `coupled`.
         high: greatest noise level of `coupled`.
         prompt_masking: share of the prompt's tokens that `mean_field` masks too.
@@ -315,6 +315,12 @@ class ScoringConfig:
             raise ConfigError(f"samples is {self.samples} and shrink {self.shrink}; wanted 0 or more and 1 or more")
         if not 0 <= self.low < self.high <= 1:
             raise ConfigError(f"noise levels from {self.low} to {self.high}; wanted 0 <= low < high <= 1")
+        if self.weighting == "outside_ratio" and self.samples > 1:
+            raise ConfigError(
+                f"weighting 'outside_ratio' with samples = {self.samples}: the weights of a pair of masks are factors "
+                "of its own log-probs, and those of several pairs are added up before; leave samples unset, or take "
+                "'paper' or 'normalised'"
+            )
         if not 0 <= self.prompt_masking < 1:
             raise ConfigError(f"prompt_masking is {self.prompt_masking}; wanted 0 or more, below 1")
 
@@ -528,7 +534,8 @@ class DiffusionConfig(StageConfig):
         attention: `full`, `block`, `prefix` or `causal`; not set: as the checkpoint says, else full.
         block_length: positions of a block; not set: as the checkpoint says, else 0.
         pad_policy: `fill` puts end tokens behind the answer, up to `canvas` and the end of its block; `none` ends the
-            row with the answer; not set: `fill` for demonstrations, for texts as the checkpoint says, else `none`.
+            row with the answer; not set: `fill` for demonstrations with a canvas or blocks, else as the checkpoint
+            says, else `none`.
         canvas: places of an answer and the end tokens behind it; 0 for as many as it has.
         eos_in_loss: the first end token is learned.
         pad_weight: of the end tokens behind the first, in the loss.

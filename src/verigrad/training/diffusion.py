@@ -23,7 +23,7 @@ from verigrad.seeds import derive_seed
 from verigrad.tasks.base import TaskSet
 from verigrad.training.canvases import Canvas, answer_canvas, noised_step, text_canvases
 from verigrad.training.config import DiffusionConfig
-from verigrad.training.epochs import train_epochs
+from verigrad.training.epochs import num_steps, train_epochs
 from verigrad.training.reporter import Reporter, Silent
 from verigrad.training.sft import demonstration_rows, gold_demonstrations, read_demonstrations
 from verigrad.training.stage import Stage, open_stage, settled
@@ -37,7 +37,8 @@ def train(config: DiffusionConfig, *, resume: bool = False, reporter: Reporter |
     """Run a stage of masked-diffusion training; returns the run folder.
 
     Raises:
-        ConfigError: settings contradict each other or the checkpoint, or nothing fits `max_length`.
+        ConfigError: settings contradict each other or the checkpoint, nothing fits `max_length`, or a warm-up is not
+            over when the run is.
         RunError: the run folder cannot be used.
         DataError: a file of texts or demonstrations is malformed.
     """
@@ -55,6 +56,7 @@ def train(config: DiffusionConfig, *, resume: bool = False, reporter: Reporter |
         opened.callback(stage.close)
         spec = diffusion_spec(stage.model)
         canvases = _canvases(stage, config, spec, tasks)
+        _check_warm_ups_end(config, num_steps(config, len(canvases)))
         reporter.message(f"{len(canvases)} rows; {spec}")
 
         def gradient(numbers: Sequence[int], step: int) -> dict[str, float]:
@@ -68,15 +70,21 @@ def chosen_spec(model: Any, tokenizer: Any, config: DiffusionConfig) -> Diffusio
     one.
 
     Raises:
-        ConfigError: a causal model without a mask id, a mask id or shift other than the diffusion model's own, or a
-            warm-up that ends at another attention.
+        ConfigError: a causal model without a mask id, a mask id or shift other than the diffusion model's own, a
+            canvas said to be filled that is not, or a warm-up that ends at another attention.
     """
     fields = ("mask_id", "shift", "attention", "block_length", "pad_policy")
     asked = {name: value for name in fields if (value := getattr(config, name)) is not None}
-    if not config.text:
+    own = diffusion_spec(model) if is_diffusion(model) else None
+    attention = asked.get("attention", own.attention if own else "full")
+    if not config.text and (config.canvas or attention == "block"):
         asked.setdefault("pad_policy", "fill")
-    if is_diffusion(model):
-        own = diffusion_spec(model)
+    elif asked.get("pad_policy") == "fill":
+        raise ConfigError(
+            "pad_policy is 'fill', but nothing puts end tokens behind an answer: set canvas to the places to fill up "
+            "to, about sampling.max_tokens, with data or tasks; or leave pad_policy unset"
+        )
+    if own is not None:
         for name in ("mask_id", "shift"):
             if asked.get(name, getattr(own, name)) != getattr(own, name):
                 raise ConfigError(
@@ -106,6 +114,20 @@ def _warmed_up(spec: DiffusionSpec, config: DiffusionConfig) -> DiffusionSpec:
                 f"leave it out, or set attention = {attention!r}"
             )
     return spec
+
+
+def _check_warm_ups_end(config: DiffusionConfig, steps: int) -> None:
+    """The checkpoint says what the model is after its warm-ups."""
+    for name, length in (
+        ("anneal_steps", config.anneal_steps),
+        ("noise.warmup_steps", config.noise.warmup_steps),
+        ("block_warmup x block_warmup_steps", len(config.block_warmup) * config.block_warmup_steps),
+    ):
+        if 0 < steps <= length:
+            raise ConfigError(
+                f"{name} is {length} steps, and the run has {steps}: the model saved would not be what its checkpoint "
+                f"says; wanted fewer than {steps}, or more epochs, more rows or a smaller batch_size"
+            )
 
 
 def _canvases(stage: Stage, config: DiffusionConfig, spec: DiffusionSpec, tasks: TaskSet | None) -> list[Canvas]:

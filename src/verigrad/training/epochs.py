@@ -17,10 +17,15 @@ from verigrad.training.optim import clip_gradients, learning_rate, make_optimize
 from verigrad.training.run import Learner, TrainState, load_state, save_state
 from verigrad.training.stage import Stage, open_run
 
-__all__ = ["Gradient", "train_epochs"]
+__all__ = ["Gradient", "num_steps", "train_epochs"]
 
 Gradient = Callable[[Sequence[int], int], Mapping[str, float]]
 """(numbers of the step's examples, step from 0) -> metrics; leaves the step's gradient in the model."""
+
+
+def num_steps(config: SFTConfig | DiffusionConfig, count: int) -> int:
+    """Optimizer steps of a run on `count` examples."""
+    return config.epochs * -(-count // config.batch_size)
 
 
 def train_epochs(
@@ -45,7 +50,7 @@ def train_epochs(
     try:
         policy = Learner(stage.model, make_optimizer(stage.model, config.optim))
         notes: dict[str, Any] = {}
-        steps = config.epochs * -(-count // config.batch_size)
+        steps = num_steps(config, count)
         if checkpoint is None:
             stage.evaluate_splits(run, "before")
         else:

@@ -2,7 +2,7 @@
 
 Memory is counted from the sizes in the model's config.json; tests/training/test_estimate.py holds it against the peaks
 in docs/results.md. Time is the work in floating-point operations over the rates of the machine those were measured on,
-by as much more as matrix products take longer here.
+by as much more as matrix products take longer here. Of masked-diffusion models no time is estimated.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import torch
 
 from verigrad.errors import VerigradError
 from verigrad.models.causal import pick_device
+from verigrad.models.diffusion import ENTRY
 from verigrad.models.gguf import DEFAULT_MODEL, default_model_dir
 from verigrad.models.linear import product
 from verigrad.registry import resolve
@@ -54,7 +55,8 @@ _COMPANIONS = {"critic": 16, "outcome_critic": 16, "prm": 20, "average": 4, "tea
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes of a decoder; `inner` is the width of its feed-forward part, which has `gates` + 1 matrices."""
+    """Sizes of a decoder; `inner` is the width of its feed-forward part, which has `gates` + 1 matrices; `diffusion`
+    tells whether it is a masked-diffusion model."""
 
     vocabulary: int
     hidden: int
@@ -65,6 +67,7 @@ class Shape:
     inner: int
     gates: int
     tied: bool
+    diffusion: bool = False
 
     @property
     def parameters(self) -> int:
@@ -110,6 +113,7 @@ def model_shape(model: str) -> Shape | None:
         inner=c["intermediate_size"],
         gates=1 if c.get("model_type") == "gpt_neox" else 2,
         tied=bool(c.get("tie_word_embeddings")),
+        diffusion=ENTRY in c,
     )
 
 
@@ -210,7 +214,8 @@ def _others(config: RLConfig) -> int:
 
 
 def work(config: StageConfig) -> Work:
-    """What a run passes over at most: completions count as long as they may become, prompts are a guess.
+    """What a run of a causal model passes over at most: completions count as long as they may become, prompts are a
+    guess. A masked-diffusion model's rows are passed over more often than is counted here.
 
     Raises:
         VerigradError: a task source cannot be loaded.
@@ -224,17 +229,9 @@ def work(config: StageConfig) -> Work:
     count, tokens = _examples(settings)
     steps = settings.epochs * -(-count // settings.batch_size)
     trained = settings.epochs * tokens
-    if isinstance(config, DiffusionConfig):
-        trained *= _runs_a_row(config)
     scored = tokens if isinstance(config, PreferenceConfig) else 0  # under the reference
     evaluated = _evaluated(config, steps)
     return Work(_asked(config, evaluated), trained, scored, evaluations=evaluated)
-
-
-def _runs_a_row(config: DiffusionConfig) -> int:
-    """At most: prefix attention runs a prompt once for all draws."""
-    views = config.noise.draws * (2 if config.noise.complementary else 1)
-    return views * (2 if config.attention == "block" else 1)
 
 
 def _rl_work(config: RLConfig) -> Work:
@@ -328,6 +325,11 @@ def _time_line(config: StageConfig, shape: Shape, planned: Work) -> str:
     done = f"{planned.evaluations:,} completions to evaluate"
     if planned.completions:
         done = f"{planned.completions:,} completions to train on, {done}"
+    if shape.diffusion or isinstance(config, DiffusionConfig):
+        return (
+            f"time: {done}; no estimate for masked-diffusion models: how often a row is passed over depends on the "
+            "canvas, the sampler's steps and the views it is scored through, and often is many times"
+        )
     positions = f"{planned.trained:,} positions to train on and {done}"
     if pick_device(config.device).type != "cpu":
         return f"time: {positions}; how long that takes on a GPU was not measured"

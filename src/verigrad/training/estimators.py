@@ -21,7 +21,7 @@ policy, so the noise of the draw cancels in their ratios.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -34,10 +34,19 @@ from verigrad.errors import ConfigError
 from verigrad.models.base import Batch, ScoreKind, View
 from verigrad.models.diffusion import DiffusionSpec
 from verigrad.seeds import derive_seed
+from verigrad.settings import diff
 from verigrad.training.config import RLConfig, ScoringConfig
 from verigrad.types import Row
 
-__all__ = ["ESTIMATORS", "Estimator", "chosen_estimator", "drawn_batch", "order_warnings", "score_kind"]
+__all__ = [
+    "ESTIMATORS",
+    "Estimator",
+    "chosen_estimator",
+    "drawn_batch",
+    "filled_scoring",
+    "order_warnings",
+    "score_kind",
+]
 
 
 @dataclass(frozen=True)
@@ -88,12 +97,14 @@ class Estimator:
     Attributes:
         kind: of the scores, where nothing else is against it; see `score_kind`.
         draw: the rows of a batch, mostly one, that a row becomes.
+        reads: the settings it reads, beside its own name.
         samples: Monte Carlo draws where the settings leave it open.
         visited: whether it scores the states that were visited.
     """
 
     kind: ScoreKind
     draw: _Draw
+    reads: tuple[str, ...] = ()
     samples: int = 1
     visited: bool = False
 
@@ -139,8 +150,8 @@ def _coupled(answer: _Answer, scoring: ScoringConfig, generator: torch.Generator
         for noised in draw_noise(segments, levels[pair], generator, form="bernoulli", complementary=True):
             weight = 2 * noised.weight / parts if inside else 1 / parts  # the pair's weights come halved
             looks.append(_Look(noised.masked | _behind(answer), noised.masked, weight))
-            factor += noised.weight / pairs
-    return [_Drawn(looks, factor if outside else None)]
+            factor += noised.weight
+    return [_Drawn(looks, factor if outside else None)]  # with weights outside, there is one pair
 
 
 def _elbo(answer: _Answer, scoring: ScoringConfig, generator: torch.Generator) -> list[_Drawn]:
@@ -173,12 +184,12 @@ def _levels(segments: Tensor, draws: int, generator: torch.Generator, low: float
 
 ESTIMATORS: dict[str, Estimator] = {
     "left_to_right": Estimator("exact", _left_to_right),
-    "random_order": Estimator("exact", _trace, visited=True),
-    "trace": Estimator("exact", _trace, visited=True),
-    "mean_field": Estimator("surrogate", _mean_field),
-    "coupled": Estimator("surrogate", _coupled),
-    "elbo": Estimator("bound", _elbo, samples=2),
-    "sandwich": Estimator("bound", _sandwich, samples=2),
+    "random_order": Estimator("exact", _trace, ("shrink",), visited=True),
+    "trace": Estimator("exact", _trace, ("shrink",), visited=True),
+    "mean_field": Estimator("surrogate", _mean_field, ("prompt_masking",)),
+    "coupled": Estimator("surrogate", _coupled, ("samples", "weighting", "low", "high")),
+    "elbo": Estimator("bound", _elbo, ("samples",), samples=2),
+    "sandwich": Estimator("bound", _sandwich, ("samples",), samples=2),
 }
 
 
@@ -190,7 +201,7 @@ def score_kind(name: str, scoring: ScoringConfig, denoise: DenoiseParams) -> Sco
     """
     if name == "left_to_right" and not _one_by_one(denoise, "left_to_right"):
         return "surrogate"
-    if name == "trace" and scoring.shrink > 1:
+    if ESTIMATORS[name].visited and scoring.shrink > 1:
         return "surrogate"
     return ESTIMATORS[name].kind
 
@@ -225,12 +236,27 @@ def chosen_estimator(config: RLConfig, algorithm: Algorithm) -> ScoringConfig:
         ConfigError: the estimator, the algorithm and the sampler cannot go together.
     """
     name = config.diffusion.estimator or algorithm.estimator or "trace"
-    estimator = ESTIMATORS[name]
-    filled: dict[str, Any] = {"estimator": name, "samples": config.diffusion.samples or estimator.samples}
-    scoring = ScoringConfig(**{**vars(config.diffusion), **filled})
+    scoring = filled_scoring(name, config.diffusion)
     _check_sampler(name, config)
     _check_algorithm(name, score_kind(name, scoring, config.denoise), config, algorithm)
     return scoring
+
+
+def filled_scoring(name: Any, scoring: ScoringConfig) -> ScoringConfig:
+    """The settings for the estimator `name`, with its own number of samples where they leave it open.
+
+    Raises:
+        ConfigError: something is set that the estimator does not read.
+    """
+    estimator = ESTIMATORS[name]
+    filled = replace(scoring, estimator=name, samples=scoring.samples or estimator.samples)
+    idle = diff(ScoringConfig(estimator=name, samples=estimator.samples), filled).keys() - set(estimator.reads)
+    if idle:
+        read = f"only {', '.join(estimator.reads)}" if estimator.reads else "none of the section diffusion"
+        raise ConfigError(
+            f"{', '.join(f'diffusion.{key}' for key in sorted(idle))}: estimator {name!r} reads {read}; leave it unset"
+        )
+    return filled
 
 
 def _check_sampler(name: str, config: RLConfig) -> None:
@@ -254,8 +280,6 @@ def _check_algorithm(name: str, kind: ScoreKind, config: RLConfig, algorithm: Al
     by_rollout = asks_for(objective, "rollout_index")
     if (name == "sandwich") != asks_for(objective, "loss_weights"):
         raise ConfigError(f"{what}: estimator 'sandwich' and objective 'spg' belong together; take both or neither")
-    if name == "sandwich" and config.overlong:
-        raise ConfigError(f"{what} and overlong: the masks of a completion are rows, and lengths are not theirs")
     if kind == "bound" and asks_for(objective, "old_logprobs") and not by_rollout:
         raise ConfigError(
             f"{what}: a bound on the log-probability of a completion has no ratio for each token; take an algorithm "

@@ -41,6 +41,8 @@ from verigrad.models.base import Batch
 from verigrad.models.checkpoint import new_folder
 from verigrad.models.diffusion import DiffusionSpec, diffusion_spec, is_diffusion
 from verigrad.models.lora import base_weights, is_lora
+from verigrad.models.masked import MaskedPack
+from verigrad.models.packing import Pack
 from verigrad.models.scoring import pack_batch, score_pack, token_logprobs
 from verigrad.preferences.comparisons import (
     answers_from_row,
@@ -65,7 +67,7 @@ from verigrad.seeds import derive_seed
 from verigrad.tasks.base import TaskSet
 from verigrad.training.checkpoints import after_step, load_best
 from verigrad.training.config import PreferenceConfig, ScoringConfig
-from verigrad.training.estimators import ESTIMATORS, drawn_batch
+from verigrad.training.estimators import ESTIMATORS, drawn_batch, filled_scoring
 from verigrad.training.examples import Chunk, Example, chunks, examples_of, flat_rows, token_sums
 from verigrad.training.memory import give_back_freed_memory
 from verigrad.training.optim import clip_gradients, learning_rate, make_optimizer, set_learning_rate
@@ -214,13 +216,13 @@ def _scoring(stage: Stage, config: PreferenceConfig) -> ScoringConfig | None:
         )
     if config.token_weights != "none":
         raise ConfigError(f"token_weights = {config.token_weights!r} weighs tokens; not for a masked-diffusion model")
-    return replace(config.diffusion, estimator=name, samples=config.diffusion.samples or ESTIMATORS[name].samples)
+    return filled_scoring(name, config.diffusion)
 
 
 def _on_canvas(row: Row, spec: DiffusionSpec, places: int) -> Row:
     """The row with the places behind its answer that the sampler's canvas would have had."""
-    missing = places - (len(row.ids) - row.prompt_length)
-    if spec.pad_policy != "fill" or missing <= 0:
+    missing = spec.canvas_length(max(len(row.ids), row.prompt_length + places)) - len(row.ids)
+    if spec.pad_policy != "fill" or not missing:
         return row
     return replace(
         row,
@@ -293,7 +295,7 @@ class _Loop:
         """Rows with the views they are scored through.
 
         The noise of a masked-diffusion model is drawn by a row's own ids, so that policy and reference look through the
-        same masks, whenever they do (VRPO, Zhu et al. 2025, arXiv:2505.19223).
+        same masks, whenever they do (VRPO, Zhu et al. 2025, arXiv:2505.19223): also in every epoch.
         """
         if self._scoring is None:
             return flat_rows(rows)
@@ -312,10 +314,11 @@ class _Loop:
         )
 
     def _positions(self, example: Example) -> int:
-        """Positions that scoring an example runs."""
+        """Positions that scoring an example runs, at most; block attention runs a clean row beside each masked one."""
         if self._scoring is None:
             return example.positions
-        return sum(len(view.input_ids) for view in self._batch(example.rows).views)
+        copies = 2 if diffusion_spec(self.stage.model).attention == "block" else 1
+        return copies * sum(len(view.input_ids) for view in self._batch(example.rows).views)
 
     # ------------------------------------------------------------------------------------------ records of a round
 
@@ -478,14 +481,17 @@ class _Loop:
         model.train()
         budget = self.config.token_budget
         for chunk in chunks(examples, budget, build=self._batch, positions=self._positions):
-            (pack,) = pack_batch(model, chunk.batch, token_budget=1 << 60)
-            scores = score_pack(model, pack, chunk.batch, dtype=self.stage.dtype).values.cpu()
+            packs, scores = self._scored(chunk.batch)
             reference = [next(references) for _ in chunk.examples]
             offered = _offered(chunk, scores, reference, self.row)
             if current.weights:
                 offered.update(_padded_weights([next(weights) for _ in chunk.examples], chunk.batch.mask))
             loss = call(self.row.loss, **offered, **known).sum() / len(examples)
             loss.backward()
+            for pack in packs:
+                own = score_pack(model, pack, chunk.batch, dtype=self.stage.dtype).values.cpu()
+                assert scores.grad is not None
+                (own * scores.grad).sum().backward()
             total += float(loss.detach())
             seen.append(_preferred(offered, self.row))
         model.eval()
@@ -511,6 +517,17 @@ class _Loop:
             "learning_rate": rate,
             "records": len(examples),
         }
+
+    def _scored(self, batch: Batch) -> tuple[Sequence[Pack | MaskedPack], Tensor]:
+        """Log-probs (B, T) of a chunk with their graph where one pass does; else without, and the passes that are to
+        carry on their gradient, by the chain rule: many views of an answer need not fit into memory at once."""
+        # A causal pair is never cut: that would be two forward passes for one.
+        budget = 1 << 60 if self._scoring is None else self.config.token_budget
+        model, dtype = self.policy.model, self.stage.dtype
+        packs = pack_batch(model, batch, token_budget=budget)
+        if len(packs) == 1:
+            return [], score_pack(model, packs[0], batch, dtype=dtype).values.cpu()
+        return packs, token_logprobs(model, batch, token_budget=budget, dtype=dtype).values.requires_grad_()
 
     def _scalars(self, current: _Round, chosen: Sequence[int]) -> dict[str, Any]:
         """What some losses know of the step as a whole, without gradient."""

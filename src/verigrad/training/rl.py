@@ -43,11 +43,7 @@ from verigrad.tasks.base import TaskSet
 from verigrad.training.advantages import advantages_of, shape_rewards
 from verigrad.training.audit import Audit, first_flagged
 from verigrad.training.augment import augmented
-from verigrad.training.batching import (
-    make_batch,
-    rows_batch,
-    score_parts,
-)
+from verigrad.training.batching import completion_lengths, make_batch, rows_batch, score_parts
 from verigrad.training.checkpoints import after_step, load_best
 from verigrad.training.companions import Companion, open_companions
 from verigrad.training.config import RLConfig
@@ -243,6 +239,7 @@ class Loop:
     def _known(self, groups: Sequence[Group], batch: Batch, greedy: Tensor | None) -> dict[str, Tensor]:
         """What advantages and companions may ask for by name, beside the batch."""
         found = score_parts(group.rollouts for group in groups)
+        lengths = completion_lengths(group.rollouts for group in groups)
         seen = sorted({*found, *self.notes.get("parts", ())})
         self.notes["parts"] = seen
         parts = score_tensors(found, seen, batch.num_rollouts)
@@ -256,7 +253,7 @@ class Loop:
             if self.curriculum
             else {},
         )
-        known = {**parts, **credit, "succeeded": self._succeeded(groups, credit["outcomes"])}
+        known = {**parts, **credit, "lengths": lengths, "succeeded": self._succeeded(groups, credit["outcomes"])}
         if greedy is not None:
             known["greedy_rewards"] = greedy[batch.group_ids]
         return known

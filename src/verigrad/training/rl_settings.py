@@ -64,6 +64,12 @@ def _check_masked(config: RLConfig, algorithm: Algorithm) -> None:
             f"algorithm {algorithm.name!r} needs {', '.join(sorted(wrong))}, which score causal rows; not for a "
             "masked-diffusion model"
         )
+    if config.kl_coef and algorithm.kl_in_reward and asks_for(algorithm.advantage, "token_rewards"):
+        raise ConfigError(
+            f"algorithm {algorithm.name!r} and kl_coef = {config.kl_coef}: a token's return has the KL of the places "
+            "behind it, which a masked-diffusion model may have written before; set kl_coef = 0, or take an algorithm "
+            "with the KL in its loss, such as grpo or rloo"
+        )
     asked = ("gold_coef", "error_penalty", "executed_only", "reward_model")
     on = [name for name in asked if getattr(config, name)] + (["cost.model"] if config.cost.model else [])
     if on:

@@ -113,7 +113,7 @@ def _on_canvas(
     rows, marks, behind = [], [], []
     for own, marked in zip(ids, scored, strict=True):
         start, end = int(marked.long().argmax()), int(marked.nonzero().max()) + 1
-        more = max(0, start + bench.config.max_tokens - len(own))
+        more = spec.canvas_length(max(len(own), start + bench.config.max_tokens)) - len(own)
         rows.append(torch.cat([own, own.new_full((more,), spec.pad_id)]))
         marks.append(torch.cat([marked, marked.new_zeros(more)]))
         behind.append(torch.arange(len(own) + more) >= end)

@@ -20,10 +20,13 @@ CLOSE = "```"
 def answered(bench: Bench, twin: Twin, question: str, answer: Sequence[int]) -> tuple[list[int], int]:
     """Ids of a question, an answer and its end, and where the answer begins.
 
-    Behind the end stand end tokens up to `max_tokens` places, where training a diffusion model filled its canvases.
+    Behind the end stand end tokens up to `max_tokens` places, and to the end of a block, where training a diffusion
+    model filled its canvases.
     """
     given = prompt_ids(twin.tokenizer, [Message("user", question)])
-    own = [*answer, *answer_ids(twin.tokenizer, "")]
+    row = [*given, *answer, *answer_ids(twin.tokenizer, "")]
     spec = twin.spec
-    pads = [spec.pad_id] * (bench.config.max_tokens - len(own)) if spec and spec.pad_policy == "fill" else []
-    return [*given, *own, *pads], len(given)
+    if spec and spec.pad_policy == "fill":
+        total = spec.canvas_length(max(len(row), len(given) + bench.config.max_tokens))
+        row += [spec.pad_id] * (total - len(row))
+    return row, len(given)
