@@ -1,6 +1,7 @@
 """The command line: quick help, readable errors, and the commands on real input."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -140,3 +141,15 @@ def test_inspect_knows_reward_models(tmp_path, capsys):
     assert "validation after step 10: pair_accuracy 0.5, auc 0.5" in printed
     assert main(["inspect", str(folder), "--report"]) == 0
     assert "Does it put answers in the right order?" in (folder / "report.html").read_text()
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_nobody_reads_on_ends_the_command_quietly(unbuffered):
+    """As in `verigrad --help | head -1`."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    with os.fdopen(writer) as output:
+        command = [sys.executable, "-m", "verigrad", "--help"]
+        done = subprocess.run(command, stdout=output, stderr=subprocess.PIPE, env=environment, check=False)
+    assert (done.returncode, done.stderr) == (1, b"")
