@@ -123,7 +123,7 @@ def test_a_threshold_nothing_reaches_is_one_token_a_step(order):
     rows = [ids_of("ab______"), ids_of("xy____z")]
     one, other = (
         run(model, spec, rows, params)
-        for params in (DenoiseParams(order=order), DenoiseParams(order=order, schedule="threshold", threshold=1.1))
+        for params in (DenoiseParams(order=order), DenoiseParams(order=order, schedule="threshold", threshold=1.0))
     )
     assert torch.equal(one.ids, other.ids) and torch.equal(one.step_map, other.step_map)
 
@@ -465,6 +465,10 @@ def test_without_shift_the_first_token_can_be_filled():
         ({"steps": -1}, "wanted 0 or more"),
         ({"schedule": "threshold", "steps": 4}, "probabilities decide"),
         ({"remask_share": 0.0}, "wanted above 0"),
+        ({"threshold": 0.7}, "threshold is 0.7, but schedule `exact` does not look at it; set schedule"),
+        ({"schedule": "timestep", "threshold": 0.0}, "schedule `timestep` does not look at it"),
+        ({"schedule": "threshold", "threshold": 90.0}, "wanted a probability, 0 to 1"),
+        ({"schedule": "threshold", "threshold": -0.1}, "wanted a probability, 0 to 1"),
     ],
 )
 def test_bad_parameters_are_refused(change, says):

@@ -31,6 +31,7 @@ from verigrad.evaluation.twins.models import open_twin
 from verigrad.evaluation.twins.order import measure as measure_order
 from verigrad.evaluation.twins.page import speed_lines
 from verigrad.evaluation.twins.rows import answered
+from verigrad.evaluation.twins.steps import settings as ways_of_filling
 from verigrad.evaluation.twins.versus import adjusted, versus_rates, versus_values
 from verigrad.locks import hold
 from verigrad.models.checkpoint import save_model
@@ -131,6 +132,15 @@ def test_steps_bound_the_passes_and_a_causal_token_takes_one(finished):
     for row in rows_of(folder, "steps-0-causal"):
         if row["record"] == "sample":
             assert row["passes"] == row["tokens"]
+
+
+def test_what_is_written_otherwise_by_a_threshold_is_measured_by_steps_too(workshop):
+    denoise = DenoiseParams(order="margin", schedule="threshold", threshold=0.7)
+    assert ways_of_filling(settings(workshop, denoise=denoise)) == {
+        "24 steps": DenoiseParams(order="margin", steps=24),
+        "6 steps": DenoiseParams(order="margin", steps=6),
+        "threshold 0.05": DenoiseParams(order="margin", schedule="threshold", threshold=0.05),
+    }
 
 
 def test_passes_that_fill_again_what_was_masked_again_count(workshop):
@@ -290,6 +300,7 @@ def test_a_dry_run_tells_what_is_left_and_measures_nothing(finished, capsys):
         ({"ks": (3,)}, "pass@3 of 2 samples"),
         ({"temperatures": (0.0,)}, "temperature of 0"),
         ({"fractions": (0.01,)}, "one step at least"),
+        ({"thresholds": (90.0,)}, "threshold is 90.0; wanted a probability"),
     ],
 )
 def test_settings_that_do_not_fit(tmp_path, changes, complaint):

@@ -28,7 +28,7 @@ class DenoiseParams:
             probability, and one where there is none.
         steps: forward passes a row is to be filled in, over all its blocks, each of which takes one at least; 0 for one
             per masked token. Not for `threshold`.
-        threshold: see there.
+        threshold: see there; 0 to 1, and for that schedule alone.
         block_length: masked places, from the first one on, that are filled before those behind them
             (semi-autoregressive); 0 for all at once. Models of block attention go by their own blocks.
         remask_rounds: times a filled block's least probable tokens are masked and filled again.
@@ -53,5 +53,12 @@ class DenoiseParams:
                 raise ConfigError(f"{name} is {getattr(self, name)}; wanted 0 or more")
         if self.schedule == "threshold" and self.steps:
             raise ConfigError(f"steps is {self.steps}, but with schedule `threshold` probabilities decide; wanted 0")
+        if not 0 <= self.threshold <= 1:
+            raise ConfigError(f"threshold is {self.threshold}; wanted a probability, 0 to 1")
+        if self.schedule != "threshold" and self.threshold != DenoiseParams.threshold:
+            raise ConfigError(
+                f"threshold is {self.threshold}, but schedule `{self.schedule}` does not look at it; set schedule to "
+                "`threshold`, or leave threshold out"
+            )
         if not 0 < self.remask_share <= 1:
             raise ConfigError(f"remask_share is {self.remask_share}; wanted above 0, up to 1")

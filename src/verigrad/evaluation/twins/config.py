@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from verigrad.engines.denoise_params import DenoiseParams
@@ -90,11 +90,22 @@ class CompareConfig:
             raise ConfigError(f"pass@{max(self.ks)} of {self.samples} samples; wanted samples of at least as many")
         if min((*self.temperatures, *self.order_temperatures), default=1.0) <= 0:
             raise ConfigError("a temperature of 0 makes all samples alike; wanted above 0 (`steps` is greedy)")
+        for threshold in self.thresholds:
+            self.by_threshold(threshold)
         for fraction in self.fractions:
             if not 1 / self.max_tokens <= fraction <= 1:
                 raise ConfigError(
                     f"fraction {fraction} of {self.max_tokens} places; wanted one step at least, 1 at most"
                 )
+
+    @property
+    def one_by_one(self) -> DenoiseParams:
+        """`denoise`, but one token a step."""
+        return replace(self.denoise, schedule="exact", steps=0, threshold=DenoiseParams.threshold)
+
+    def by_threshold(self, threshold: float) -> DenoiseParams:
+        """`denoise`, but all tokens at once that are as probable."""
+        return replace(self.denoise, schedule="threshold", steps=0, threshold=threshold)
 
     @property
     def chosen(self) -> tuple[str, ...]:

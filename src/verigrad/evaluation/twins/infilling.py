@@ -11,7 +11,6 @@ A causal model under the first three may end sooner, and is cut off there.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from statistics import fmean
 
 from verigrad.evaluation.twins.bench import Bench, Row
@@ -51,8 +50,9 @@ def _ways(
     bench: Bench, twin: Twin, gaps: Sequence[Infill], places: Sequence[int], length: str
 ) -> dict[str, list[Filled]]:
     if twin.kind == "diffusion":
-        plain = replace(bench.config.denoise, schedule="exact", steps=0)
-        return {} if length == "free" else {"canvas": fill_canvas(bench, twin, gaps, places, plain)}
+        if length == "free":
+            return {}
+        return {"canvas": fill_canvas(bench, twin, gaps, places, bench.config.one_by_one)}
     return {arm: write_middle(bench, twin, gaps, places, suffix=arm == "fim") for arm in ("fim", "prefix")}
 
 

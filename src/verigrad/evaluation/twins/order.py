@@ -16,7 +16,7 @@ KS = (1, 2, 4, 8)
 def measure(bench: Bench, twin: Twin) -> list[Row]:
     """A row a task and temperature: AR-ness of the answer, up to its end, for each k."""
     config = bench.config
-    denoise = replace(config.denoise, schedule="exact", steps=0, remask_rounds=0)  # a step map knows last times alone
+    denoise = replace(config.one_by_one, remask_rounds=0)  # a step map knows last times alone
     rows: list[Row] = []
     for heat in config.order_temperatures:
         requests = bench.requests(twin, bench.tasks.tasks, temperature=heat)

@@ -15,13 +15,11 @@ def measure(bench: Bench, twin: Twin) -> list[Row]:
     config = bench.config
     rows: list[Row] = []
     chosen = bench.tasks.tasks[: config.played]
-    plain = replace(config.denoise, schedule="exact", steps=0, remask_rounds=0)  # a step map knows last times alone
-    ways = {"one token a step": plain}
+    ways = {"one token a step": config.one_by_one}
     if config.thresholds:
-        ways[f"threshold {config.thresholds[0]:g}"] = replace(
-            plain, schedule="threshold", threshold=config.thresholds[0]
-        )
-    for name, denoise in ways.items():
+        ways[f"threshold {config.thresholds[0]:g}"] = config.by_threshold(config.thresholds[0])
+    for name, way in ways.items():
+        denoise = replace(way, remask_rounds=0)  # a step map knows last times alone
         written = bench.write(twin, bench.requests(twin, chosen, temperature=0.0), denoise).completions
         statuses = bench.judge_texts([own.text for own in written], chosen, bench.tasks)
         for task, completion, status in zip(chosen, written, statuses, strict=True):

@@ -6,8 +6,6 @@ model doubts most and writes it anew. It can change tokens, not their number.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from verigrad.engines.base import SamplingParams
 from verigrad.engines.denoise import canvases, refine
 from verigrad.evaluation.twins.bench import Bench, Row
@@ -58,7 +56,7 @@ def _refine(bench: Bench, twin: Twin, broken: TaskSet, tasks: tuple[Task, ...]) 
         ids,
         editable,
         spec,
-        replace(config.denoise, schedule="exact", steps=0),
+        config.one_by_one,
         sampling=[SamplingParams(temperature=0.0)] * len(tasks),
         seeds=[derive_seed(config.seed, "refine", task.id) for task in tasks],
         real=real,

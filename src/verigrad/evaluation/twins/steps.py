@@ -17,12 +17,9 @@ __all__ = ["measure", "settings"]
 
 def settings(config: CompareConfig) -> dict[str, DenoiseParams]:
     """Ways of filling a canvas by name: numbers of steps, thresholds."""
-    places, plain = config.max_tokens, replace(config.denoise, schedule="exact", steps=0)
-    counts = sorted({round(fraction * places) for fraction in config.fractions}, reverse=True)
-    found = {f"{count} steps": replace(plain, steps=count) for count in counts}
-    for threshold in config.thresholds:
-        found[f"threshold {threshold:g}"] = replace(plain, schedule="threshold", threshold=threshold)
-    return found
+    counts = sorted({round(fraction * config.max_tokens) for fraction in config.fractions}, reverse=True)
+    found = {f"{count} steps": replace(config.one_by_one, steps=count) for count in counts}
+    return found | {f"threshold {own:g}": config.by_threshold(own) for own in config.thresholds}
 
 
 def measure(bench: Bench, twin: Twin) -> list[Row]:
