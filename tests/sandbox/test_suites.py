@@ -1,7 +1,10 @@
 """Repositories judged by pytest in the real sandbox."""
 
 import json
+from collections import Counter
 from dataclasses import replace
+from itertools import product
+from random import Random
 
 import pytest
 from sandbox.repositories import (
@@ -20,7 +23,9 @@ from sandbox.repositories import (
 
 from verigrad.errors import ConfigError, SandboxError, TaskError
 from verigrad.sandbox import repository
+from verigrad.sandbox.junit import case_of
 from verigrad.sandbox.repository import changed_tree, changes_of, overlaid, read_folder
+from verigrad.sandbox.suites import _plan
 from verigrad.types import CommandTest, Repository, Suite, SuiteTest
 
 FIXES_ALL = whole(src__calc=FIXED)
@@ -121,6 +126,25 @@ def test_order_that_matters_is_nondeterministic(box):
         suite=Suite(files={"tests/test_a.py": leaves.encode(), "tests/test_b.py": finds.encode()}),
     )
     assert statuses(judge_on(box, FIXES_ALL, oracle)) == ["passed", "nondeterministic"]
+
+
+def test_the_order_of_files_tells_nothing_of_a_test_and_its_mirror():
+    """Neither that of the modules, opposite in the second run, nor the planted one's place."""
+    modules = ("tests/test_a.py", "tests/test_b.py")
+    body = b"def test_it():\n    assert 1 + 1 == 2\n"
+    tests = [SuiteTest(f"{module}::test_it") for module in modules]
+    told = Counter()
+    for seed in range(300):
+        orders = []
+        for swapped in (False, True):
+            plan = _plan(dict.fromkeys(modules, body), tests, Suite(), Random(seed), swapped=swapped)
+            orders.append([path for path in plan.paths if path in modules])
+            signs = (orders[-1] == sorted(orders[-1]), plan.paths[0] not in modules)
+            for test, (number, sign) in product(tests, enumerate(signs)):
+                new_name = plan.required[test.name] != case_of(test.name)
+                told[swapped, test.name, number] += new_name == sign
+        assert orders[0] == orders[1][::-1]
+    assert all(107 < same < 193 for same in told.values()), told  # five standard deviations
 
 
 UNITTEST = """
