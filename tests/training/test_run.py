@@ -197,15 +197,19 @@ from verigrad.models.checkpoint import new_folder
 
 
 def killed(*unused):
-    os._exit(9)  # nothing is tidied up
+    os._exit(9)  # nothing is tidied up; of a fork, so that torch is loaded once
 
 
-with new_folder(Path(sys.argv[1])) as building:
-    (building / "weights").write_text("new")
-    if sys.argv[2] == "writing":
-        killed()
-    rename = Path.rename
-    Path.rename = lambda path, to: killed() if path == building else rename(path, to)
+rename, (when, *targets) = Path.rename, sys.argv[1:]
+for target in targets:
+    if child := os.fork():
+        os.waitpid(child, 0)
+        continue
+    with new_folder(Path(target)) as building:
+        (building / "weights").write_text("new")
+        if when == "writing":
+            killed()
+        Path.rename = lambda path, to: killed() if path == building else rename(path, to)
 """
 
 
@@ -215,8 +219,8 @@ def test_a_kill_loses_no_checkpoint_and_leaves_nothing_behind_a_resumed_run(tmp_
     run.close()
     old, others = run.checkpoint_folder(1), [run.folder / "model", run.folder / "reference" / "round-0001"]
     save_state(old, small_learners(), TrainState(1, {}))
-    for target in (old, run.checkpoint_folder(2), *others):
-        assert subprocess.run([sys.executable, "-c", KILLED, str(target), when], check=False).returncode == 9
+    targets = map(str, (old, run.checkpoint_folder(2), *others))
+    subprocess.run([sys.executable, "-c", KILLED, when, *targets], check=True)
     assert len(list(run.folder.rglob(".*"))) >= 4
     resumed, checkpoint = Run.resume(run.folder, {})
     resumed.close()
@@ -231,7 +235,7 @@ def test_a_folder_that_a_kill_took_away_is_back_before_it_is_replaced(tmp_path):
         with new_folder(folder) as building:
             (building / "weights").write_text(text)
     assert (folder / "weights").read_text() == "new" and list(tmp_path.iterdir()) == [folder]
-    subprocess.run([sys.executable, "-c", KILLED, str(folder), "renaming"], check=False)
+    subprocess.run([sys.executable, "-c", KILLED, "renaming", str(folder)], check=True)
     assert not folder.exists()
     with pytest.raises(CheckpointError), new_folder(folder):
         raise OSError
