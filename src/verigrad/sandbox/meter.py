@@ -160,6 +160,7 @@ class _Meter:
         self._budget = budget
         self._importing = False
         self._reason = ""
+        self._modules: dict[str, types.ModuleType] = {}
         self._watch = (_Monitor if hasattr(sys, "monitoring") else _Tracer)(self._on_instruction)
         for name in ("settrace", "setprofile", "monitoring", "_getframe"):
             if hasattr(sys, name):
@@ -298,7 +299,10 @@ class _Meter:
             raise self.refuse(f"it imports {name}")
         self._importing = True
         try:
-            return public_names(name if wanted else name.partition(".")[0], self.refuse)
+            seen = name if wanted else name.partition(".")[0]
+            if seen not in self._modules:
+                self._modules[seen] = public_names(seen, self.refuse)
+            return self._modules[seen]
         finally:
             self._importing = False
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from verigrad.changes import ChangeError
@@ -44,10 +44,10 @@ async def judge_repository(answer: str, oracle: Oracle, commands: CommandSandbox
         ConfigError: a package or program of the suite is missing.
         SandboxError: a command could not be tried.
     """
-    repository = _repository(oracle)
+    repository, may_change = _repository(oracle), changes_of(oracle)
     tools = find_tools(oracle.suite)
     try:
-        tree, refused = changed_tree(repository, answer, changes_of(oracle))
+        tree, refused = changed_tree(repository, answer, may_change)
     except ChangeError as error:
         results = tuple(TestResult(test.name, "exception", str(error)) for test in oracle.tests)
         return Verdict(status="syntax_error", results=results, level=commands.level, error=str(error))
@@ -56,7 +56,7 @@ async def judge_repository(answer: str, oracle: Oracle, commands: CommandSandbox
     if suite_tests:
         whole = _with_tests(tree, suite_tests, repository, oracle.suite)
         suite = await run_suite(whole, suite_tests, oracle.suite, tools, oracle.limits, commands)
-    run = _Commands(oracle, tools, commands)
+    run = _Commands(oracle, tools, commands, may_change)
     commanded = [test for test in oracle.tests if isinstance(test, CommandTest)]
     jobs: dict[str, list[CommandTest]] = {}
     for test in commanded:
@@ -109,9 +109,11 @@ def _with_tests(
 class _Commands:
     """Runs the commands of one oracle."""
 
-    def __init__(self, oracle: Oracle, tools: Tools, commands: CommandSandbox) -> None:
+    def __init__(
+        self, oracle: Oracle, tools: Tools, commands: CommandSandbox, may_change: Callable[[str], bool]
+    ) -> None:
         self._oracle, self._tools, self._commands = oracle, tools, commands
-        self._may_change = changes_of(oracle)
+        self._may_change = may_change
         self._limits = replace(oracle.limits, processes=max(oracle.limits.processes, _LEAST_PROCESSES))
 
     async def result(self, test: CommandTest, tree: Mapping[str, bytes]) -> TestResult:
