@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from verigrad.evaluation.pass_at_k import Estimate, bootstrap_means, mean_interval, summarize, task_rates
+from verigrad.evaluation.pass_at_k import Estimate, blocks, bootstrap_means, mean_interval, summarize, task_rates
 
 __all__ = [
     "UNPARSED",
@@ -162,8 +162,8 @@ def sign_flip_p(changes: _Floats, *, resamples: int = 10_000, seed: int = 0) -> 
         every = np.array(list(itertools.product((1.0, -1.0), repeat=len(own)))).reshape(2 ** len(own), len(own))
         return float((abs(every @ own) >= least).mean())
     rng = np.random.default_rng(seed)
-    blocks = [min(500, resamples - start) for start in range(0, resamples, 500)]
-    as_far = sum(int((abs(rng.choice((1.0, -1.0), (size, len(own))) @ own) >= least).sum()) for size in blocks)
+    draws = (rng.choice((1.0, -1.0), (size, len(own))) @ own for size in blocks(resamples))
+    as_far = sum(int((abs(sums) >= least).sum()) for sums in draws)
     return (as_far + 1) / (resamples + 1)
 
 

@@ -7,7 +7,7 @@ with all its samples. Results are given as `task id -> list of bools`, one per s
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Literal
@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Estimate", "bootstrap_means", "mean_interval", "pass_at_k", "summarize", "task_rates", "wilson"]
+__all__ = ["Estimate", "blocks", "bootstrap_means", "mean_interval", "pass_at_k", "summarize", "task_rates", "wilson"]
 
 _Floats = NDArray[np.float64]
 
@@ -151,10 +151,14 @@ def bootstrap_means(values: _Floats, *, resamples: int = 10_000, seed: int = 0) 
     True
     """
     rng = np.random.default_rng(seed)
-    # In blocks: ten thousand draws of a thousand tasks at once would take hundreds of megabytes.
-    blocks = [min(500, resamples - start) for start in range(0, resamples, 500)]
-    means = [values[rng.integers(0, len(values), (size, len(values)))].mean(axis=1) for size in blocks]
+    means = [values[rng.integers(0, len(values), (size, len(values)))].mean(axis=1) for size in blocks(resamples)]
     return np.round(np.concatenate(means), 12) + 0.0  # no -0
+
+
+def blocks(resamples: int) -> Iterator[int]:
+    """Sizes that add up to `resamples`: ten thousand draws of a thousand tasks at once would take hundreds of MB."""
+    for start in range(0, resamples, 500):
+        yield min(500, resamples - start)
 
 
 def mean_interval(
