@@ -1,9 +1,10 @@
 """Proof that tasks and rewards are what they claim, without a model.
 
-A task is sound where its gold program passes, where the empty program, constants and wrong programs fail, and
-where judging twice gives one answer. Where no wrong programs are known, gold programs with one change are tried, and
-those that pass all the same counted. Tests that are drawn must be the same for the same seed, and hold the gold program
-for two seeds. A reward is sound where its own `CHECKS` hold on a small known task.
+A task is sound where its gold program passes, where the empty program, constants (of a text: other answers) and
+wrong programs fail, and where judging twice gives one answer. Where no wrong programs are known, gold programs with one
+change are tried and those that pass all the same counted; where all pass and there is no constant to fail, nothing
+shows that the tests look. Tests that are drawn must be the same for the same seed, and hold the gold program for two
+seeds. A reward is sound where its own `CHECKS` hold on a small known task.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from verigrad.errors import ConfigError, TaskError
+from verigrad.evaluation.constants import constant_programs, guesses, printing, returning
 from verigrad.evaluation.fresh import FreshTests
 from verigrad.evaluation.mutants import mutants
 from verigrad.registry import load_attribute, resolve
@@ -24,9 +25,9 @@ from verigrad.sandbox.costs import CostMeter
 from verigrad.sandbox.judge import Judge
 from verigrad.tasks.base import TaskSet, shown_oracle
 from verigrad.tasks.builtin import wrong_programs
-from verigrad.types import CallTest, InvariantTest, Limits, Oracle, PropertyTest, StdioTest, SuiteTest, Task, Verdict
+from verigrad.types import CallTest, InvariantTest, Limits, Oracle, PropertyTest, SuiteTest, Task, Verdict
 
-__all__ = ["RewardCheck", "TaskCheck", "check_reward", "check_tasks", "constant_programs"]
+__all__ = ["RewardCheck", "TaskCheck", "check_reward", "check_tasks"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class TaskCheck:
 
     Attributes:
         programs: judged to know.
-        mutants: of them the gold program with one thing changed.
+        mutants: of them the gold program with one thing changed, or where arguments are to be found, some guessed.
         survivors: mutants that pass all the same, which is no complaint: the change may do no harm.
     """
 
@@ -86,10 +87,11 @@ async def _check_task(task: Task, oracle: Oracle, judge: Judge) -> TaskCheck:
             bad += [("an invariant that says nothing", "True"), ("an invariant that nothing meets", "False")]
         if task.tag("source") == "builtin":
             bad += [(f"wrong program {n}", source) for n, source in enumerate(wrong_programs(task), 1)]
-        for name, source in bad:
-            if (await judge.judge(source, oracle, task.entry_point)).passed:
-                complaints.append(f"{name} passes")
+        through = [name for name, source in bad if (await judge.judge(source, oracle, task.entry_point)).passed]
+        complaints += [f"{name} passes" for name in through]
         changed = await _judge_mutants(task, oracle, judge)
+        if len(bad) == 1 and changed and all(changed):
+            complaints.append(f"all of {len(changed)} changed answers pass, so nothing shows that the tests look")
     except TaskError as error:
         return TaskCheck(task.id, (str(error).removeprefix(f"{task.id}: "),), 0)
     return TaskCheck(task.id, tuple(complaints), len(bad) + judged + len(changed), len(changed), sum(changed))
@@ -97,9 +99,10 @@ async def _check_task(task: Task, oracle: Oracle, judge: Judge) -> TaskCheck:
 
 async def _judge_mutants(task: Task, oracle: Oracle, judge: Judge) -> list[bool]:
     """Whether each mutant of the gold program passes; none for tasks that bring wrong programs of their own."""
-    if oracle.gold is None or task.language != "python" or task.tag("source") == "builtin":
+    if oracle.gold is None or task.tag("source") == "builtin":
         return []
-    return [(await judge.judge(source, oracle, task.entry_point)).passed for source in mutants(oracle.gold)]
+    changed = guesses(oracle) if task.language == "text" else mutants(oracle.gold, language=task.language)
+    return [(await judge.judge(source, oracle, task.entry_point)).passed for source in changed]
 
 
 async def _check_gold(task: Task, oracle: Oracle, judge: Judge) -> tuple[list[str], int]:
@@ -136,16 +139,6 @@ async def _check_unchanged(oracle: Oracle, judge: Judge) -> list[str]:
     return complaints
 
 
-def constant_programs(task: Task, oracle: Oracle) -> list[tuple[str, str]]:
-    """Programs that answer the same whatever they are given: usual suspects, and every expected value."""
-    if task.entry_point is None:
-        texts = dict.fromkeys(["", *(test.stdout for test in oracle.tests if isinstance(test, StdioTest))])
-        return [(repr(text)[:40], _prints(text)) for text in texts if task.language == "python"]
-    values: list[Any] = [None, True, False, 0, 1, -1, "", [], {}, ()]
-    values += [test.expected for test in oracle.tests if isinstance(test, CallTest)]
-    return _returning(task.entry_point, values)
-
-
 async def _gold_answers(task: Task, oracle: Oracle, judge: Judge) -> list[tuple[str, str]]:
     """Programs that give one of the gold program's answers to all inputs of properties, which expect no value."""
     inputs = [item for test in oracle.tests if isinstance(test, PropertyTest) for item in test.inputs]
@@ -156,24 +149,9 @@ async def _gold_answers(task: Task, oracle: Oracle, judge: Judge) -> list[tuple[
     box = judge.sandbox.for_language(oracle.language, oracle.packages)
     execution = await box.run(oracle.gold, asked, oracle.limits)
     values = [outcome.value for outcome in execution.outcomes if outcome.status == "returned"]
-    return _returning(name, values) if name else [(repr(text)[:40], _prints(text)) for text in dict.fromkeys(values)]
-
-
-def _returning(name: str, values: Sequence[Any]) -> list[tuple[str, str]]:
-    """Functions that return one of these values each, no two alike, with the value's text."""
-    sources = {}
-    for value in values:
-        try:
-            text = repr(value)
-        except ValueError:  # an int too long for Python to write in decimal
-            continue
-        if len(text) < 2000 and "nan" not in text and "inf" not in text:
-            sources[text] = f"def {name}(*args, **kwargs):\n    return {text}\n"
-    return [(text[:40], source) for text, source in sources.items()]
-
-
-def _prints(text: str) -> str:
-    return f"print({text!r}, end='')\n"
+    if name is None:
+        return printing(task.language, values)
+    return returning(task.language, name, values, prototype=oracle.prototype)
 
 
 def _describe(verdict: Verdict) -> str:

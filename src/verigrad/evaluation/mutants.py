@@ -7,6 +7,7 @@ tests look. Loops with a condition are left alone, as a changed one may never en
 from __future__ import annotations
 
 import ast
+import re
 
 __all__ = ["mutants"]
 
@@ -23,13 +24,35 @@ _COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
 _ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Add}
 
 
-def mutants(program: str, most: int = 3) -> list[str]:
-    """Up to `most` variants of a Python program, each with one change, the changes spread over it; none where it is no
-    Python.
+_OPERATORS = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "==", "+": "-", "-": "+", "*": "+"}
+_WORD = re.compile(
+    r"""
+    (?P<left> //[^\n]* | /\*.*?\*/                       # comments
+        | "(?:\\.|[^"\\])*" | '(?:\\.|[^'\\])*' | `(?:\\.|[^`\\])*`
+        | ^[ \t]*\#[^\n]*                                # what the preprocessor reads
+        | \b(?:for|while|do)\b[^\n]*                     # a line that decides when a loop ends
+    )
+    | (?<=\s)(?P<operator> [<>=!]= | [-+*<>] )(?=\s)    # with space around it, so that it is no template or pointer
+    | (?<![\w.])(?P<number> \d{1,9} )(?![\w.])
+    """,
+    re.VERBOSE | re.DOTALL | re.MULTILINE,
+)
+
+
+def mutants(program: str, most: int = 3, language: str = "python") -> list[str]:
+    """Up to `most` variants of a program, each with one change, the changes spread over it; none where there is nothing
+    to change, or it is no Python.
+
+    Args:
+        program: the source.
+        most: how many.
+        language: `python`, whose syntax is known; any other is taken for one like C.
 
     >>> mutants("def f(a, b):\\n    return a + b", most=9)
     ['def f(a, b):\\n    return not a + b', 'def f(a, b):\\n    return a - b']
     """
+    if language != "python":
+        return _mutants_of_words(program, most)
     try:
         places = len(_places(ast.parse(program)))
     except (SyntaxError, ValueError, RecursionError):
@@ -72,3 +95,15 @@ def _change(node: ast.AST) -> None:
     elif isinstance(node, ast.Return):
         assert node.value is not None
         node.value = ast.UnaryOp(ast.Not(), node.value)
+
+
+def _mutants_of_words(program: str, most: int) -> list[str]:
+    words = [found for found in _WORD.finditer(program) if found.lastgroup != "left"]
+    count = min(most, len(words))
+    return [_with_another(program, words[number * len(words) // count]) for number in range(count)]
+
+
+def _with_another(program: str, word: re.Match[str]) -> str:
+    text = word.group()
+    other = _OPERATORS[text] if word.lastgroup == "operator" else str(int(text) + 1)
+    return program[: word.start()] + other + program[word.end() :]
