@@ -13,10 +13,13 @@ from verigrad.settings import load_config
 from verigrad.tasks import load_tasks
 from verigrad.training import estimate as module
 from verigrad.training.config import (
+    AuditConfig,
+    CostConfig,
     DiffusionConfig,
     LoraConfig,
     OptimConfig,
     PreferenceConfig,
+    ProcessConfig,
     ReportConfig,
     RewardModelConfig,
     RLConfig,
@@ -87,6 +90,12 @@ def test_what_costs_memory_and_what_saves_it():
     assert memory(replace(plain, kl_coef=0.1), SMOL)["other models"] == copy
     assert memory(replace(plain, kl_coef=0.1, lora=LoraConfig(rank=8)), SMOL)["other models"] == 0
     assert memory(replace(plain, algorithm="ppo"), SMOL)["other models"] == 4 * copy
+    costly = replace(plain, algorithm="safe_rlhf", cost=CostConfig(model="c"), reward_model="r")
+    assert memory(costly, SMOL)["other models"] == 2 * copy
+    rounds = PreferenceConfig(tasks="builtin", rounds=2, reference="start")
+    assert memory(rounds, SMOL)["other models"] == copy
+    for less in ({"rounds": 1}, {"reference": "round"}, {"loss": "simpo"}, {"lora": LoraConfig(rank=8)}):
+        assert "other models" not in memory(replace(rounds, **less), SMOL)
     assert not {"sampler", "head"} & memory(RewardModelConfig(data="x.jsonl"), SMOL).keys()
 
 
@@ -100,6 +109,35 @@ def test_the_quickstarts_completions():
     assert planned.trained == 3840 * 64 + 480 * 128
     assert planned.sampled == planned.trained + planned.evaluations * (64 + 128)
     assert planned.scored == 0
+
+
+STEPS = {"steps": 3, "tasks_per_step": 2, "group_size": 4, "sampling": SamplingConfig(max_tokens=10)}
+ONCE = 3 * 2 * (128 + 4 * 10)  # positions of all groups: a prompt each, run once, and four answers
+GREEDY = 3 * 2 * (128 + 10)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sampled", "trained", "scored"),
+    [
+        ({}, ONCE, ONCE, 0),
+        ({"passes": 2}, ONCE, 2 * ONCE, ONCE),  # the anchor of the ratio
+        ({"kl_coef": 0.1, "passes": 2}, ONCE, 2 * ONCE, 3 * ONCE),  # the reference in each pass
+        ({"algorithm": "ppo"}, ONCE, 2 * ONCE, ONCE),
+        ({"algorithm": "ppo", "kl_coef": 0.1}, ONCE, 2 * ONCE, 3 * ONCE),  # policy and reference, once each
+        ({"algorithm": "remax"}, ONCE + GREEDY, ONCE, 0),
+        ({"algorithm": "prime"}, ONCE, 2 * ONCE, 2 * ONCE),
+        # What has learned judges again.
+        ({"algorithm": "prime", "process": ProcessConfig(update="before")}, ONCE, 2 * ONCE, 3 * ONCE),
+        ({"algorithm": "ppo_ewma"}, ONCE, ONCE, ONCE),
+        ({"resample": 2}, 3 * ONCE, ONCE, 0),
+        ({"reward_model": "r", "replay": 5}, ONCE, 2 * ONCE, 2 * ONCE),
+        ({"gold_coef": 0.5, "minibatches": 2}, ONCE, ONCE + 2 * GREEDY, ONCE),
+        ({"audit": AuditConfig(probe_every=2, probe_tasks=3, probe_samples=5)}, ONCE + 2 * 3 * (128 + 50), ONCE, 0),
+    ],
+)
+def test_what_algorithms_pass_over(changes, sampled, trained, scored):
+    planned = work(RLConfig(report=ReportConfig(), **{**STEPS, **changes}))
+    assert (planned.sampled, planned.trained, planned.scored) == (sampled, trained, scored)
 
 
 def test_a_file_of_demonstrations_is_counted(tmp_path):

@@ -17,6 +17,9 @@ from typing import Any
 
 import torch
 
+from verigrad.algorithms.diffusion_presets import DIFFUSION_PRESETS
+from verigrad.algorithms.preference_presets import PREFERENCE_LOSSES
+from verigrad.algorithms.presets import PRESETS, Algorithm
 from verigrad.errors import VerigradError
 from verigrad.models.causal import pick_device
 from verigrad.models.diffusion import ENTRY
@@ -30,6 +33,7 @@ from verigrad.training.config import (
     RLConfig,
     StageConfig,
 )
+from verigrad.training.rl_settings import with_loop_settings
 
 __all__ = ["Shape", "Work", "estimate", "memory", "model_shape", "work"]
 
@@ -49,8 +53,24 @@ _TRAINING = {"bfloat16": 450e9, "float32": 245e9}
 _PRODUCTS = {"bfloat16": 830e9, "float32": 445e9}
 _PRODUCT = (1344, 576, 1536)
 
-# What algorithms keep beside the policy, in bytes a weight: 4 a frozen model, 16 one that learns.
-_COMPANIONS = {"critic": 16, "outcome_critic": 16, "prm": 20, "average": 4, "teacher": 4}
+
+@dataclass(frozen=True)
+class _Companion:
+    """A model beside the policy: bytes a weight (4 where it is frozen, 16 where it learns), and how often it passes
+    over a step's rollouts without and with gradient."""
+
+    size: int
+    scores: int
+    trains: int
+
+
+_COMPANIONS = {
+    "critic": _Companion(16, 1, 1),
+    "outcome_critic": _Companion(16, 1, 1),
+    "prm": _Companion(20, 2, 1),  # under itself and where it started
+    "average": _Companion(4, 1, 0),
+    "teacher": _Companion(4, 1, 0),
+}
 
 
 @dataclass(frozen=True)
@@ -175,7 +195,15 @@ def memory(config: StageConfig, shape: Shape) -> dict[str, float]:
         found["head"] = config.token_budget * shape.vocabulary * width + (width + 4) * shape.vocabulary * shape.hidden
     if isinstance(config, RLConfig):
         found["other models"] = _others(config) * shape.parameters
+    elif isinstance(config, PreferenceConfig) and _keeps_start(config):
+        found["other models"] = 4 * shape.parameters
     return found
+
+
+def _keeps_start(config: PreferenceConfig) -> bool:
+    """Whether the starting model stays beside the policy; in a single round it has spoken before the first update."""
+    row = resolve(config.loss, PREFERENCE_LOSSES, what="preference loss")
+    return bool(config.rounds > 1 and config.reference == "start" and row.reference and not config.lora.rank)
 
 
 def _activations(config: StageConfig, shape: Shape, width: int) -> float:
@@ -202,12 +230,19 @@ def _most_tokens(config: StageConfig) -> int:
 
 def _others(config: RLConfig) -> int:
     """Bytes a weight of the models beside the policy."""
-    from verigrad.algorithms.diffusion_presets import DIFFUSION_PRESETS
-    from verigrad.algorithms.presets import PRESETS
-
-    algorithm = resolve(config.algorithm, {**PRESETS, **DIFFUSION_PRESETS}, what="algorithm")
+    algorithm = _algorithm(config)
     reference = 4 if config.kl_coef and not config.lora.rank else 0
-    return reference + 4 * bool(config.reward_model) + sum(_COMPANIONS.get(need, 0) for need in algorithm.needs)
+    frozen = 4 * (bool(config.reward_model) + bool(config.cost.model))
+    return reference + frozen + sum(companion.size for companion in _companions(algorithm))
+
+
+def _algorithm(config: RLConfig) -> Algorithm:
+    found: Algorithm = resolve(config.algorithm, {**PRESETS, **DIFFUSION_PRESETS}, what="algorithm")
+    return found
+
+
+def _companions(algorithm: Algorithm) -> list[_Companion]:
+    return [_COMPANIONS[need] for need in algorithm.needs if need in _COMPANIONS]
 
 
 # ----------------------------------------------------------------------------------------------------------- work
@@ -215,7 +250,8 @@ def _others(config: RLConfig) -> int:
 
 def work(config: StageConfig) -> Work:
     """What a run of a causal model passes over at most: completions count as long as they may become, prompts are a
-    guess. A masked-diffusion model's rows are passed over more often than is counted here.
+    guess; the models beside the policy count as if they were of its size. A masked-diffusion model's rows are passed
+    over more often than is counted here.
 
     Raises:
         VerigradError: a task source cannot be loaded.
@@ -235,17 +271,38 @@ def work(config: StageConfig) -> Work:
 
 
 def _rl_work(config: RLConfig) -> Work:
+    algorithm = _algorithm(config)
+    config = with_loop_settings(config, algorithm)
     groups = config.steps * config.tasks_per_step
-    completions = groups * config.group_size
-    positions = groups * _PROMPT + completions * config.sampling.max_tokens
+    answer = config.sampling.max_tokens
+    positions = groups * (_PROMPT + config.group_size * answer)
+    asked = positions * (1 + (config.resample or 0))
+    if "greedy" in algorithm.needs:
+        asked += groups * (_PROMPT + answer)
+    learned = positions * (2 if config.replay else 1)
+    companions = _companions(algorithm)
+    updates = config.passes * config.minibatches
+    # The reference of a penalty in the loss is asked at every update, that of one in the reward once.
+    reference = 0 if not config.kl_coef else 1 if algorithm.kl_in_reward else config.passes
+    anchor = updates > 1 or bool(config.kl_coef and algorithm.kl_in_reward)
+    fixed = anchor + bool(config.reward_model) + bool(config.cost.model)
+    prm_again = "prm" in algorithm.needs and config.process.update == "before"
+    shown = groups * (_PROMPT + answer) * updates if config.gold_coef else 0
     evaluated = _evaluated(config, config.steps)
     return Work(
-        sampled=positions + _asked(config, evaluated),
-        trained=positions * config.passes,
-        scored=positions if config.kl_coef else 0,
-        completions=completions,
+        sampled=asked + _probed(config) + _asked(config, evaluated),
+        trained=learned * (config.passes + sum(companion.trains for companion in companions)) + shown,
+        scored=learned * (reference + fixed + prm_again + sum(companion.scores for companion in companions)),
+        completions=groups * config.group_size,
         evaluations=evaluated,
     )
+
+
+def _probed(config: RLConfig) -> int:
+    """Positions of the audit's probes with impossible tasks."""
+    audit = config.audit
+    probes = -(-config.steps // audit.probe_every) if audit.probe_every else 0
+    return probes * audit.probe_tasks * (_PROMPT + audit.probe_samples * config.sampling.max_tokens)
 
 
 def _mined_work(config: PreferenceConfig) -> Work:
