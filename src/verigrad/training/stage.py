@@ -29,6 +29,7 @@ from verigrad.models.causal import load_causal, pick_device, resolved_dtype
 from verigrad.models.chat import has_template
 from verigrad.models.checkpoint import save_model
 from verigrad.models.diffusion import is_diffusion
+from verigrad.models.gguf import DEFAULT_MODEL
 from verigrad.models.lora import add_lora, full_tensors
 from verigrad.sandbox.base import LEVELS
 from verigrad.sandbox.judge import Judge
@@ -273,7 +274,8 @@ def open_stage(
     validation = load_source(report.validation) if report.validation else None
     check_disjoint(training_ids, splits, validation)
     device, dtype = prepare_torch(config)
-    reporter.message(f"loading {config.model} (the first time, its weights are converted: half a minute)")
+    patience = " (the first time, its weights are converted: half a minute)" if config.model == DEFAULT_MODEL else ""
+    reporter.message(f"loading {config.model}{patience}")
     model, tokenizer = load_causal(config.model, device=device)
     tell_of_template(tokenizer, config.model, reporter)
     # The sampler copies the weights, so it is made before adapters change the model's names.
