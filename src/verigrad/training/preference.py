@@ -76,7 +76,7 @@ from verigrad.training.reporter import Reporter, Silent
 from verigrad.training.round_judge import RoundJudge, judge_engine
 from verigrad.training.run import Learner, Run, TrainState, load_state, save_state
 from verigrad.training.sampling import scheduled_tasks
-from verigrad.training.stage import Stage, open_run, open_stage, own_engine, sampling_params, settled
+from verigrad.training.stage import Stage, check_trust, open_run, open_stage, own_engine, sampling_params, settled
 from verigrad.training.token_weights import WEIGHTINGS, weights_of
 from verigrad.types import Row
 
@@ -97,7 +97,8 @@ def train(config: PreferenceConfig, *, resume: bool = False, reporter: Reporter 
     _check_options(row, config)
     tasks = load_source(config.tasks) if config.tasks else None
     if tasks is not None:
-        _check_tasks(tasks, config)
+        _miner(config)  # what it says of its options it should say before anything is sampled
+        check_trust(tasks, allow_scripts=config.allow_scripts)
     records = _of_kind(read_records(Path(config.data)), row) if config.data else None
     asked = judge_engine(config.judge) if config.judge.url else None
     with ExitStack() as opened:
@@ -154,16 +155,6 @@ def _miner(config: PreferenceConfig) -> Miner:
         name: of_type(value, known[name], f"miner_options.{name}") for name, value in config.miner_options.items()
     }
     return partial(miner, **own)
-
-
-def _check_tasks(tasks: TaskSet, config: PreferenceConfig) -> None:
-    _miner(config)  # what it says of its options it should say before anything is sampled
-    scripts = [task.id for task in tasks.tasks if tasks.oracle(task).trust == "script"]
-    if scripts and not config.allow_scripts:
-        raise ConfigError(
-            f"{len(scripts)} tasks (such as {scripts[0]}) are judged by scripts that share the program's process, "
-            "where a policy can forge a pass; leave them out, or set allow_scripts"
-        )
 
 
 def _of_kind(records: Sequence[Record], row: PreferenceLoss) -> list[Record]:

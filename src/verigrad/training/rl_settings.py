@@ -14,7 +14,7 @@ from verigrad.tasks.base import TaskSet
 from verigrad.training.config import RLConfig, ScoringConfig
 from verigrad.training.corrections import WEIGHTED_KL
 from verigrad.training.estimators import chosen_estimator, order_warnings
-from verigrad.training.stage import Stage
+from verigrad.training.stage import Stage, check_trust
 
 __all__ = ["check_settings", "with_loop_settings", "with_scoring"]
 
@@ -109,12 +109,7 @@ def check_settings(config: RLConfig, algorithm: Algorithm, tasks: TaskSet) -> No
             f"algorithm {config.algorithm!r} reads gold programs (gold_coef, curriculum), and task source "
             f"{config.tasks!r} has none; set gold_coef = 0 and curriculum = false, or take other tasks"
         )
-    scripts = [task.id for task in tasks.tasks if tasks.oracle(task).trust == "script"]
-    if scripts and not config.allow_scripts:
-        raise ConfigError(
-            f"{len(scripts)} tasks (such as {scripts[0]}) are judged by scripts that share the program's process, "
-            "where a policy can forge a pass; leave them out, or set allow_scripts"
-        )
+    check_trust(tasks, allow_scripts=config.allow_scripts)
     if config.audit.flagged == "penalise" and asks_for(algorithm.advantage, "part_rewards"):
         raise ConfigError(
             f"algorithm {config.algorithm!r} trains on the parts of a score, which audit.flagged = 'penalise' leaves "

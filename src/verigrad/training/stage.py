@@ -46,6 +46,7 @@ from verigrad.types import Task
 __all__ = [
     "Stage",
     "check_disjoint",
+    "check_trust",
     "local_engine",
     "open_run",
     "open_stage",
@@ -387,6 +388,16 @@ def _refuse_shared(name: str, taskset: TaskSet, seen: Mapping[str, set[str]]) ->
                 f"{len(shared)} tasks are in both {other} and {name}, such as {min(shared)!r}; "
                 "training, validation and reported splits must be disjoint"
             )
+
+
+def check_trust(tasks: TaskSet, *, allow_scripts: bool) -> None:
+    """Raise a ConfigError where tests of tasks to train on share the program's process, unless that is allowed."""
+    scripts = [task.id for task in tasks.tasks if tasks.oracle(task).trust == "script"]
+    if scripts and not allow_scripts:
+        raise ConfigError(
+            f"{len(scripts)} tasks (such as {scripts[0]}) are judged by scripts that share the program's process, "
+            "where a policy can forge a pass; leave them out, or set allow_scripts"
+        )
 
 
 def sampling_params(config: SamplingConfig, *, temperature: float | None = None, max_tokens: int = 0) -> SamplingParams:
