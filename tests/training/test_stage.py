@@ -1,0 +1,97 @@
+"""What every loop refuses before it begins: tests a policy could forge, and a sandbox weaker than it asks for."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from verigrad.cli.main import main
+from verigrad.engines.scripted import ScriptedEngine
+from verigrad.errors import ConfigError, SandboxError
+from verigrad.preferences.records import read_records
+from verigrad.sandbox.base import LEVELS, Call
+from verigrad.sandbox.languages import PolyglotSandbox
+from verigrad.training import stage
+from verigrad.training.config import RLConfig, SamplingConfig
+from verigrad.training.rl import train
+from verigrad.types import Limits
+
+ONE, TWO = "Write `one()`.", "Write `two()`."
+RIGHT, WRONG = "```python\ndef {}():\n    return {}\n```", "```python\ndef {}():\n    return 0\n```"
+
+
+@pytest.fixture
+def words(workshop, settings, monkeypatch):
+    """A command on two tasks, of which the first is judged by a script; of its answers every other one is right."""
+    two = {"kind": "call", "name": "two", "args": [], "expected": 2}
+    script = {"kind": "script", "name": "asserts", "source": "assert one() == 1"}
+    rows = [
+        {"taskset": "mixed@1"},
+        {"id": "mixed@1/1", "prompt": ONE, "entry_point": "one", "oracle": {"tests": [script], "trust": "script"}},
+        {"id": "mixed@1/2", "prompt": TWO, "entry_point": "two", "oracle": {"tests": [two]}},
+    ]
+    (workshop / "mixed.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    answers = {
+        prompt: [RIGHT.format(name, value), WRONG.format(name)]
+        for prompt, name, value in ((ONE, "one", 1), (TWO, "two", 2))
+    }
+    monkeypatch.setattr(stage, "LocalEngine", lambda model, tokenizer, **_: ScriptedEngine(answers, tokenizer))
+    own = {"run": settings["run"], "model": settings["model"], "tasks": workshop / "mixed.jsonl", "group-size": 4}
+    own |= {"dtype": "float32", "device": "cpu", "max-length": 256, "sampling.max-tokens": 100}
+    return [word for key, value in own.items() for word in (f"--{key}", str(value))]
+
+
+@pytest.mark.parametrize("command", ["rl", "preference"])
+def test_tests_that_share_the_programs_process_are_refused(command, words, settings, capsys):
+    assert main([command, *words]) == 1
+    assert "1 tasks (such as mixed@1/1) are judged by scripts that share" in capsys.readouterr().err
+    assert not Path(settings["run"]).exists()
+
+
+def test_with_allow_scripts_they_are_trained_on(words, settings):
+    assert main(["rl", *words, "--allow-scripts", "true", "--steps", "1", "--tasks-per-step", "2"]) == 0
+    rows = map(json.loads, (Path(settings["run"]) / "rollouts" / "step-000001.jsonl").read_text().splitlines())
+    assert sorted((row["task_id"], row["reward"]) for row in rows) == [
+        (task, reward) for task in ("mixed@1/1", "mixed@1/2") for reward in (0.0, 0.0, 1.0, 1.0)
+    ]
+
+
+def test_with_allow_scripts_pairs_are_mined_from_them(words, settings):
+    assert main(["preference", *words, "--allow-scripts", "true", "--tasks-per-round", "2"]) == 0
+    pairs = read_records(Path(settings["run"]) / "pairs" / "round-0001.jsonl")
+    assert {(pair.prompt[0].content, pair.chosen, pair.rejected) for pair in pairs} == {
+        (ONE, RIGHT.format("one", 1), WRONG.format("one")),
+        (TWO, RIGHT.format("two", 2), WRONG.format("two")),
+    }
+
+
+async def can_start(level):
+    async with PolyglotSandbox(1, level=level) as sandbox:
+        await sandbox.run("def f():\n    return 1\n", [Call("f")], Limits())
+
+
+@pytest.mark.parametrize("reached", LEVELS)
+def test_a_sandbox_below_the_floor_is_refused(reached, settings, monkeypatch):
+    """The floor is the weakest level that will do, so a stronger sandbox and one exactly there are taken."""
+    try:
+        asyncio.run(can_start(reached))
+    except SandboxError as error:
+        pytest.skip(str(error))
+    made = []
+
+    def sandbox(workers):
+        made.append(PolyglotSandbox(workers, level=reached))
+        return made[-1]
+
+    monkeypatch.setattr(stage, "PolyglotSandbox", sandbox)
+    for floor in LEVELS:
+        config = RLConfig(**settings, steps=1, min_level=floor, sampling=SamplingConfig(max_tokens=1))
+        if LEVELS.index(floor) <= LEVELS.index(reached):
+            asyncio.run(stage._open_sandbox(config).close())
+            continue
+        with pytest.raises(ConfigError, match=rf"reaches level '{reached}' .*min_level asks for '{floor}'.*doctor"):
+            train(config)
+        with pytest.raises(SandboxError, match="closed"):
+            asyncio.run(made[-1].run("", [Call("f")], Limits()))
+        assert not Path(config.run).exists()
