@@ -7,9 +7,13 @@ import torch
 from devices import DEVICES
 from tiny import END, FAMILIES, tiny_model, tiny_tokenizer
 
+from verigrad.agents.single_turn import completion_turn
 from verigrad.engines.base import Request, SamplingParams, generate
 from verigrad.engines.local import LocalEngine
 from verigrad.errors import ConfigError, EngineError
+from verigrad.models.scoring import token_logprobs
+from verigrad.training.batching import make_batch
+from verigrad.types import Rollout, Score
 
 
 def make_engine(family="llama", *, seed=0, device="cpu", **settings):
@@ -67,6 +71,35 @@ def test_sampler_logprobs_equal_the_models(family, temperature, device):
     for single, completion in zip(requests, generate(engine, requests), strict=True):
         expected = model_logprobs(model, single.prompt_ids, completion.ids, temperature)
         torch.testing.assert_close(torch.tensor(completion.sampler_logprobs), expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    "params",
+    [{}, {"temperature": 0.6}, {"temperature": 0.8, "top_k": 20, "top_p": 0.9, "kept": True}],
+    ids=["plain", "cold", "truncated"],
+)
+def test_sampler_logprobs_are_those_the_trainer_gives_the_same_tokens(family, params, device):
+    """Through the types between them, turn, rollout and batch, however the trainer packs them and shares prompts."""
+    model, _ = tiny_model(family)
+    model.to(device)
+    requests = [request(PROMPTS[i % 5], seed=i, max_tokens=3 + 2 * i, **params) for i in range(12)]
+    rollouts = [
+        finished(single, completion)
+        for single, completion in zip(requests, generate(make_engine(family, device=device), requests), strict=True)
+    ]
+    batch = make_batch([rollouts[number::5] for number in range(5)])
+    assert batch.num_rows == 12 and bool(batch.kept) == ("kept" in params)
+    for budget, share in ((4096, True), (4096, False), (48, True)):
+        scores = token_logprobs(model, batch, token_budget=budget, share_prompts=share)
+        assert scores.kind == "exact"
+        torch.testing.assert_close(scores.values, batch.sampler_logprobs, rtol=0, atol=1e-4)
+
+
+def finished(single, completion):
+    turn = completion_turn(single.prompt_ids, completion, single.params)
+    return Rollout(task_id="t", episode_id="e", group_id="g", turns=(turn,), status="finished", score=Score(1.0))
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -157,6 +157,25 @@ def test_how_it_is_computed_changes_nothing(settings, workshop, change, device):
             assert after[key] == pytest.approx(before[key], rel=2e-3, abs=1e-5), key
 
 
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"sampling": replace(SHORT, temperature=0.6)},
+        {"sampling": replace(SHORT, top_p=0.8, top_k=20)},
+        {"sampling": replace(SHORT, top_p=0.8), "minibatches": 3, "passes": 2},
+        {"lora": LoraConfig(rank=4)},
+    ],
+    ids=["plain", "cold", "truncated", "in minibatches", "lora"],
+)
+def test_sampler_and_trainer_agree_in_every_step(settings, change, device):
+    """The same tokens under the same weights, in float32, from step to step: both have the weights as they are now."""
+    config = RLConfig(**{**settings, "device": device, "steps": 4, "optim": FAST, "sampling": SHORT, **change})
+    drifts = [row["sampler_drift_max"] for row in metrics(train(config))]
+    assert len(drifts) == 4 and max(drifts) < 1e-4
+
+
 def words(settings, *extra):
     return [
         "rl",
