@@ -11,6 +11,7 @@ import hashlib
 import importlib
 import importlib.util
 import sys
+import traceback
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ def load_attribute(path: str) -> Any:
     """Import `module:attr` or `file.py:attr`.
 
     Raises:
-        ConfigError: with the reason, naming the part that failed.
+        ConfigError: with the reason, naming the part that failed; of an error in the file or module itself its place.
     """
     source, _, attribute = path.rpartition(":")
     if not source or not attribute:
@@ -67,28 +68,54 @@ def load_attribute(path: str) -> Any:
 def _import(module: str, path: str) -> Any:
     try:
         return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name and module.startswith(error.name):
-            raise ConfigError(f"cannot import {module!r} (from {path!r}): no such module") from error
-        raise
+    except (Exception, SystemExit) as error:
+        if isinstance(error, ModuleNotFoundError) and error.name and module.startswith(error.name):
+            raise ConfigError(
+                f"cannot import {module!r} (from {path!r}): no such module; install it or add its folder to PYTHONPATH"
+            ) from error
+        if module.partition(".")[0] == "verigrad":  # what is wrong with ours is told with its whole traceback
+            raise
+        raise _cannot_load(module, error) from error
 
 
 def _load_file(file: Path) -> Any:
     file = file.expanduser().resolve()
     if not file.is_file():
-        raise ConfigError(f"no such file: {file}")
+        raise ConfigError(f"no such file: {file}; wanted a Python file, given by its path from {Path.cwd()}")
     # One module per path: loading twice must give the same objects, and two files of one name must not clash.
     name = f"verigrad_user_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
-        raise ConfigError(f"cannot load {file} as Python source")
+    assert spec is not None and spec.loader is not None  # as of every name that ends in .py
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except BaseException:
+    except BaseException as error:
         del sys.modules[name]
+        if isinstance(error, Exception | SystemExit):
+            raise _cannot_load(str(file), error) from error
         raise
     return module
+
+
+def _cannot_load(source: str, error: BaseException) -> ConfigError:
+    """What is wrong with a user's file or module, and where in it."""
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return ConfigError(f"cannot load {_place(source, error)}: {what}; mend that line, then run the same command again")
+
+
+def _place(source: str, error: BaseException) -> str:
+    """The last line of the user's own that was reached; of a file that cannot be parsed, the line that is wrong."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_machinery(frame.filename)]
+    own = [frame for frame in frames if frame.filename == frames[0].filename]
+    if own:
+        return f"{own[-1].filename}, line {own[-1].lineno}"
+    if isinstance(error, SyntaxError) and error.lineno:
+        return f"{error.filename}, line {error.lineno}"
+    return source
+
+
+def _is_machinery(filename: str) -> bool:
+    return filename in (__file__, importlib.__file__) or filename.startswith("<frozen importlib")

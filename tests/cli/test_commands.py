@@ -124,6 +124,14 @@ def test_check_reward_catches_a_reward_that_pays_for_form(tmp_path, capsys):
     assert "FAIL constant" in capsys.readouterr().out
 
 
+def test_what_is_wrong_with_ones_own_file_is_one_line(tmp_path, capsys):
+    (tmp_path / "mine.py").write_text("def fn(task):\n    return = 1\n")
+    assert main(["check", "reward", f"{tmp_path}/mine.py:fn"]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith(f"verigrad check: cannot load {tmp_path}/mine.py, line 2: SyntaxError: invalid syntax")
+    assert told.count("\n") == 1
+
+
 def test_doctor_names_the_sandbox_level(capsys):
     assert main(["doctor"]) == 0
     printed = capsys.readouterr().out
