@@ -181,7 +181,7 @@ def with_test(**fields):
         (with_test(comparator={"mode": "same"}), "comparator: mode: wanted one of 'exact'"),
         (with_test(comparator={"strict": 0}), "comparator: strict: wanted bool, got 0"),
         (row(aliases="y"), "aliases: wanted a list of names, got 'y'"),
-        (row(id="first"), "id 'first' is used twice"),
+        (row(id="first"), "id 'first' is used twice, first at FILE:1; give every task its own"),
         ({"taskset": "x", "id": "y"}, "first row: unknown key 'id'"),
     ],
 )
@@ -190,7 +190,7 @@ def test_errors_name_the_line_and_the_key(tmp_path, bad, message):
     path.write_text(json.dumps(row(id="first")) + "\n\n" + json.dumps(bad))
     with pytest.raises(TaskError, match=re.escape(f"{path}:3: ")) as caught:
         jsonl.load(path)
-    assert message in str(caught.value)
+    assert message.replace("FILE", str(path)) in str(caught.value)
 
 
 def test_files_that_are_no_task_files(tmp_path):

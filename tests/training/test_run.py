@@ -53,8 +53,13 @@ def test_a_checkpoint_restores_weights_and_optimizer(tmp_path):
 def test_a_checkpoint_of_another_model_is_refused(tmp_path):
     save_state(tmp_path / "c", small_learners(), TrainState(1, {}))
     other = nn.Linear(4, 2)
-    with pytest.raises(CheckpointError, match="another model"):
-        load_state(tmp_path / "c", {"policy": Learner(other, torch.optim.AdamW(other.parameters()))})
+    learner = Learner(other, torch.optim.AdamW(other.parameters()))
+    with pytest.raises(
+        CheckpointError, match=r"another model: 1 .*'weight': got \[2, 3\], wanted \[2, 4\]\. Resume with"
+    ):
+        load_state(tmp_path / "c", {"policy": learner})
+    with pytest.raises(CheckpointError, match=r"no weights of the critic; it has: policy\. .* or start anew .* --run"):
+        load_state(tmp_path / "c", {"critic": learner})
 
 
 def test_resume_takes_the_last_good_checkpoint_and_sets_later_rows_aside(tmp_path):

@@ -19,7 +19,9 @@ def judge(argv: list[str]) -> int:
     """Judge `{"task_id", "program"}` or `{"task_id", "completion"}` rows; verdicts in the order of the input."""
     parser = argparse.ArgumentParser(prog="verigrad judge", description=judge.__doc__)
     parser.add_argument("--tasks", required=True, help="task source, such as humaneval or file.jsonl")
-    parser.add_argument("--input", required=True, type=Path, help="JSONL of programs or completions; gold: - for gold")
+    parser.add_argument(
+        "--input", required=True, type=Path, help="JSONL of programs or completions; - for the gold programs"
+    )
     parser.add_argument("--output", required=True, type=Path, help="JSONL of verdicts")
     parser.add_argument("--workers", type=int, default=2, help="programs at once")
     options = parser.parse_args(argv)

@@ -81,6 +81,7 @@ def load(path: str | Path) -> TaskSet:
     tasks: list[Task] = []
     oracles: dict[str, Oracle] = {}
     aliases: dict[str, str] = {}
+    places: dict[str, str] = {}
     for where, row in read_rows(path):
         try:
             if _HEADER in row:
@@ -88,11 +89,11 @@ def load(path: str | Path) -> TaskSet:
                 continue
             task, oracle, natives = _parse_row(row)
             if task.id in oracles:
-                raise ValueError(f"id {task.id!r} is used twice")
+                raise ValueError(f"id {task.id!r} is used twice, first at {places[task.id]}; give every task its own")
         except (ValueError, TypeError) as error:
             raise TaskError(f"{where}: {error}") from error
         tasks.append(task)
-        oracles[task.id] = oracle
+        oracles[task.id], places[task.id] = oracle, where
         aliases.update(dict.fromkeys(natives, task.id))
     return TaskSet(name, tuple(tasks), oracles, aliases)
 

@@ -40,6 +40,9 @@ from verigrad.writing import write_or_tell
 __all__ = ["Learner", "Run", "TrainState", "load_state", "require_intact", "save_state"]
 
 _THEN = "free space, then --resume"
+_AS_BEGUN = (
+    "Resume with the model and the files that the run was begun with, or start anew in another folder with --run"
+)
 
 
 @dataclass(frozen=True)
@@ -232,7 +235,10 @@ def load_state(folder: Path, learners: Mapping[str, Learner]) -> TrainState:
     """
     for name, learner in learners.items():
         if not (folder / f"{name}.safetensors").exists():
-            raise CheckpointError(f"{folder} holds no weights of the {name}; it is of another kind of run")
+            held = ", ".join(file.stem for file in sorted(folder.glob("*.safetensors"))) or "none"
+            raise CheckpointError(
+                f"{folder} holds no weights of the {name}; it has: {held}. It is of another kind of run. {_AS_BEGUN}"
+            )
         _load_weights(folder / f"{name}.safetensors", learner.model)
         learner.optimizer.load_state_dict(
             torch.load(folder / f"{name}.optimizer.pt", weights_only=True, map_location="cpu")
@@ -247,7 +253,12 @@ def _load_weights(file: Path, model: nn.Module) -> None:
     wrong = list(current.keys() ^ saved.keys())
     wrong += [name for name in current.keys() & saved.keys() if current[name].shape != saved[name].shape]
     if wrong:
-        raise CheckpointError(f"{file} is of another model: {len(wrong)} weights differ, such as {sorted(wrong)[0]!r}")
+        name = min(wrong)
+        shapes = [list(weights[name].shape) if name in weights else "none" for weights in (saved, current)]
+        raise CheckpointError(
+            f"{file} is of another model: {len(wrong)} weights differ, such as {name!r}: got {shapes[0]}, wanted "
+            f"{shapes[1]}. {_AS_BEGUN}"
+        )
     with torch.no_grad():
         for name, parameter in current.items():
             parameter.copy_(saved[name])
