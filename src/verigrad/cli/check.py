@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 
+from verigrad.cli.options import Work
+
 __all__ = ["check"]
 
 
-def check(argv: list[str]) -> int:
+def check(argv: list[str]) -> Work:
     """Prove task sources and rewards sound without a model; exit status 1 where one is not."""
     parser = argparse.ArgumentParser(prog="verigrad check", description=check.__doc__)
     kinds = parser.add_subparsers(dest="kind", required=True)
@@ -19,8 +21,8 @@ def check(argv: list[str]) -> int:
     reward.add_argument("name", help="reward name, or file.py:function")
     options = parser.parse_args(argv)
     if options.kind == "tasks":
-        return asyncio.run(_check_tasks(options.source, options.workers))
-    return asyncio.run(_check_reward(options.name))
+        return lambda: asyncio.run(_check_tasks(options.source, options.workers))
+    return lambda: asyncio.run(_check_reward(options.name))
 
 
 async def _check_tasks(source: str, workers: int) -> int:

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
+from verigrad.cli.options import Work
+
 if TYPE_CHECKING:
     from verigrad.sandbox.process import ProcessSandbox
 
@@ -40,9 +42,13 @@ _HOLDS = {
 }
 
 
-def doctor(argv: list[str]) -> int:
+def doctor(argv: list[str]) -> Work:
     """Print versions, devices, the sandbox level in force, the default model and optional packages."""
     argparse.ArgumentParser(prog="verigrad doctor", description=doctor.__doc__).parse_args(argv)
+    return _doctor
+
+
+def _doctor() -> int:
     for name, text in (*_packages(), *_devices(), *_sandbox(), *_languages(), _model(), *_extras()):
         print(f"{name:<14}{text}")
     return 0

@@ -9,9 +9,11 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from verigrad.cli.options import Work
 from verigrad.errors import ConfigError, DataError
 from verigrad.evaluation.inputs import model_stamp, tasks_digest
 from verigrad.evaluation.partial import PartialSamples
@@ -25,7 +27,7 @@ __all__ = ["evaluate", "retest", "sample"]
 _GOLD = "gold"
 
 
-def evaluate(argv: list[str]) -> int:
+def evaluate(argv: list[str]) -> Work:
     """pass@k of a model on a task source, with intervals over tasks; every sample can be kept."""
     parser = argparse.ArgumentParser(prog="verigrad eval", description=evaluate.__doc__)
     parser.add_argument(
@@ -54,13 +56,17 @@ def evaluate(argv: list[str]) -> int:
         )
     if options.temperature == 0 and num_samples > 1:
         raise ConfigError(f"{num_samples} greedy samples of a task are all alike; set --temperature above 0")
+    return partial(_evaluate_tasks, options, ks, num_samples)
+
+
+def _evaluate_tasks(options: argparse.Namespace, ks: Sequence[int], num_samples: int) -> int:
     source = load_source(options.tasks)
     tasks = _first(source, options.limit)
     earlier = _earlier(options.against, tasks) if options.against else None
     if options.samples:
         require_writable(options.samples)
-    with _partial(options, source) as partial:
-        run = _gold(tasks, options) if options.model == _GOLD else _evaluate(tasks, options, num_samples, partial)
+    with _partial(options, source) as kept:
+        run = _gold(tasks, options) if options.model == _GOLD else _evaluate(tasks, options, num_samples, kept)
         rows = asyncio.run(run)
         _print_rates(rows, ks)
         if earlier is not None:
@@ -68,8 +74,8 @@ def evaluate(argv: list[str]) -> int:
         if options.samples:
             write_rows(options.samples, rows)
             print(f"wrote {options.samples}")
-        if partial:
-            partial.discard()
+        if kept:
+            kept.discard()
     return 0 if any(row["status"] != "error" for row in rows) else 1
 
 
@@ -112,7 +118,7 @@ def _earlier(file: Path, tasks: TaskSet) -> dict[str, list[bool]]:
     return results
 
 
-def retest(argv: list[str]) -> int:
+def retest(argv: list[str]) -> Work:
     """Judge samples anew by tests that a model writes, every program on every test: what mutual_ranking ranks."""
     parser = argparse.ArgumentParser(prog="verigrad retest", description=retest.__doc__)
     parser.add_argument("samples", type=Path, help="file of eval --samples")
@@ -123,7 +129,10 @@ def retest(argv: list[str]) -> int:
     parser.add_argument("--num-samples", type=int, default=4, help="answers with tests sampled of each task")
     parser.add_argument("--tests-per-sample", type=int, default=4, help="tests asked for in each answer")
     parser.add_argument("--workers", type=int, default=2, help="sandboxed programs at once")
-    options = parser.parse_args(argv)
+    return partial(_retest_file, parser.parse_args(argv))
+
+
+def _retest_file(options: argparse.Namespace) -> int:
     rows = [row for _, row in read_rows(options.samples)]
     require_writable(options.out)
     found = asyncio.run(_retest(rows, load_source(options.tasks), options))
@@ -254,7 +263,7 @@ def _agent(options: argparse.Namespace, tokenizer: Any) -> Any:
 
 
 async def _evaluate(
-    tasks: TaskSet, options: argparse.Namespace, num_samples: int, partial: PartialSamples | None = None
+    tasks: TaskSet, options: argparse.Namespace, num_samples: int, kept: PartialSamples | None = None
 ) -> list[dict[str, Any]]:
     from verigrad.cli.progress import counting
     from verigrad.evaluation.benchmark import evaluate as run
@@ -264,15 +273,15 @@ async def _evaluate(
     engine, tokenizer = _open_engine(options)
     sandbox = PolyglotSandbox(workers=options.workers)
     try:
-        known = partial.rows if partial else ()
+        known = kept.rows if kept else ()
         if known:
             print(f"going on: {len(known)} samples are there already", file=sys.stderr)
         with counting("evaluating", len(tasks) * num_samples - len(known)) as advance:
 
             def ended(row: Mapping[str, Any]) -> None:
                 advance()
-                if partial:
-                    partial.add(row)
+                if kept:
+                    kept.add(row)
 
             return await run(
                 tasks,
@@ -342,7 +351,7 @@ def _print_change(earlier: Mapping[str, Sequence[bool]], rows: Sequence[Mapping[
     )
 
 
-def sample(argv: list[str]) -> int:
+def sample(argv: list[str]) -> Work:
     """Print what a model answers to a prompt, or to a task with its verdict."""
     parser = argparse.ArgumentParser(prog="verigrad sample", description=sample.__doc__)
     parser.add_argument("prompt", nargs="?", help="text of the user message; or use --task")
@@ -352,6 +361,10 @@ def sample(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     if bool(options.prompt) == bool(options.task):
         raise ConfigError("give either a prompt or --task SOURCE#N")
+    return partial(_sample, options)
+
+
+def _sample(options: argparse.Namespace) -> int:
     if options.task:
         tasks = _one_task(options.task)
         print(tasks.tasks[0].prompt, end="\n\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from rich.markup import escape
 from rich.syntax import Syntax
 from rich.table import Table
 
+from verigrad.cli.options import Work
 from verigrad.errors import ConfigError
 from verigrad.jsonl import read_rows
 
@@ -20,7 +22,7 @@ __all__ = ["inspect"]
 _COLUMNS = ("step", "reward", "pass_rate", "loss", "entropy", "completion_tokens", "grad_norm", "seconds")
 
 
-def inspect(argv: list[str]) -> int:
+def inspect(argv: list[str]) -> Work:
     """Print a run's summary and curve, or the rollouts of one step."""
     parser = argparse.ArgumentParser(prog="verigrad inspect", description=inspect.__doc__)
     parser.add_argument("run", type=Path, help="run folder")
@@ -28,7 +30,10 @@ def inspect(argv: list[str]) -> int:
     parser.add_argument("--status", help="only rollouts of this verdict, such as passed or syntax_error")
     parser.add_argument("--most", type=int, default=8, help="rollouts printed at most")
     parser.add_argument("--report", action="store_true", help="write report.html again")
-    options = parser.parse_args(argv)
+    return partial(_inspect, parser.parse_args(argv))
+
+
+def _inspect(options: argparse.Namespace) -> int:
     if not (options.run / "config.toml").exists():
         raise ConfigError(f"{options.run} is no run folder: it has no config.toml")
     console = Console(highlight=False)

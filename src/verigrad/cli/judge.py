@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from verigrad.cli.options import Work
 from verigrad.evaluation.sources import load_source
 from verigrad.jsonl import read_rows, require_writable, write_rows
 from verigrad.tasks.base import TaskSet
@@ -15,7 +17,7 @@ from verigrad.tasks.base import TaskSet
 __all__ = ["judge"]
 
 
-def judge(argv: list[str]) -> int:
+def judge(argv: list[str]) -> Work:
     """Judge `{"task_id", "program"}` or `{"task_id", "completion"}` rows; verdicts in the order of the input."""
     parser = argparse.ArgumentParser(prog="verigrad judge", description=judge.__doc__)
     parser.add_argument("--tasks", required=True, help="task source, such as humaneval or file.jsonl")
@@ -24,7 +26,10 @@ def judge(argv: list[str]) -> int:
     )
     parser.add_argument("--output", required=True, type=Path, help="JSONL of verdicts")
     parser.add_argument("--workers", type=int, default=2, help="programs at once")
-    options = parser.parse_args(argv)
+    return partial(_judge_file, parser.parse_args(argv))
+
+
+def _judge_file(options: argparse.Namespace) -> int:
     tasks = load_source(options.tasks)
     rows = _gold_rows(tasks) if str(options.input) == "-" else [row for _, row in read_rows(options.input)]
     require_writable(options.output)

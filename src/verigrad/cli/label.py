@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from verigrad.cli.options import Work
 from verigrad.errors import ConfigError, MissingExtra
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ verigrad label export labels --out pairs.jsonl        preference pairs for train
 """
 
 
-def label(argv: list[str]) -> int:
+def label(argv: list[str]) -> Work:
     """Compare two programs for one prompt, by hand on a local page or by a model."""
     if argv[:1] == ["export"]:
         return _export(argv[1:])
@@ -35,6 +36,10 @@ def label(argv: list[str]) -> int:
         return _agreement(argv[1:])
     options = _parser().parse_args(argv)
     _check_judge_options(options)
+    return partial(_label, options)
+
+
+def _label(options: argparse.Namespace) -> int:
     from verigrad.ui.folder import open_store
 
     store = open_store(
@@ -197,7 +202,7 @@ def _annotator(options: argparse.Namespace, seed: int) -> tuple[Annotator, Any]:
     return make_judge(EndpointJudge, engine, config, seed=seed), engine
 
 
-def _export(argv: list[str]) -> int:
+def _export(argv: list[str]) -> Work:
     parser = argparse.ArgumentParser(prog="verigrad label export", description="Write judgements as preference pairs.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--out", required=True, type=Path, help="JSONL of pairs, as preference training reads them")
@@ -216,7 +221,10 @@ def _export(argv: list[str]) -> int:
     )
     parser.add_argument("--annotators", nargs="+", default=[], metavar="NAME", help="whose votes count (default: all)")
     parser.add_argument("--min-annotators", type=int, default=1, help="leave out items with fewer votes")
-    options = parser.parse_args(argv)
+    return partial(_write_export, parser.parse_args(argv))
+
+
+def _write_export(options: argparse.Namespace) -> int:
     from verigrad.preferences.records import write_records
     from verigrad.ui.export import export_pairs
     from verigrad.ui.folder import read_store
@@ -238,14 +246,17 @@ def _export(argv: list[str]) -> int:
     return 0
 
 
-def _agreement(argv: list[str]) -> int:
+def _agreement(argv: list[str]) -> Work:
     parser = argparse.ArgumentParser(prog="verigrad label agreement", description="How far the annotators agree.")
     parser.add_argument("folder", type=Path)
-    options = parser.parse_args(argv)
+    return partial(_print_agreement, parser.parse_args(argv).folder)
+
+
+def _print_agreement(folder: Path) -> int:
     from verigrad.ui.agreement import krippendorff_alpha, pair_agreements
     from verigrad.ui.folder import read_store
 
-    store = read_store(options.folder)
+    store = read_store(folder)
     ratings = store.ratings()
     units = [tuple(given.values()) for given in ratings.values()]
     several = sum(len(unit) > 1 for unit in units)

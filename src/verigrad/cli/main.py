@@ -1,6 +1,7 @@
 """`verigrad COMMAND ...`: finds the command and turns expected errors into one readable line.
 
-Commands are imported when called, so `verigrad --help` needs no torch.
+Commands are imported when called, so `verigrad --help` needs no torch. A command is a function that reads its words and
+returns the work to do, so that a command line can be checked without doing anything.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ import sys
 from collections.abc import Callable, Sequence
 
 from verigrad import __version__
+from verigrad.cli.options import Work
 from verigrad.environment import settle_torch
-from verigrad.errors import VerigradError
+from verigrad.errors import ConfigError, VerigradError
 from verigrad.registry import did_you_mean, load_attribute
 
-__all__ = ["COMMANDS", "main"]
+__all__ = ["COMMANDS", "main", "read_command"]
 
 COMMANDS = {
     "quickstart": ("verigrad.cli.train:quickstart", "the whole job on the default model: RL, before and after, report"),
@@ -55,6 +57,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
+def read_command(words: Sequence[str]) -> Work:
+    """Read a command line, its options and settings with it; calling what is returned does the work.
+
+    Nothing is read but recipes, nothing is loaded or written. Words that argparse refuses end the process, as ever.
+
+    Args:
+        words: those after `verigrad`.
+
+    Raises:
+        ConfigError: no such command, or an option, a setting or a recipe is wrong.
+    """
+    name, *rest = words or [""]
+    if name not in COMMANDS:
+        raise ConfigError(f"unknown command {name!r}{did_you_mean(name, COMMANDS)}")
+    command: Callable[[list[str]], Work] = load_attribute(COMMANDS[name][0])
+    return command(rest)
+
+
 def _run(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
         print(_usage())
@@ -62,14 +82,13 @@ def _run(words: list[str]) -> int:
     if words[0] in ("-V", "--version"):
         print(f"verigrad {__version__}")
         return 0
-    name, *rest = words
+    name = words[0]
     if name not in COMMANDS:
         print(f"verigrad: unknown command {name!r}{did_you_mean(name, COMMANDS)}\n\n{_usage()}", file=sys.stderr)
         return 2
     settle_torch()
     try:
-        command: Callable[[list[str]], int] = load_attribute(COMMANDS[name][0])
-        return command(rest)
+        return read_command(words)()
     except VerigradError as error:
         print(f"verigrad {name}: {error}", file=sys.stderr)
         return 1

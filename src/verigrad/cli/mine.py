@@ -11,11 +11,12 @@ from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
+from verigrad.cli.options import Work
 from verigrad.errors import ConfigError
 from verigrad.registry import did_you_mean, resolve
 
 if TYPE_CHECKING:
-    from verigrad.preferences.mining import TaskAnswers
+    from verigrad.preferences.mining import Miner, TaskAnswers
     from verigrad.preferences.records import Record
 
 __all__ = ["convert", "mine"]
@@ -23,12 +24,9 @@ __all__ = ["convert", "mine"]
 _SHOWN = 3
 
 
-def mine(argv: list[str]) -> int:
+def mine(argv: list[str]) -> Work:
     """Make preference pairs or demonstrations from judged samples; exit status 1 where there are none to make."""
-    from verigrad.jsonl import read_rows
-    from verigrad.preferences.mining import MINERS, from_rows
-    from verigrad.preferences.mining import mine as mine_task
-    from verigrad.preferences.records import write_records
+    from verigrad.preferences.mining import MINERS
 
     parser = argparse.ArgumentParser(prog="verigrad mine", description=mine.__doc__)
     parser.add_argument("samples", nargs="+", type=Path, help="files of eval --samples, or RUN/rollouts/*.jsonl")
@@ -44,7 +42,15 @@ def mine(argv: list[str]) -> int:
     if options.max_per_task < 0:
         raise ConfigError(f"--max-per-task is {options.max_per_task}, wanted 0 (all) or more")
     miner = resolve(options.miner, MINERS, what="miner")
-    miner = partial(miner, **_miner_options(miner, options.miner, options.set))
+    return partial(_mine, options, partial(miner, **_miner_options(miner, options.miner, options.set)))
+
+
+def _mine(options: argparse.Namespace, miner: Miner) -> int:
+    from verigrad.jsonl import read_rows
+    from verigrad.preferences.mining import from_rows
+    from verigrad.preferences.mining import mine as mine_task
+    from verigrad.preferences.records import write_records
+
     placed = [pair for file in options.samples for pair in read_rows(file)]
     tasks = from_rows(
         [row for _, row in placed],
@@ -139,10 +145,9 @@ def _lengths(records: Sequence[Record]) -> str:
     return f"; {chosen:.0f} characters chosen, {rejected:.0f} rejected on average"
 
 
-def convert(argv: list[str]) -> int:
+def convert(argv: list[str]) -> Work:
     """Read preferences in any known format and write them in another."""
-    from verigrad.jsonl import read_rows, write_rows
-    from verigrad.preferences.formats import FORMATS, detect, export_rows, import_rows
+    from verigrad.preferences.formats import FORMATS
 
     formats = "\n".join(f"  {name:<14}{known.summary}" for name, known in FORMATS.items())
     parser = argparse.ArgumentParser(
@@ -157,7 +162,16 @@ def convert(argv: list[str]) -> int:
     parser.add_argument("--from", dest="source", help="format to read (default: what the first row looks like)")
     parser.add_argument("--skip-malformed", action="store_true", help="leave out rows that cannot be read, and say so")
     options = parser.parse_args(argv)
-    resolve(options.to, FORMATS, what="format")
+    for name in (options.to, options.source):
+        if name:
+            resolve(name, FORMATS, what="format")
+    return partial(_convert, options)
+
+
+def _convert(options: argparse.Namespace) -> int:
+    from verigrad.jsonl import read_rows, write_rows
+    from verigrad.preferences.formats import detect, export_rows, import_rows
+
     places, rows = zip(*read_rows(options.input), strict=True)
     source = options.source or detect(rows[0], places[0])
     malformed: list[str] | None = [] if options.skip_malformed else None

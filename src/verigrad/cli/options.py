@@ -1,12 +1,26 @@
-"""Options in the text of `--help`."""
+"""Options in the text of `--help`; and what a command that has read its words hands back."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from verigrad.settings import describe
 
-__all__ = ["option_line", "option_lines"]
+__all__ = ["Work", "option_line", "option_lines", "printing"]
+
+Work: TypeAlias = Callable[[], int]
+"""What a command does once its words are read; returns the exit status."""
+
+
+def printing(text: str, *, status: int = 0) -> Work:
+    """The work of a command that is asked for help."""
+
+    def work() -> int:
+        print(text)
+        return status
+
+    return work
 
 
 def option_line(option: str, text: str) -> str:

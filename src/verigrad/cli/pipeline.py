@@ -5,10 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from verigrad.cli.options import Work, printing
 from verigrad.cli.train import recipe_path
 from verigrad.errors import ConfigError
+
+if TYPE_CHECKING:
+    from verigrad.training.pipeline import Pipeline
 
 __all__ = ["pipeline", "stages"]
 
@@ -24,35 +30,58 @@ it stopped; no stage is done twice.
   --dry-run    print the commands and stop"""
 
 
-def pipeline(argv: list[str]) -> int:
+def pipeline(argv: list[str]) -> Work:
     """Run a pipeline."""
     if not argv or "-h" in argv or "--help" in argv:
-        print(_USAGE)
-        return 0 if argv else 2
+        return printing(_USAGE, status=0 if argv else 2)
     words = [word for word in argv if word != "--dry-run"]
     file = recipe_path(words[0])
     values = {"run": f"runs/{file.stem}", **_values(words[1:])}
     seeds = values.pop("seeds", None)
-    if seeds is None:
-        return _run(file, values, dry_run="--dry-run" in argv)
-    if "seed" in values:
+    if seeds is not None and "seed" in values:
         raise ConfigError("--seed and --seeds are both given; give one")
     whole = Path(values["run"])
-    folders = [whole / f"seed-{seed}" for seed in seeds.split(",")]
-    for seed, folder in zip(seeds.split(","), folders, strict=True):
-        _run(file, {**values, "run": str(folder), "seed": seed}, dry_run="--dry-run" in argv)
-    return 0 if "--dry-run" in argv else _compare(folders, whole, "")
+    each = [values]
+    if seeds is not None:
+        each = [{**values, "run": str(whole / f"seed-{seed}"), "seed": seed} for seed in seeds.split(",")]
+    pipelines = [_read(file, own) for own in each]
+    if "--dry-run" in argv:
+        return partial(_dry_run, pipelines)
+    return partial(_run_all, pipelines, compared=None if seeds is None else whole)
 
 
-def _run(file: Path, values: Mapping[str, str], *, dry_run: bool) -> int:
-    from verigrad.training.pipeline import overview, read_pipeline, run_pipeline
+def _read(file: Path, values: Mapping[str, str]) -> Pipeline:
+    """A pipeline whose every stage has words that its command can read: what is wrong with the last is told first."""
+    from verigrad.cli.main import read_command
+    from verigrad.training.pipeline import read_pipeline
 
-    stages = read_pipeline(file, values)
-    if dry_run:
-        for stage in stages.stages:
+    found = read_pipeline(file, values)
+    for stage in found.stages:
+        try:
+            read_command(stage.command)
+        except ConfigError as error:
+            raise ConfigError(f"{file}, stage {stage.name!r}: {error}") from error
+        except SystemExit as end:  # argparse has told its own, and how the command is used
+            raise ConfigError(f"{file}, stage {stage.name!r}: its words are wrong, as said above") from end
+    return found
+
+
+def _dry_run(pipelines: Sequence[Pipeline]) -> int:
+    for own in pipelines:
+        for stage in own.stages:
             print(f"{stage.name}: verigrad {' '.join(stage.command)}")
-        return 0
+    return 0
+
+
+def _run_all(pipelines: Sequence[Pipeline], *, compared: Path | None) -> int:
+    for own in pipelines:
+        _run(own)
+    return _compare([own.folder for own in pipelines], compared, "") if compared else 0
+
+
+def _run(stages: Pipeline) -> None:
     from verigrad.cli.progress import TerminalReporter
+    from verigrad.training.pipeline import overview, run_pipeline
 
     reporter = TerminalReporter()
     try:
@@ -61,17 +90,16 @@ def _run(file: Path, values: Mapping[str, str], *, dry_run: bool) -> int:
         reporter.close()
     for line in overview(json.loads(record.read_text())["stages"]):
         print(line)
-    return 0
 
 
-def stages(argv: list[str]) -> int:
+def stages(argv: list[str]) -> Work:
     """Compare a stage of finished pipelines with their other stages, over tasks and seeds."""
     parser = argparse.ArgumentParser(prog="verigrad stages", description=stages.__doc__, allow_abbrev=False)
     parser.add_argument("folders", nargs="+", type=Path, help="of pipelines that differ in their seeds only")
     parser.add_argument("--stage", default="", help="(default: the last one trained against a reward model)")
     parser.add_argument("--out", type=Path, help="for table.md, results.jsonl and stages.html (default: runs/compared)")
     options = parser.parse_args(argv)
-    return _compare(options.folders, options.out or Path("runs") / "compared", options.stage)
+    return partial(_compare, options.folders, options.out or Path("runs") / "compared", options.stage)
 
 
 def _compare(folders: Sequence[Path], out: Path, stage: str) -> int:

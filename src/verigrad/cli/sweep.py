@@ -6,9 +6,11 @@ import argparse
 import csv
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from verigrad.cli.options import Work
 from verigrad.cli.train import recipe_path
 from verigrad.errors import ConfigError
 
@@ -27,7 +29,7 @@ Every setting of the recipe can be overridden for all runs with --key value; `ve
   verigrad sweep quickstart --vary algorithm=grpo,rloo --grid optim.learning_rate=1e-5,3e-5,1e-4 --grid-steps 0.5"""
 
 
-def sweep(argv: list[str]) -> int:
+def sweep(argv: list[str]) -> Work:
     """Run a sweep; the exit status is 1 where a run failed."""
     recipe, words = _recipe(argv)
     options, overrides = _parser().parse_known_args(words)
@@ -44,7 +46,8 @@ def sweep(argv: list[str]) -> int:
     )
     folder = options.out or Path("runs") / f"sweep-{recipe.stem if recipe else options.command}"
     plan = Plan(design, folder, recipe, overrides)
-    return _dry_run(plan) if options.dry_run else _run(plan, keep_all=options.keep_all)
+    plan.check()
+    return partial(_dry_run, plan) if options.dry_run else partial(_run, plan, keep_all=options.keep_all)
 
 
 def _recipe(argv: Sequence[str]) -> tuple[Path | None, list[str]]:
@@ -102,7 +105,6 @@ def _seeds(text: str) -> tuple[int, ...]:
 def _dry_run(plan: Plan) -> int:
     from verigrad.training.sweep.loop import trials
 
-    plan.check()
     found = list(trials(plan))
     for number, (trial, status) in enumerate(found, 1):
         waits = " (with what the grid chooses)" if plan.design.grid and trial.kind == "run" and not trial.chosen else ""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from verigrad.cli.options import option_line, option_lines
+from verigrad.cli.options import Work, option_line, option_lines, printing
 from verigrad.errors import ConfigError
 from verigrad.registry import did_you_mean
 from verigrad.settings import load_config, to_toml
@@ -21,55 +22,62 @@ _SWITCHES = {
 _HELP = ("-h", "--help")
 
 
-def rl(argv: list[str]) -> int:
+def rl(argv: list[str]) -> Work:
     """Reinforcement learning from a recipe and overrides."""
     return _train("rl", argv)
 
 
-def sft(argv: list[str]) -> int:
+def sft(argv: list[str]) -> Work:
     """Supervised fine-tuning from a recipe and overrides."""
     return _train("sft", argv)
 
 
-def diffusion(argv: list[str]) -> int:
+def diffusion(argv: list[str]) -> Work:
     """Masked-diffusion training from a recipe and overrides."""
     return _train("diffusion", argv)
 
 
-def preference(argv: list[str]) -> int:
+def preference(argv: list[str]) -> Work:
     """Preference optimisation from a recipe and overrides."""
     return _train("preference", argv)
 
 
-def reward_model(argv: list[str]) -> int:
+def reward_model(argv: list[str]) -> Work:
     """Reward model training from a recipe and overrides."""
     return _train("reward-model", argv)
 
 
-def quickstart(argv: list[str]) -> int:
+def quickstart(argv: list[str]) -> Work:
     """`verigrad rl quickstart`, with the same overrides."""
     return _train("rl", ["quickstart", *argv], shown="quickstart")
 
 
-def _train(command: str, argv: list[str], *, shown: str | None = None) -> int:
-    """Run the loop of a command; `shown` is what the user typed, where that is another."""
+def _train(command: str, argv: list[str], *, shown: str | None = None) -> Work:
+    """The loop of a command with its settings; `shown` is what the user typed, where that is another."""
     cls = LOOPS[command].settings
     switches = {switch for switch in _SWITCHES if switch in argv}
     words = [word for word in argv if word not in (*_SWITCHES, *_HELP)]
     recipe = recipe_path(words.pop(0)) if words and not words[0].startswith("--") else None
     if not set(_HELP).isdisjoint(argv):
-        print(_help(shown or f"{command} [RECIPE]", cls, recipe))
-        return 0
+        return printing(_help(shown or f"{command} [RECIPE]", cls, recipe))
     resume = "--resume" in switches
     config = load_config(cls, recipe or (_stored_config(words) if resume else None), words)
     if "--dry-run" in switches:
-        from verigrad.training.estimate import estimate
-        from verigrad.training.stage import settled
+        return partial(_dry_run, config, resume=resume)
+    return partial(_run, command, config, resume=resume)
 
-        config = settled(config, resume=resume)
-        print(to_toml(config))
-        print(estimate(config))
-        return 0
+
+def _dry_run(config: Any, *, resume: bool) -> int:
+    from verigrad.training.estimate import estimate
+    from verigrad.training.stage import settled
+
+    config = settled(config, resume=resume)
+    print(to_toml(config))
+    print(estimate(config))
+    return 0
+
+
+def _run(command: str, config: Any, *, resume: bool) -> int:
     from verigrad.cli.progress import TerminalReporter
     from verigrad.registry import load_attribute
 
