@@ -1,35 +1,25 @@
-"""What docs/ says exists: a page per algorithm, its paper, the commands on it, the files it links to."""
+"""What docs/ and headers of recipes say exists: a page per algorithm, its paper, commands, the files it links to."""
 
 import inspect
 import re
-import shlex
 from pathlib import Path
 
 import pytest
 import torch
+from printed import check_commands, commands, header
 
 from verigrad.algorithms.diffusion_presets import DIFFUSION_PRESETS
 from verigrad.algorithms.preference_presets import PREFERENCE_LOSSES
 from verigrad.algorithms.presets import PRESETS, call
-from verigrad.cli.main import COMMANDS
 from verigrad.cli.train import recipe_path
-from verigrad.evaluation.twins.config import CompareConfig
 from verigrad.settings import load_config
-from verigrad.training.config import (
-    DiffusionConfig,
-    PreferenceConfig,
-    RewardModelConfig,
-    RLConfig,
-    SFTConfig,
-    TinyConfig,
-)
+from verigrad.training.loops import LOOPS
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 ALGORITHM_PAGES = sorted((DOCS / "algorithms").glob("*.md"))
 SHARED_PAGES = {"apo_zero": "apo", "apo_down": "apo"}
-CONFIGS = {"rl": RLConfig, "sft": SFTConfig, "preference": PreferenceConfig, "reward-model": RewardModelConfig}
-CONFIGS |= {"diffusion": DiffusionConfig, "tiny": TinyConfig, "compare": CompareConfig}
+RECIPES = sorted((DOCS.parent / "recipes").glob("*.toml"))
 
 
 def page_of(name):
@@ -50,16 +40,10 @@ def hyper_parameters(loss):
     return {parameter.name: parameter.default for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
 
 
-def commands(text):
-    """Words of each line that is a command, indented or in a fence."""
-    found = (shlex.split(line, comments=True) for line in re.findall(r"^ *(verigrad .*)$", text, re.MULTILINE))
-    return [words[1:] for words in found if words[1:2] and words[1] in COMMANDS]
-
-
 def settings_of(words):
-    command, *rest = (word for word in words if word not in ("--resume", "--dry-run"))
-    recipe = recipe_path(rest.pop(0)) if rest and not rest[0].startswith("--") else None
-    return load_config(CONFIGS[command], recipe, rest)
+    command, *rest = words
+    recipe = recipe_path(rest.pop(0)) if not rest[0].startswith("--") else None
+    return load_config(LOOPS[command].settings, recipe, rest)
 
 
 @pytest.mark.parametrize("name", [*PRESETS, *PREFERENCE_LOSSES])
@@ -92,7 +76,7 @@ def test_every_preference_loss_has_a_page_with_its_paper_defaults_and_command(na
     for option, default in hyper_parameters(row.loss).items():
         (stated,) = re.findall(rf"^\| `{option}` \| (\S+) \|", text, re.MULTILINE)
         assert stated == "off" if default is None or default is False else float(stated) == default
-    settings = [settings_of(words) for words in commands(text)]
+    settings = [settings_of(words) for words in commands(text) if words[0] == "preference"]
     assert {page_of(found.loss) for found in settings} == {page_of(name)} and name in {found.loss for found in settings}
     assert all(found.options.keys() <= hyper_parameters(row.loss).keys() for found in settings)
 
@@ -122,11 +106,17 @@ def test_the_index_says_what_a_preference_loss_takes_and_where_it_starts(name):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
 def test_commands_parse_and_links_lead_somewhere(page):
     text = page.read_text()
-    for words in commands(text):
-        if words[0] in CONFIGS:
-            settings_of(words)
+    check_commands(text)
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
         assert "://" in target or (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.stem)
+def test_the_header_of_a_recipe_says_how_to_run_it(recipe):
+    """What a pipeline's command reads are the words of all its stages, too."""
+    text = header(recipe)
+    check_commands(text)
+    assert any(recipe.stem in words for words in commands(text))
 
 
 @pytest.mark.parametrize("page", ALGORITHM_PAGES, ids=lambda page: page.name)

@@ -1,4 +1,4 @@
-"""What the README shows runs: its Python blocks, its commands' names, and the files it says to read."""
+"""What the README shows runs: its Python blocks, its commands, and the files it says to read."""
 
 import re
 import subprocess
@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from printed import check_commands, commands
 
 from verigrad.cli.main import COMMANDS
 
@@ -35,8 +36,12 @@ def test_its_own_reward_passes_its_checks(tmp_path):
     assert found.returncode == 0, found.stdout + found.stderr
 
 
-def test_commands_and_files_it_names_exist():
-    assert set(re.findall(r"^verigrad ([\w-]+)", README, re.MULTILINE)) <= set(COMMANDS)
+def test_it_shows_every_command_as_it_can_be_typed():
+    check_commands(README)
+    assert {words[0] for words in commands(README)} == set(COMMANDS)
+
+
+def test_targets_and_files_it_names_exist():
     for path in re.findall(r"`((?:src|docs|recipes)/[\w/.]+\.\w+)`", README):
         assert (ROOT / path).exists(), path
     targets = re.findall(r"^make ([\w-]+)", README, re.MULTILINE)
