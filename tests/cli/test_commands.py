@@ -5,10 +5,14 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
 
 import pytest
 from evaluation.made_up import make_reward_model_run
 
+from verigrad.cli import doctor
 from verigrad.cli.main import COMMANDS, main
 from verigrad.sandbox.base import LEVELS
 
@@ -139,6 +143,30 @@ def test_doctor_names_the_sandbox_level(capsys):
     stronger = re.findall(r"^ +level (\w+) is out of reach: .", printed, re.MULTILINE)
     assert sorted([level, *stronger]) == sorted(LEVELS[LEVELS.index(level) :])
     assert "torch" in printed
+
+
+def test_doctor_tells_what_every_extra_is_for_and_what_it_lacks(monkeypatch):
+    """Every extra of pyproject.toml, but `dev`, which is for those who work on verigrad itself."""
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    extras = {name: asked for name, asked in project["optional-dependencies"].items() if name != "dev"}
+    there = {}
+
+    def versions(name):
+        if name in there:
+            return there[name]
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(doctor, "version", versions)
+    told = dict(doctor._extras())
+    assert told.keys() == extras.keys()
+    for name, asked in extras.items():
+        _, lacking, command = re.fullmatch(r"(.*): not installed: (.*) \((.*)\)", told[name]).groups()
+        assert set(lacking.split(", ")) == {re.match(r"[\w-]+", text)[0] for text in asked}
+        assert command == f"pip install 'verigrad[{name}]'"
+    there.update(starlette="0.1", pygments="99", datasets="99")
+    told = dict(doctor._extras())
+    assert ": not installed: starlette>=0.40 (0.1 is there), uvicorn (pip" in told["label"]
+    assert told["datasets"].endswith(": installed")
 
 
 def test_inspect_knows_reward_models(tmp_path, capsys):

