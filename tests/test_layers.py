@@ -1,9 +1,12 @@
 """Imports point down only (docs/design.md, section 2), also under TYPE_CHECKING."""
 
 import ast
+import re
+from itertools import groupby
 from pathlib import Path
 
-SOURCE = Path(__file__).parents[1] / "src" / "verigrad"
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "verigrad"
 
 # Highest first; parts on one line never import each other.
 LAYERS = [
@@ -54,6 +57,16 @@ def violations(part: str, source: str) -> list[str]:
         elif target != part and HEIGHT.get(target, 99) >= HEIGHT[part]:
             complaints.append(f"{part} imports {module}, which is not below it")
     return complaints
+
+
+def test_the_diagram_of_the_design_has_the_same_layers():
+    """Some layers take two lines there."""
+    text = (ROOT / "docs" / "design.md").read_text()
+    (diagram,) = re.findall(r"^    __main__ .*\n(?:    .*\n)+", text, re.MULTILINE)
+    places = {part: number for number, layer in enumerate(LAYERS) for part in layer}
+    names = [part for line in diagram.splitlines() for part in line[4:50].split()]
+    found = [set(layer) for _, layer in groupby(names, key=places.__getitem__)]
+    assert found == LAYERS
 
 
 def test_imports_point_down():
