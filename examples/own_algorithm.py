@@ -32,7 +32,7 @@ def weighted(rewards: Tensor, group_ids: Tensor, *, positive: float = 0.1) -> Te
 WEIGHTED = replace(REINFORCE, name="weighted_reinforce", paper="arXiv:2506.01347", advantage=weighted)
 
 
-def play(algorithm: Algorithm, *, steps: int = 200, group_size: int = 16, seed: int = 0) -> tuple[float, float]:
+def play(algorithm: Algorithm, *, steps: int = 300, group_size: int = 16, seed: int = 0) -> tuple[float, float]:
     """Train a softmax over eight answers, the first four right; returns pass rate and entropy among the right ones."""
     generator = torch.Generator().manual_seed(seed)
     logits = torch.zeros(8, requires_grad=True)

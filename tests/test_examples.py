@@ -56,7 +56,7 @@ def test_own_algorithm_keeps_the_right_answers_apart(output_of):
     lines = output_of("own_algorithm.py")
     (rate, entropy), (own_rate, own_entropy) = (map(float, re.findall(r"(\d\.\d\d)(?:,| of)", line)) for line in lines)
     assert rate > 0.95 and own_rate > 0.95
-    assert entropy < 0.4 and own_entropy > 1.0  # of log 4 = 1.39, which the uniform start has
+    assert entropy < 0.5 and own_entropy > 1.0  # of log 4 = 1.39, which the uniform start has
 
 
 def test_by_hand_judges_scores_and_learns(output_of):
