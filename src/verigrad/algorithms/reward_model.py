@@ -202,7 +202,7 @@ def update_multiplier(
     small lambda the way up is slow. The bound is ours, against a step so large that nothing is left of the reward.
 
     Args:
-        multiplier: lambda, above 0; the usual start is 1.
+        multiplier: lambda, above 0; the authors begin with 1.
         mean_cost: of the episodes since the last update.
         limit: the cost that is still allowed.
         learning_rate: of log lambda.
