@@ -3,6 +3,8 @@
 import ast
 import re
 import runpy
+from fnmatch import fnmatch
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from verigrad.models.checkpoint import save_model
 from verigrad.registry import resolve
 from verigrad.rewards import REWARDS
 from verigrad.tasks import load_tasks
-from verigrad.training.config import OptimConfig, RLConfig, SamplingConfig
+from verigrad.training.config import OptimConfig, ReportConfig, RLConfig, SamplingConfig
 from verigrad.training.options import with_options
 from verigrad.training.rl import train
 
@@ -71,8 +73,9 @@ def test_by_hand_judges_scores_and_learns(output_of):
     assert rewards[0] < 0.2 and rewards[-1] > 0.9
 
 
-def test_all_three_go_together_in_the_loop(tmp_path):
-    """No answer of random weights passes, so that a group estimator has nothing to learn; this algorithm does."""
+@pytest.fixture
+def trained(tmp_path):
+    """The folder of a run of one step on a tiny model, with all three of one's own."""
     save_model(*tiny_model("llama"), tmp_path / "model")
     config = RLConfig(
         run=str(tmp_path / "run"),
@@ -87,10 +90,26 @@ def test_all_three_go_together_in_the_loop(tmp_path):
         group_size=2,
         optim=OptimConfig(warmup_steps=0),
         sampling=SamplingConfig(max_tokens=4),
+        report=ReportConfig(splits={"held_out": f"{EXAMPLES}/own_tasks.py:load?split=validation&count=2"}),
         threads=1,
     )
-    (row,) = train_metrics(train(config))
+    return train(config)
+
+
+def test_all_three_go_together_in_the_loop(trained):
+    """No answer of random weights passes, so that a group estimator has nothing to learn; this algorithm does."""
+    (row,) = train_metrics(trained)
     assert row["reward"] == 0 and row["signal_groups"] == 0 and row["grad_norm"] > 0
+
+
+def test_the_quickstart_page_says_what_is_in_a_run_folder(trained):
+    page = (EXAMPLES.parent / "docs" / "quickstart.md").read_text()
+    (table,) = re.findall(r"^\| in `runs/quickstart/` .*?\n\n", page, re.MULTILINE | re.DOTALL)
+    told = re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)
+    found = {path.name + "/" * path.is_dir() for path in trained.iterdir()}
+    assert {name for name in found if not any(fnmatch(name, pattern) for pattern in told)} == set()
+    optional = set() if find_spec("tensorboard") else {"events.out.tfevents.*"}
+    assert {pattern for pattern in told if not any(fnmatch(name, pattern) for name in found)} == optional
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
