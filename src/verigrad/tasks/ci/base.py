@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from verigrad.errors import TaskError
 from verigrad.types import CommandTest
 
-__all__ = ["Checks", "LeftOut", "file_text", "is_install", "stage_of"]
+__all__ = ["Checks", "LeftOut", "file_text", "folder_below", "is_install", "stage_of"]
 
 _STAGES = {
     "test": r"pytest|unittest|\btests?\b|coverage|nosetests|\btox\b|doctest",
@@ -59,6 +60,18 @@ def is_install(line: str) -> bool:
     (True, False)
     """
     return _INSTALL.match(line.strip()) is not None
+
+
+def folder_below(path: str) -> str:
+    """A folder of the repository, as commands have it; "" is its root. A ValueError where it is none.
+
+    >>> folder_below("./src/"), folder_below(".")
+    ('src', '')
+    """
+    found = posixpath.normpath(path or ".")
+    if found.startswith(("/", "..")):
+        raise ValueError(f"runs outside the repository, in {path}")
+    return "" if found == "." else found
 
 
 def file_text(files: Mapping[str, bytes], path: str) -> str:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from verigrad.errors import TaskError
-from verigrad.tasks.ci.base import Checks, LeftOut, file_text, stage_of
+from verigrad.tasks.ci.base import Checks, LeftOut, file_text, folder_below, stage_of
 from verigrad.types import CommandTest
 
 __all__ = ["nox_checks"]
 
+_DECORATOR = re.compile(r"(\w+\.)?session(\(|$)")
 _INSTALLS = ("install", "conda_install", "run_install", "run_always")
-_HARMLESS = ("log", "warn", "debug", "skip", "notify")
-_KEYWORDS = ("external", "env", "silent")
+_HARMLESS = ("log", "warn", "debug")
+_ENDS = ("skip", "error")
+_FOLDER = ("chdir", "cd")
+_KEYWORDS = ("external", "env", "silent", "log")
+_CHANGES = re.compile(r"\b(chdir|cd|env|environ|putenv)\b")
+"""Words of what decides how the commands after it run."""
 
 
 def nox_checks(
@@ -21,8 +27,10 @@ def nox_checks(
 ) -> Checks:
     """The `session.run` calls of the sessions (all, by default) whose arguments are written out.
 
-    `session.posargs` counts as empty. Parametrised sessions, calls under a condition or in a loop, and all else that
-    would have to be executed are left out.
+    Those of one session run in order and hand on the files they make. `session.posargs` counts as empty, the Python is
+    the one there is. Parametrised sessions, calls under a condition or in a loop, sessions that others ask for, and all
+    else that would have to be executed are left out; so is what comes after the end of a session, or after something
+    that is not read and says where or in what environment to run.
 
     Raises:
         TaskError: there is no such file or session, or it is no Python.
@@ -31,11 +39,11 @@ def nox_checks(
         tree = ast.parse(file_text(files, path))
     except (SyntaxError, ValueError) as error:
         raise TaskError(f"{path}: {error}") from error
-    found = {_name(node): node for node in tree.body if isinstance(node, ast.FunctionDef) and _decorator(node)}
+    found = {_name(node): node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and _decorator(node)}
     for name in sessions or ():
         if name not in found:
             raise TaskError(f"{path}: no session {name!r}; there are {', '.join(found)}")
-    parts = [part for name in sessions or found for part in _read(name, found[name])]
+    parts = [part for name in sessions or found for part in _read(name, found[name], whole=found[name] in tree.body)]
     return Checks(
         tuple(part for part in parts if isinstance(part, CommandTest)),
         tuple(part for part in parts if isinstance(part, LeftOut)),
@@ -43,34 +51,63 @@ def nox_checks(
 
 
 def _decorator(function: ast.FunctionDef) -> ast.expr | None:
-    return next((item for item in function.decorator_list if ast.unparse(item).startswith("nox.session")), None)
+    return next((item for item in function.decorator_list if _DECORATOR.match(ast.unparse(item))), None)
+
+
+def _given(function: ast.FunctionDef, key: str) -> ast.expr | None:
+    """What a session's decorator says under a keyword."""
+    decorator = _decorator(function)
+    keywords = decorator.keywords if isinstance(decorator, ast.Call) else []
+    return next((keyword.value for keyword in keywords if keyword.arg == key), None)
 
 
 def _name(function: ast.FunctionDef) -> str:
-    decorator = _decorator(function)
-    given = [k.value for k in decorator.keywords if k.arg == "name"] if isinstance(decorator, ast.Call) else []
-    return str(given[0].value) if given and isinstance(given[0], ast.Constant) else function.name
+    given = _given(function, "name")
+    return str(given.value) if isinstance(given, ast.Constant) else function.name
 
 
-def _read(name: str, function: ast.FunctionDef) -> Iterator[CommandTest | LeftOut]:
+def _read(name: str, function: ast.FunctionDef, *, whole: bool) -> Iterator[CommandTest | LeftOut]:
     where = f"nox/{name}"
+    if not whole:
+        yield LeftOut(where, "is defined on a condition")
+        return
     if any("parametrize" in ast.unparse(item) for item in function.decorator_list):
         yield LeftOut(where, "is parametrised")
         return
+    pythons = _given(function, "python") or _given(function, "py")
+    if isinstance(pythons, ast.List | ast.Tuple) and len(pythons.elts) > 1:
+        yield LeftOut(where, f"runs once, not for each of {ast.unparse(pythons)}")
+    if requires := _given(function, "requires"):
+        yield LeftOut(where, f"comes after other sessions, whose files it does not find: {ast.unparse(requires)}")
+    yield from _statements(where, name, function)
+
+
+def _statements(where: str, name: str, function: ast.FunctionDef) -> Iterator[CommandTest | LeftOut]:
     session = function.args.args[0].arg if function.args.args else ""
-    number = 0
+    number, directory = 0, ""
     for statement in function.body:
         call = statement.value if isinstance(statement, ast.Expr) else None
         if isinstance(call, ast.Constant):  # the docstring
             continue
+        text = ast.unparse(statement)[:80]
         method = _method(call, session)
         if method == "run" and isinstance(call, ast.Call):
             number += 1
-            yield _command(f"{where}/{number}", name, call, session)
+            yield _command(f"{where}/{number}", name, call, session, directory)
         elif method in _INSTALLS:
             yield LeftOut(where, f"installs, without a network: {ast.unparse(statement)}")
+        elif method == "notify":
+            yield LeftOut(where, f"has another session run after it: {text}")
+        elif method in _ENDS or isinstance(statement, ast.Return | ast.Raise):
+            yield LeftOut(where, f"ends here: {text}")
+            return
+        elif method in _FOLDER and (folder := _folder(call, directory)) is not None:
+            directory = folder
+        elif _CHANGES.search(ast.unparse(statement)):
+            yield LeftOut(where, f"decides how all after it runs, and would have to be executed: {text}")
+            return
         elif method not in _HARMLESS:
-            yield LeftOut(where, f"would have to be executed: {ast.unparse(statement)[:80]}")
+            yield LeftOut(where, f"would have to be executed: {text}")
 
 
 def _method(call: ast.expr | None, session: str) -> str:
@@ -80,7 +117,16 @@ def _method(call: ast.expr | None, session: str) -> str:
     return ""
 
 
-def _command(where: str, name: str, call: ast.Call, session: str) -> CommandTest | LeftOut:
+def _folder(call: ast.expr | None, directory: str) -> str | None:
+    """Where a session goes, or None where that is not written out or outside the repository."""
+    try:
+        (folder,) = [ast.literal_eval(item) for item in call.args] if isinstance(call, ast.Call) else []
+        return folder_below(f"{directory or '.'}/{folder}") if isinstance(folder, str) and folder[:1] != "/" else None
+    except ValueError:
+        return None
+
+
+def _command(where: str, name: str, call: ast.Call, session: str, directory: str) -> CommandTest | LeftOut:
     argv = [item for item in call.args if ast.unparse(item) != f"*{session}.posargs"]
     keywords = {item.arg: item.value for item in call.keywords}
     try:
@@ -91,4 +137,11 @@ def _command(where: str, name: str, call: ast.Call, session: str) -> CommandTest
     texts = [*words, *environment, *environment.values()] if isinstance(environment, dict) else [None]
     if not words or not all(isinstance(text, str) for text in texts) or not set(keywords) <= set(_KEYWORDS):
         return LeftOut(where, f"is more than a command: {ast.unparse(call)[:80]}")
-    return CommandTest(where, tuple(words), environment=environment, stage=stage_of(name, " ".join(words)))
+    return CommandTest(
+        where,
+        tuple(words),
+        directory=directory,
+        environment=environment,
+        stage=stage_of(name, " ".join(words)),
+        job=f"nox/{name}",
+    )
