@@ -517,6 +517,8 @@ class Verdict:
         results: one per test of the oracle, in the oracle's order; a test that never ran is reported
             with the status that stopped the program.
         violations: what the sandbox stopped the program from doing.
+        undone: paths that an answer changed and may not, such as tests; they are as they were. No attempt to cheat by
+            itself: who changes code may well write tests.
         executed_lines: line numbers of the program that ran, 1-based; None where not traced.
         level: the isolation in force (`process`, ..., `full`; `none` where nothing ran).
         error: text of the exception or syntax error that ended the program, with its line where known.
@@ -529,6 +531,7 @@ class Verdict:
     status: ProgramStatus
     results: tuple[TestResult, ...]
     violations: tuple[str, ...] = ()
+    undone: tuple[str, ...] = ()
     executed_lines: frozenset[int] | None = None
     level: str = "none"
     error: str = ""

@@ -133,7 +133,7 @@ def test_weaker_checks_do_not_count(verdict_on):
         "tests/test_calc.py": "def test_three(): pass\n",
     }
     verdict, value = verdict_on(**loose, **{"src/calc.py": UNCLEAN})
-    assert value == 0.5 and len(verdict.violations) == len(loose)
+    assert value == 0.5 and set(verdict.undone) == set(loose) and verdict.violations == ()
     verdict, value = verdict_on(**loose)
     assert value == 0.0
     forges, value = verdict_on(**{"src/calc.py": "import os\nos._exit(0)\n"})

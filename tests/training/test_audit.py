@@ -17,7 +17,8 @@ from verigrad.training.audit import Alarm, Audit, passed_share
 from verigrad.training.config import AuditConfig, RLConfig, SamplingConfig
 from verigrad.training.reporter import Silent
 from verigrad.training.rl import train
-from verigrad.types import CallTest, Oracle, Rollout, Score, Task, TestResult, Verdict
+from verigrad.training.rollout_metrics import rollout_metrics
+from verigrad.types import CallTest, Oracle, Repository, Rollout, Score, Task, TestResult, Verdict
 
 TASKS = '''
 from verigrad import CallTest, Oracle, Task
@@ -314,6 +315,36 @@ def test_the_gap_is_by_the_tests_that_judged():
     drawn = Oracle(task_id=task.id, tests=hidden)
     assert audit.metrics([Group(task, (rollout,), drawn)])["public_gap"] == pytest.approx(1 - 1 / 3)
     assert "public_gap" not in audit.metrics([Group(task, (rollout,))])
+
+
+def changing_rollout(*, violations=()):
+    """A right answer on a repository that changed a test as well, which was put back."""
+    verdict = Verdict(status="passed", results=(), violations=violations, undone=("tests/test_own.py",))
+    made = {"task_id": "t", "episode_id": "t#0", "group_id": "t", "turns": (), "status": "finished"}
+    return Rollout(**made, score=Score(1.0, evidence=verdict), program="{}", usage={"completion_tokens": 1})
+
+
+@pytest.mark.parametrize("flagged", ["keep", "penalise", "screen", "stop"])
+def test_who_adds_a_test_to_a_repository_is_not_flagged(flagged):
+    tasks = times_two()
+    task = replace(tasks.tasks[0], repository=Repository(files={"a.py": b""}))
+    audit = Audit(AuditConfig(flagged=flagged, floor=-1.0), tasks, 0)
+    honest, forger = changing_rollout(), changing_rollout(violations=("forged",))
+    ((treated, caught),) = (group.rollouts for group in audit.treated([Group(task, (honest, forger))]))
+    assert treated == honest
+    assert caught.flags == ("violation: forged",)
+    assert caught.score.value == {"penalise": -1.0, "screen": None}.get(flagged, 1.0)
+
+
+def test_files_put_back_are_a_figure_of_their_own_without_an_alarm():
+    tasks = times_two()
+    task = replace(tasks.tasks[0], repository=Repository(files={"a.py": b""}))
+    plain = replace(changing_rollout(), score=Score(1.0, evidence=Verdict(status="passed", results=())))
+    row = rollout_metrics([Group(task, (changing_rollout(), plain))])
+    assert (row["undone"], row["violations"]) == (0.5, 0.0)
+    assert "undone" not in rollout_metrics([Group(tasks.tasks[0], (plain,))])
+    assert Audit(AuditConfig(), tasks, 0).alarms(row) == []
+    assert Audit(AuditConfig(above={"undone": 0.4}), tasks, 0).alarms(row) == [Alarm("undone", 0.5, 0.4)]
 
 
 def test_no_share_of_nothing():

@@ -93,6 +93,7 @@ def _row(task: Task, number: int, rollout: Rollout) -> dict[str, Any]:
         **({"cost": relative_cost(verdict.costs)} if verdict and verdict.costs else {}),
         "level": verdict.level if verdict else "none",
         "violations": list(verdict.violations) if verdict else [],
+        "undone": list(verdict.undone) if verdict else [],
         "error": rollout.error or (verdict.error if verdict else ""),
         "difficulty": task.difficulty,
         "topic": task.tag("topic"),

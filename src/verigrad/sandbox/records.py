@@ -65,6 +65,7 @@ def verdict_row(task_id: str, verdict: Verdict) -> dict[str, Any]:
         "total": len(verdict.results),
         "level": verdict.level,
         "violations": list(verdict.violations),
+        "undone": list(verdict.undone),
         "results": [asdict(result) for result in verdict.results],
         "error": verdict.error,
         "error_line": verdict.error_line,

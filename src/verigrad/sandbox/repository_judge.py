@@ -35,8 +35,7 @@ _SHOWN = 200
 async def judge_repository(answer: str, oracle: Oracle, commands: CommandSandbox) -> Verdict:
     """The verdict on `answer`, a change as of `verigrad.changes`; one that does not fit the tree is a `syntax_error`.
 
-    `violations` has the paths that it changed and may not, which did no good, and what speaks against the suite's
-    report.
+    `violations` has what speaks against the suite's report, `undone` the paths that the answer changed and may not.
 
     Raises:
         TaskError: the oracle's tests are not those of a repository, its trust is not what they need, or a command is
@@ -72,7 +71,8 @@ async def judge_repository(answer: str, oracle: Oracle, commands: CommandSandbox
     return Verdict(
         status=failed[0].status if failed else "passed",
         results=ordered,
-        violations=(*(f"changed {path}, which it may not" for path in refused), *suite.suspicions),
+        violations=suite.suspicions,
+        undone=refused,
         level=commands.level,
         error=failed[0].detail if failed else "",
         cpu_ms=suite.cpu_ms + sum(result.cpu_ms for result in ordered),

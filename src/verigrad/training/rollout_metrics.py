@@ -22,6 +22,7 @@ def rollout_metrics(groups: Sequence[Group]) -> dict[str, Any]:
     rows = [row for row in sample_rows(groups) if row["status"] != "error"]
     values = [rollout.score.value for rollout in sound if rollout.score.value is not None]
     count = max(1, len(sound))
+    of_repositories = any(group.task.repository is not None for group in groups)
     tokens = sum(rollout.usage["completion_tokens"] for rollout in sound)
     corr_reward = correlation([(r.score.value, _success(r)) for r in sound if r.score.value is not None])
     return {
@@ -38,6 +39,7 @@ def rollout_metrics(groups: Sequence[Group]) -> dict[str, Any]:
         "syntax_error": sum(row["status"] in ("syntax_error", "no_entry_point") for row in rows) / count,
         "timeout": sum(row["status"] == "timeout" for row in rows) / count,
         "violations": sum(bool(row["violations"]) for row in rows) / count,
+        **({"undone": sum(bool(row["undone"]) for row in rows) / count} if of_repositories else {}),
         "special_cased": special_cased_share(groups),
         "infra_errors": len(rollouts) - len(sound),
         "unscored": len(sound) - len(values),
