@@ -4,18 +4,25 @@ import ast
 import asyncio
 import re
 import sys
+from pathlib import Path
 
 import pytest
 
 from verigrad.errors import MissingExtra, RewardError
 from verigrad.rewards import lint as lint_module
 from verigrad.rewards.base import Answer, score_answer
+from verigrad.rewards.combine import vetoed
+from verigrad.rewards.gated import secure
 from verigrad.rewards.lint import lint, ruff_findings, static, style, style_match
 from verigrad.rewards.quality import complexity, dead_share, documented_share, duplicated_share, quality
-from verigrad.rewards.security import bandit_findings, security
+from verigrad.rewards.security import bandit_findings, secure_cost, security
+from verigrad.rewards.tests import fraction
 from verigrad.rewards.tools import run_tool
 from verigrad.rewards.typed import type_errors, typed
-from verigrad.types import Task
+from verigrad.sandbox.judge import Judge
+from verigrad.sandbox.process import ProcessSandbox
+from verigrad.tasks import load_tasks
+from verigrad.types import Task, TestResult, Verdict
 
 TASK = Task(id="t", prompt="", entry_point="f")
 
@@ -88,6 +95,52 @@ def test_security(program, found, worth):
     assert result.value == pytest.approx(worth)
     assert {test: result.parts[test] for test, _ in found} == {test: 1.0 for test, _ in found}
     assert sum(result.parts[severity] for severity in ("low", "medium", "high")) == len(found)
+
+
+def test_what_a_program_did_when_it_ran_is_a_veto():
+    """Bandit finds nothing in it; one attack of two gets through, or the sandbox stopped something."""
+    program, low = "def f(a):\n    return a\n", "import random\n\ndef f(a):\n    return random.random()\n"
+
+    def tried(first, second, *violations, program=program):
+        results = (TestResult("plain", "passed"), TestResult("security/a", first), TestResult("security/b", second))
+        verdict = Verdict(status="failed", results=results, violations=violations)
+        found = asyncio.run(security(TASK, Answer("", program), verdict))
+        cost = asyncio.run(secure_cost(TASK, Answer("", program), verdict)).parts["cost"]
+        return found.value, found.parts["violations"], found.parts["attacks"], cost
+
+    assert tried("passed", "passed") == (1.0, 0, 0, 0.0)
+    assert tried("passed", "failed") == (0.0, 0, 1, 1.0)
+    assert tried("crashed", "timeout") == (0.0, 0, 2, 1.0)
+    assert tried("passed", "passed", "wrote to the judge's channel", "again") == (0.0, 2, 0, 1.0)
+    assert tried("passed", "passed", program=low) == (pytest.approx(0.9), 0, 0, pytest.approx(0.1))
+
+
+def test_the_pages_task_with_hostile_inputs(tmp_path):
+    """Its gold program is secure; one that joins whatever it is given passes a third of the tests, and is worth 0."""
+    page = (Path(__file__).parents[2] / "docs" / "rewards.md").read_text()
+    (tmp_path / "files.jsonl").write_text(re.findall(r"```jsonl\n(.*?)```", page, re.DOTALL)[0])
+    tasks = load_tasks(str(tmp_path / "files.jsonl"))
+    (task,) = tasks.tasks
+    oracle = tasks.oracle(task)
+    partial = vetoed(fraction, by=security, below=0.6)
+    joins = "def find(path):\n    return '/data/' + path\n"
+    forges = f"import os\nos.write(4, b'x' * 64)\n{oracle.gold}"
+
+    async def judged(*programs):
+        async with ProcessSandbox(workers=1) as sandbox:
+            judge = Judge(sandbox, canaries_every=0)
+            return [(program, await judge.judge(program, oracle, task.entry_point)) for program in programs]
+
+    async def worth(reward, program, verdict):
+        return await score_answer(reward, task, Answer("", program), verdict)
+
+    right, wrong, forged = asyncio.run(judged(oracle.gold, joins, forges))
+    assert wrong[1].num_passed == 1 and forged[1].violations
+    for reward in (security, secure, partial):
+        assert asyncio.run(worth(reward, *right)).value == 1.0
+        assert asyncio.run(worth(reward, *wrong)).value == asyncio.run(worth(reward, *forged)).value == 0.0
+    assert asyncio.run(worth(partial, *wrong)).parts["security.attacks"] == 2
+    assert asyncio.run(worth(security, *forged)).parts["violations"] > 0
 
 
 @pytest.mark.parametrize(

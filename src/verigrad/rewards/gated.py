@@ -48,7 +48,9 @@ honest = vetoed(all_pass, by=general, below=1.0)
 """1 for all tests passed by a program that does not know them (`rewards/special_casing.py`), else 0."""
 
 secure = vetoed(all_pass, by=security, below=0.6)
-"""1 for all tests passed and nothing worse than findings of low severity, else 0 (PurpCode's, arXiv:2507.19060)."""
+"""1 for all tests passed, nothing worse than findings of low severity and nothing forbidden tried, else 0.
+
+Tests gated by a static analysis: PurpCode, arXiv:2507.19060."""
 
 short = gated(all_pass, {brevity: 0.2})
 """1 for all tests passed, and up to 0.2 more for a program no longer than the reference; else 0."""

@@ -1,6 +1,8 @@
-"""Security, as bandit sees it: patterns in the text that are known to go wrong.
+"""Security: patterns in the text that are known to go wrong, as bandit sees them, and what the program did when it ran.
 
-A component, to be gated by tests (`rewards/combine.py`): nothing is as safe as a program that does nothing.
+What it did is in the verdict: what the sandbox stopped it from doing, and the task's own tests with hostile inputs,
+which are those named `security/...`. A component, to be gated by tests (`rewards/combine.py`): nothing is as safe as a
+program that does nothing.
 """
 
 from __future__ import annotations
@@ -21,10 +23,13 @@ from verigrad.rewards.source import real_program, with_newlines
 from verigrad.rewards.tools import run_tool
 from verigrad.types import Score, Task, Verdict
 
-__all__ = ["CHECKS", "COSTS", "Finding", "bandit_findings", "secure_cost", "security"]
+__all__ = ["ATTACKS", "CHECKS", "COSTS", "Finding", "bandit_findings", "secure_cost", "security"]
 
 COSTS = {"LOW": 0.1, "MEDIUM": 0.5, "HIGH": 1.0}
 """What a finding of each severity takes off, or costs."""
+
+ATTACKS = "security/"
+"""What the names of tests begin with that attack the program: an input to get out of it, and what must come back."""
 
 _SOLVED = [
     Check("gold", at_least=1.0, at_most=1.0),
@@ -43,9 +48,10 @@ _SKIPPED = "B101"  # assert: no weakness in a function that is judged by itself
 async def security(task: Task, answer: Answer, verdict: Verdict | None) -> Score:
     """1 - 0.1 * low - 0.5 * medium - 1 * high findings, in [0, 1]; 0 without a program that does something.
 
-    Parts: the number of findings by severity, and by test (`B602`). `# nosec` is not honoured. Main hack: what bandit
-    does not know, such as `getattr(os, "sys" + "tem")`; static tools miss much, so this complements a sandbox and
-    never replaces it.
+    0 as well where the sandbox stopped the program at something forbidden, or a test named `security/...` did not
+    pass. Parts: the number of findings by severity, and by test (`B602`), of `violations`, and of `attacks` that got
+    through. `# nosec` is not honoured. Main hack: what bandit does not know, such as `getattr(os, "sys" + "tem")`, on
+    inputs that no test tries; this complements a sandbox and never replaces it.
 
     Raises:
         MissingExtra: bandit is not installed.
@@ -56,19 +62,22 @@ async def security(task: Task, answer: Answer, verdict: Verdict | None) -> Score
     found = await asyncio.to_thread(bandit_findings, answer.program or "")
     if found is None:
         return Score(0.0, {"unreadable": 1.0}, evidence=verdict)
+    done = _done(verdict)
     by_severity = Counter(finding.severity for finding in found)
     parts = {severity.lower(): float(by_severity[severity]) for severity in COSTS}
     parts |= {test: float(count) for test, count in Counter(finding.test for finding in found).items()}
-    return Score(max(0.0, 1.0 - _cost(found)), parts, evidence=verdict)
+    value = 0.0 if any(done.values()) else max(0.0, 1.0 - _cost(found))
+    return Score(value, {**parts, **done}, evidence=verdict)
 
 
 async def secure_cost(task: Task, answer: Answer, verdict: Verdict | None) -> Score:
     """1 where every hidden test passes, else 0, and apart from it the part `cost`, in [0, 1], for `safe_rlhf`.
 
-    The cost is 0.1 * low + 0.5 * medium + 1 * high findings of bandit, at most 1: as much where bandit gave up on the
-    program, or where one that passes is too long or too deep to be read, and 0 where there is none that does
-    something. Main hack: what bandit does not know, as of `security`; and
-    no program at all costs nothing, which the reward has to outweigh.
+    The cost is 0.1 * low + 0.5 * medium + 1 * high findings of bandit, at most 1. It is 1 where bandit gave up on the
+    program, where one that passes is too long or too deep to be read, where the sandbox stopped it at something
+    forbidden, or where a test named `security/...` did not pass; and 0 where there is none that does something. Main
+    hack: what bandit does not know, as of `security`; and no program at all costs nothing, which the reward has to
+    outweigh.
 
     Raises:
         MissingExtra: bandit is not installed.
@@ -78,8 +87,16 @@ async def secure_cost(task: Task, answer: Answer, verdict: Verdict | None) -> Sc
     cost = passed  # unless it is read: what passes does something
     if real_program(task, answer) is not None:
         found = await asyncio.to_thread(bandit_findings, answer.program or "")
-        cost = 1.0 if found is None else min(1.0, _cost(found))
+        cost = 1.0 if found is None or any(_done(verdict).values()) else min(1.0, _cost(found))
     return Score(passed, {"tests": verdict.fraction if verdict is not None else 0.0, "cost": cost}, evidence=verdict)
+
+
+def _done(verdict: Verdict | None) -> dict[str, float]:
+    """What the program did that it should not: counts of `violations` and of `attacks` that it did not withstand."""
+    if verdict is None:
+        return {"violations": 0.0, "attacks": 0.0}
+    attacks = sum(result.name.startswith(ATTACKS) and result.status != "passed" for result in verdict.results)
+    return {"violations": float(len(verdict.violations)), "attacks": float(attacks)}
 
 
 def _cost(found: Sequence[Finding]) -> float:
