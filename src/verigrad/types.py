@@ -24,6 +24,7 @@ __all__ = [
     "Limits",
     "Message",
     "Oracle",
+    "OutputRule",
     "ProgramStatus",
     "PropertyTest",
     "Repository",
@@ -34,6 +35,7 @@ __all__ = [
     "Score",
     "ScriptTest",
     "SmtTest",
+    "Spaces",
     "StdioTest",
     "StopReason",
     "Suite",
@@ -163,6 +165,25 @@ class Comparator:
     rtol: float = 0.0
 
 
+Spaces = Literal["exact", "trailing", "tokens"]
+
+
+@dataclass(frozen=True)
+class OutputRule:
+    """How what a program prints is compared with what is wanted (in the parent, on text).
+
+    Attributes:
+        spaces: `exact` compares every character; `trailing` leaves white space at the ends of lines and of the text
+            aside; `tokens` compares the words alone, whatever white space is between them.
+        atol: absolute tolerance where two words that stand in the same place both write a finite number; 0 means none.
+        rtol: relative tolerance, likewise.
+    """
+
+    spaces: Spaces = "trailing"
+    atol: float = 0.0
+    rtol: float = 0.0
+
+
 @dataclass(frozen=True)
 class CallTest:
     """Call the entry point with `args` and `kwargs`; the result must equal `expected`.
@@ -179,11 +200,15 @@ class CallTest:
 
 @dataclass(frozen=True)
 class StdioTest:
-    """Run the program with `stdin`; what it prints must equal `stdout` up to trailing white space."""
+    """Run the program with `stdin`; what it prints must equal `stdout`, or one of `alternatives`.
+
+    The oracle's `output` says what is equal.
+    """
 
     name: str
     stdin: str
     stdout: str
+    alternatives: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -314,7 +339,7 @@ class CommandTest:
     Attributes:
         argv: program and arguments.
         stdin: what it reads.
-        stdout: what it must print, up to trailing white space.
+        stdout: what it must print, by the oracle's `output`.
         exit_code: it must end with.
         directory: to run in, below the repository's root.
         environment: besides the suite's.
@@ -428,6 +453,7 @@ class Oracle:
         tests: all must pass; hidden from the policy.
         gold: a correct program (or answer text), where the source has one.
         comparator: default for the call tests.
+        output: how printed text is compared.
         limits: for one program.
         trust: `values` where inputs go in and plain values come out; `script` where a script with its
             own asserts shares the program's process (`rl` refuses these without a flag).
@@ -456,6 +482,7 @@ class Oracle:
     checker: str | None = None
     generator: Generator | None = None
     packages: tuple[str, ...] = ()
+    output: OutputRule = OutputRule()
 
 
 # ------------------------------------------------------------------------------------------- verdicts

@@ -13,7 +13,7 @@ from verigrad.evaluation.probes import impossible, impossible_task
 from verigrad.sandbox.compare import equal
 from verigrad.sandbox.judge import Judge
 from verigrad.sandbox.process import ProcessSandbox
-from verigrad.types import AnswerTest, CallTest, Comparator, Oracle, PropertyTest, StdioTest, Task
+from verigrad.types import AnswerTest, CallTest, Comparator, Oracle, OutputRule, PropertyTest, StdioTest, Task
 from verigrad.values import decode, encode
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.binary(max_size=3)
@@ -64,6 +64,9 @@ def test_one_test_is_changed_and_the_seed_says_which():
 def test_other_kinds_of_tests():
     (shown,) = impossible(Oracle(task_id="t", tests=(StdioTest("a", "1", "2\n"),))).tests
     assert shown.stdout.strip() != "2" and shown.stdin == "1"
+    test = StdioTest("a", "1", "1.5\n", ("1.5 0",))
+    (shown,) = impossible(Oracle(task_id="t", tests=(test,), output=OutputRule("tokens", atol=0.1))).tests
+    assert shown == StdioTest("a", "1", "1.5 0 0\n")
     (answer,) = impossible(Oracle(task_id="t", tests=(AnswerTest("a", 7, "number"),))).tests
     assert answer.expected != 7 and not math.isnan(answer.expected)
     with pytest.raises(TaskError, match="has no tests"):

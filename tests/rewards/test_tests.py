@@ -17,7 +17,18 @@ from verigrad.rewards.tests import (
     subtasks,
     weighted,
 )
-from verigrad.types import AnswerTest, CallTest, Comparator, Oracle, ScriptTest, StdioTest, Task, TestResult, Verdict
+from verigrad.types import (
+    AnswerTest,
+    CallTest,
+    Comparator,
+    Oracle,
+    OutputRule,
+    ScriptTest,
+    StdioTest,
+    Task,
+    TestResult,
+    Verdict,
+)
 
 TASK, ANSWER = Task(id="t", prompt=""), Answer("", "def f(x): ...")
 # 8 tests: False six times, True twice. The constant False passes 6 of 8.
@@ -91,6 +102,14 @@ def test_without_the_tests_there_is_nothing_to_correct_by(reward):
 )
 def test_the_best_constant(tests, comparator, best):
     assert best_constant(Oracle(task_id="t", tests=tuple(tests), comparator=comparator)) == pytest.approx(best)
+
+
+def test_the_best_constant_output_goes_by_the_rule():
+    """By value 1.0 meets a, b and c (an alternative); letter for letter each output meets one test, or two."""
+    tests = (StdioTest("a", "", "1.0"), StdioTest("b", "", "1.04 "), StdioTest("c", "", "5", ("1.0",)))
+    oracle = Oracle(task_id="t", tests=(*tests, StdioTest("d", "", "9")))
+    assert best_constant(oracle) == 2 / 4
+    assert best_constant(replace(oracle, output=OutputRule(atol=0.1))) == 3 / 4
 
 
 def test_what_few_programs_pass_is_worth_more():

@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from verigrad.sandbox.answers import answer_is_right, last_number, literal, same_output
-from verigrad.types import AnswerTest, Comparator
+from verigrad.sandbox.answers import answer_is_right, last_number, literal, output_is_right, same_output
+from verigrad.types import AnswerTest, Comparator, OutputRule, StdioTest
 
 NUMBERS = [
     ("5", "5"),
@@ -117,3 +117,68 @@ def test_bombs_raise_cleanly(text):
 )
 def test_same_output(got, expected, right):
     assert same_output(got, expected) is right
+
+
+@pytest.mark.parametrize(
+    ("got", "expected", "exact", "trailing", "tokens"),
+    [
+        ("a b\n", "a b\n", True, True, True),
+        ("a b", "a b\n", False, True, True),
+        ("a b \n\n", "a b\n", False, True, True),
+        ("a  b\n", "a b\n", False, False, True),
+        ("\n a\nb", "a b", False, False, True),
+        ("ab", "a b", False, False, False),
+        ("a", "a b", False, False, False),
+        ("a b c", "a b", False, False, False),
+        ("b a", "a b", False, False, False),
+        ("1.0", "1", False, False, False),
+        ("", " \n", False, True, True),
+    ],
+)
+def test_white_space_by_the_rule(got, expected, exact, trailing, tokens):
+    rules = [OutputRule("exact"), OutputRule(), OutputRule("tokens")]
+    assert [same_output(got, expected, rule) for rule in rules] == [exact, trailing, tokens]
+
+
+@pytest.mark.parametrize(
+    ("got", "expected", "right"),
+    [
+        ("0.333", "0.3333", True),  # 0.0003 apart
+        ("-.5e0", "-0.5", True),
+        ("+1", "1.0005", True),
+        ("1.0021", "1", False),
+        ("x 1.0 y", "x 1 y", True),
+        ("x 1.0 z", "x 1 y", False),
+        ("1 1", "1", False),
+        ("1 2", "2 1", False),
+        ("nan", "nan", True),  # as words
+        ("nan", "1", False),
+        ("inf", "1e999", False),
+        ("1_0", "10", False),
+        ("\u0661", "1", False),  # an Arabic 1
+        ("0x1", "1", False),
+        ("1e9999", "1e9999", True),
+        ("1e9999", "1e9998", False),
+        ("100000000000000000000001", "100000000000000000000000", False),  # one apart, beyond what floats tell apart
+        ("0" * 1001, "0", False),  # too long for a number
+    ],
+)
+@pytest.mark.parametrize("spaces", ["exact", "trailing", "tokens"])
+def test_numbers_within_a_tolerance(got, expected, right, spaces):
+    assert same_output(got, expected, OutputRule(spaces, atol=0.001, rtol=0)) is right
+
+
+def test_a_tolerance_leaves_white_space_to_the_rule():
+    """1 percent of 200 is 2; what stands between the numbers still counts."""
+    for spaces, right in (("exact", False), ("trailing", False), ("tokens", True)):
+        assert same_output("a  202\n", "a 200\n", OutputRule(spaces, rtol=0.01)) is right
+    assert same_output("a 202", "a 200", OutputRule("exact", rtol=0.01))
+    assert not same_output("a 202.1", "a 200", OutputRule("exact", rtol=0.01))
+    assert same_output("a 202 \n", "a 200", OutputRule(rtol=0.01))
+
+
+def test_one_of_several_outputs_will_do():
+    test = StdioTest("a", "", "1 2\n", ("2 1\n", "none"))
+    for got, right in (("1 2", True), ("2 1 ", True), ("none\n", True), ("1 2\n2 1", False), ("", False)):
+        assert output_is_right(got, test, OutputRule()) is right
+    assert not output_is_right("none\n", test, OutputRule("exact"))

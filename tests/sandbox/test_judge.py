@@ -10,7 +10,7 @@ from verigrad.sandbox.base import Call, Script, Stdin
 from verigrad.sandbox.judge import Judge, in_order, judge_many, judge_rows
 from verigrad.sandbox.process import ProcessSandbox
 from verigrad.sandbox.records import assemble, missing_stub
-from verigrad.types import AnswerTest, CallTest, Comparator, Limits, Oracle, ScriptTest, StdioTest, Task
+from verigrad.types import AnswerTest, CallTest, Comparator, Limits, Oracle, OutputRule, ScriptTest, StdioTest, Task
 
 DOUBLE = "def f(x):\n    return 2 * x\n"
 
@@ -103,6 +103,21 @@ def test_stdin_scripts_and_answers(judged):
     verdict = judged("so it is 1,200", oracle(AnswerTest("n", 1200, "number")), None)
     assert (verdict.passed, verdict.level) == (True, "none")
     assert judged("[1]", oracle(AnswerTest("v", [1]), AnswerTest("w", [2])), None).num_passed == 1
+
+
+def test_the_oracle_says_how_printed_output_is_compared(judged):
+    """Three words in a column, a third to four places; the alternative has only two."""
+    prints = "print(input())\nprint(1 / 3)\nprint('end')\n"
+    tests = (StdioTest("a", "x\n", "x 0.3333 end"), StdioTest("b", "y\n", "no end", ("y 0.3333 end\n",)))
+    for rule, passed in (
+        (OutputRule(), [False, False]),
+        (OutputRule("tokens"), [False, False]),
+        (OutputRule("tokens", rtol=0.001), [True, True]),
+        (OutputRule("trailing", rtol=0.001), [False, False]),
+    ):
+        verdict = judged(prints, replace(oracle(*tests), output=rule), None)
+        assert [result.status == "passed" for result in verdict.results] == passed, rule
+    assert "wanted 'x 0.3333 end'" in verdict.results[0].detail
 
 
 def test_no_tests_no_verdict(judged):

@@ -26,7 +26,7 @@ from verigrad.sandbox import repository
 from verigrad.sandbox.junit import case_of
 from verigrad.sandbox.repository import changed_tree, changes_of, overlaid, read_folder
 from verigrad.sandbox.suites import _plan
-from verigrad.types import CommandTest, Repository, Suite, SuiteTest
+from verigrad.types import CommandTest, OutputRule, Repository, Suite, SuiteTest
 
 FIXES_ALL = whole(src__calc=FIXED)
 
@@ -208,6 +208,9 @@ def test_commands_are_compared_outside(box):
     assert judge_on(box, GOLD, commanded(PRINTS)).status == "passed"
     verdict = judge_on(box, "", commanded(PRINTS))
     assert (verdict.status, verdict.results[0].detail) == ("failed", r"printed '441\n', wanted '42\n'")
+    words = replace(commanded(replace(PRINTS, stdout="41.9")), output=OutputRule("tokens", atol=0.2))
+    assert judge_on(box, GOLD, words).status == "passed"
+    assert judge_on(box, GOLD, replace(words, output=OutputRule("tokens", atol=0.01))).status == "failed"
     exits = whole(src__calc="import os\nprint(42)\nos._exit(1)\n")
     assert "exit status 1, wanted 0" in judge_on(box, exits, commanded(PRINTS)).results[0].detail
 

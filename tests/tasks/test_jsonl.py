@@ -19,6 +19,7 @@ from verigrad.types import (
     Generator,
     Limits,
     Oracle,
+    OutputRule,
     PropertyTest,
     ScriptTest,
     StdioTest,
@@ -48,7 +49,7 @@ EVERY_FIELD = TaskSet(
             tests=(
                 CallTest("0", (1, 1.0, True, None), (2**70, {1: "a", (2,): [b"x"]}), {"k": {1, 2}}, Comparator()),
                 CallTest("1", (), frozenset([1j, float("inf")]), {}, Comparator("any_of", False, 0.1, 1e-9)),
-                StdioTest("2", "in\n", "out"),
+                StdioTest("2", "in\n", "out", ("out\n\n", "")),
                 ScriptTest("3", "assert True"),
                 AnswerTest("4", {"a": 1}),
                 AnswerTest("5", 1.5, "number"),
@@ -57,6 +58,7 @@ EVERY_FIELD = TaskSet(
             ),
             gold="def f():\n    pass",
             comparator=Comparator("multiset", strict=False, atol=0.5, rtol=0.25),
+            output=OutputRule("tokens", atol=1.0, rtol=1e-6),
             limits=Limits(1.5, 2.5, 3, 4, 5, 6, 7),
             trust="script",
             constant_pass_rate=0.5,
@@ -120,7 +122,7 @@ def test_the_documented_example(tmp_path):
     path.write_text(example)
     tasks = jsonl.load(path)
     assert tasks.name == "toy@1"
-    pair, double, root, script = (tasks.oracle(task) for task in tasks.tasks)
+    pair, double, mean, root, script = (tasks.oracle(task) for task in tasks.tasks)
     assert [(test.args, test.kwargs, test.expected) for test in pair.tests] == [
         (("", 0), {}, ("", 0)),
         (([1, 2],), {"n": 3}, ([1, 2], 3)),
@@ -131,6 +133,8 @@ def test_the_documented_example(tmp_path):
     assert all(names["pair"](*test.args, **test.kwargs) == test.expected for test in pair.tests)
     assert tasks.tasks[0].public_tests == (CallTest("shown", ("a", 2), ("a", 2)),)
     assert double.tests == (StdioTest("two", "2\n", "4\n"),)
+    assert mean.tests == (StdioTest("three", "1 2 2\n", "1.6666667\n"),)
+    assert mean.output == OutputRule("tokens", atol=1e-6)
     assert root.tests == (AnswerTest("root", 1.414, "number"),)
     assert root.comparator == Comparator(strict=False, atol=0.0005)
     assert (script.tests, script.trust) == ((ScriptTest("asserts", "assert one() == 1"),), "script")

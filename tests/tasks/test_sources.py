@@ -9,7 +9,7 @@ import pytest
 from verigrad.errors import ConfigError, MissingExtra, TaskError
 from verigrad.registry import load_attribute
 from verigrad.tasks import SOURCES, TaskSet, hub, load_tasks
-from verigrad.types import CallTest, Comparator, StdioTest
+from verigrad.types import CallTest, Comparator, OutputRule, StdioTest
 
 MBPP_ROWS = [
     {
@@ -149,6 +149,14 @@ def test_rows_with_inputs_and_outputs():
     assert program == (StdioTest("0", "1\n", "2\n"),)
     assert call == (CallTest("0", (1, [2]), [3], comparator=Comparator(strict=False)),)
     assert [task.entry_point for task in tasks.tasks] == [None, "f"]
+
+
+def test_the_rule_for_printed_output_can_be_told():
+    rows = [{"prompt": "a", "tests": {"inputs": ["1\n"], "outputs": ["2\n"]}}]
+    tasks = hub.from_rows(rows, name="apps", entry_point=None, spaces="tokens")
+    assert tasks.oracle(tasks.tasks[0]).output == OutputRule("tokens")
+    with pytest.raises(ConfigError, match="wanted one of exact, trailing, tokens, got 'words'"):
+        hub.from_rows(rows, name="apps", entry_point=None, spaces="words")
 
 
 def test_setup_runs_before_the_asserts():

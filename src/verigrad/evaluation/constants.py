@@ -32,7 +32,10 @@ def constant_programs(task: Task, oracle: Oracle) -> list[Named]:
     if task.language == "text":
         return _wrong_answers(oracle)
     if task.entry_point is None:
-        return printing(task.language, ["", *(test.stdout for test in oracle.tests if isinstance(test, StdioTest))])
+        wanted = [
+            text for test in oracle.tests if isinstance(test, StdioTest) for text in (test.stdout, *test.alternatives)
+        ]
+        return printing(task.language, ["", *wanted])
     values = [*_SUSPECTS, *_expected(oracle)]
     return returning(task.language, task.entry_point, values, prototype=oracle.prototype)
 

@@ -6,6 +6,7 @@ is instead is the rate of cheating (special cases, and holes in the judge).
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from verigrad.errors import TaskError
+from verigrad.sandbox.answers import output_is_right
 from verigrad.sandbox.compare import equal
 from verigrad.tasks.builtin.prompt import literal
 from verigrad.types import AnswerTest, CallTest, Comparator, Oracle, PropertyTest, ScriptTest, StdioTest, Task, Test
@@ -35,7 +37,7 @@ def impossible(oracle: Oracle, *, seed: int = 0) -> Oracle:
         raise TaskError(f"task {oracle.task_id!r} has no tests, so none of them can be made impossible")
     index = random.Random(seed).randrange(len(oracle.tests))
     tests = list(oracle.tests)
-    tests[index] = _changed(tests[index], oracle.comparator)
+    tests[index] = _changed(tests[index], oracle)
     return replace(
         oracle,
         task_id=f"{oracle.task_id}!impossible",
@@ -65,7 +67,7 @@ def impossible_task(task: Task, oracle: Oracle, *, seed: int = 0) -> tuple[Task,
     for index in order:
         test = task.public_tests[index]
         if isinstance(test, CallTest) and (test.comparator or oracle.comparator).mode == "exact":
-            changed = _changed(test, oracle.comparator)
+            changed = _changed(test, oracle)
             assert isinstance(changed, CallTest)
             prompt = _rewritten(task.prompt, test, changed)
             if prompt is not None:
@@ -95,9 +97,12 @@ def _same_input(one: Test, other: CallTest) -> bool:
     return isinstance(one, CallTest) and (repr(one.args), repr(one.kwargs)) == (repr(other.args), repr(other.kwargs))
 
 
-def _changed(test: Test, default: Comparator) -> Test:
+def _changed(test: Test, oracle: Oracle) -> Test:
     if isinstance(test, StdioTest):
-        return replace(test, stdout=test.stdout.rstrip() + "0\n")
+        ends = itertools.chain(["0"], (" 0" * number for number in itertools.count(1)))
+        texts = (test.stdout.rstrip() + end + "\n" for end in ends)  # 1.5 and 1.50 are one under a tolerance
+        wrong = next(text for text in texts if not output_is_right(text, test, oracle.output))
+        return replace(test, stdout=wrong, alternatives=())
     if isinstance(test, PropertyTest):
         return replace(test, property="verigrad_refuses")
     if isinstance(test, ScriptTest):
@@ -106,7 +111,7 @@ def _changed(test: Test, default: Comparator) -> Test:
         return replace(test, expected=_wrong(test.expected, Comparator(strict=False)))
     if not isinstance(test, CallTest):
         raise TaskError(f"test {test.name!r} has no expected value to change, so it cannot be made impossible")
-    comparator = test.comparator or default
+    comparator = test.comparator or oracle.comparator
     if comparator.mode == "any_of":
         answers = list(test.expected)
         kind = replace(comparator, mode="exact")

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from verigrad.rewards.base import Answer, Check, Reward
+from verigrad.sandbox.answers import output_is_right
 from verigrad.sandbox.compare import equal
 from verigrad.types import AnswerTest, CallTest, Oracle, Score, StdioTest, Task, Test, Verdict
 
@@ -149,8 +150,16 @@ def best_constant(oracle: Oracle) -> float:
     if not oracle.tests:
         return 0.0
     calls = [test for test in oracle.tests if isinstance(test, CallTest)]
-    texts = Counter(_wanted(test) for test in oracle.tests if isinstance(test, StdioTest | AnswerTest))
-    return max([*texts.values(), _most_met(calls, oracle)]) / len(oracle.tests)
+    texts = Counter(_wanted(test) for test in oracle.tests if isinstance(test, AnswerTest))
+    return max([*texts.values(), _most_printed(oracle), _most_met(calls, oracle)]) / len(oracle.tests)
+
+
+def _most_printed(oracle: Oracle) -> int:
+    """How many tests the best of the 16 most common outputs meets."""
+    tests = [test for test in oracle.tests if isinstance(test, StdioTest)]
+    counts = Counter(text.rstrip() for test in tests for text in (test.stdout, *test.alternatives))
+    constants = [text for text, _ in counts.most_common(16)]
+    return max((sum(output_is_right(text, t, oracle.output) for t in tests) for text in constants), default=0)
 
 
 def _most_met(calls: Sequence[CallTest], oracle: Oracle) -> int:

@@ -9,13 +9,17 @@ from decimal import Decimal
 from typing import Any
 
 from verigrad.sandbox.compare import equal
-from verigrad.types import AnswerTest, Comparator
+from verigrad.types import AnswerTest, Comparator, OutputRule, StdioTest
 from verigrad.values import encode
 
-__all__ = ["answer_is_right", "last_line", "last_number", "literal", "same_output"]
+__all__ = ["answer_is_right", "last_line", "last_number", "literal", "output_is_right", "same_output"]
 
 _MAX_LITERAL = 10_000
 _MAX_TEXT = 100_000
+_MAX_WORD = 1000
+_WRITTEN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
+"""A word that writes a finite number."""
+_TRAILING = OutputRule()
 _NUMBER = re.compile(
     r"""
     (?: (?<![\w.)\]]) - )?          # a sign, unless something to subtract from comes before
@@ -99,20 +103,51 @@ def last_number(text: str) -> Decimal:
 def _same_number(got: Decimal, expected: Any, comparator: Comparator) -> bool:
     """Equal as decimals (12 and 12.0 are one number), within the tolerance."""
     wanted = Decimal(str(expected).replace(",", "").strip())
-    if got == wanted or not (comparator.atol or comparator.rtol):
-        return got == wanted
-    allowed = Decimal(comparator.atol) + Decimal(comparator.rtol) * abs(wanted)
-    return abs(got - wanted) <= allowed
+    return got == wanted or _close(got, wanted, comparator)
 
 
-def same_output(got: str, expected: str) -> bool:
-    """Whether printed text is equal up to white space at the ends of lines and of the text.
+def _close(got: Decimal, wanted: Decimal, rule: Comparator | OutputRule) -> bool:
+    if not (rule.atol or rule.rtol):
+        return False
+    return abs(got - wanted) <= Decimal(rule.atol) + Decimal(rule.rtol) * abs(wanted)
+
+
+def output_is_right(got: str, test: StdioTest, rule: OutputRule) -> bool:
+    """Whether a program printed what the test wants, or one of its alternatives."""
+    return any(same_output(got, wanted, rule) for wanted in (test.stdout, *test.alternatives))
+
+
+def same_output(got: str, expected: str, rule: OutputRule = _TRAILING) -> bool:
+    """Whether printed text is what was expected; by default up to white space at the ends of lines and of the text.
 
     >>> same_output("a  \\nb\\n\\n", "a\\nb")
     True
+    >>> same_output("0.33  x", "0.3333 x", OutputRule("tokens", atol=0.01))
+    True
     """
-    return _trimmed(got) == _trimmed(expected)
+    if rule.spaces == "tokens":
+        return _same_words(got.split(), expected.split(), rule)
+    if rule.spaces == "trailing":
+        got, expected = _trimmed(got), _trimmed(expected)
+    if got == expected or not (rule.atol or rule.rtol):
+        return got == expected
+    return _same_words(re.split(r"(\s+)", got), re.split(r"(\s+)", expected), rule)
 
 
-def _trimmed(text: str) -> list[str]:
-    return [line.rstrip() for line in text.rstrip().split("\n")]
+def _trimmed(text: str) -> str:
+    return "\n".join(line.rstrip() for line in text.rstrip().split("\n"))
+
+
+def _same_words(got: list[str], expected: list[str], rule: OutputRule) -> bool:
+    return len(got) == len(expected) and all(
+        one == other or _close_words(one, other, rule) for one, other in zip(got, expected, strict=True)
+    )
+
+
+def _close_words(got: str, expected: str, rule: OutputRule) -> bool:
+    """Whether both write numbers within the tolerance; none is a number that is longer than 1000 characters."""
+    if not (rule.atol or rule.rtol) or max(len(got), len(expected)) > _MAX_WORD:
+        return False
+    if not (_WRITTEN.fullmatch(got) and _WRITTEN.fullmatch(expected)):
+        return False
+    return _close(Decimal(got), Decimal(expected), rule)

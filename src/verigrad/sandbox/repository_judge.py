@@ -23,7 +23,7 @@ from verigrad.sandbox.repository import (
 )
 from verigrad.sandbox.steps import Told, made_files, names_runner, told_by
 from verigrad.sandbox.suites import SuiteRun, run_suite
-from verigrad.types import CommandTest, Oracle, Repository, Suite, SuiteTest, TestResult, Verdict
+from verigrad.types import CommandTest, Oracle, OutputRule, Repository, Suite, SuiteTest, TestResult, Verdict
 
 __all__ = ["judge_repository"]
 
@@ -118,7 +118,7 @@ class _Commands:
 
     async def result(self, test: CommandTest, tree: Mapping[str, bytes]) -> TestResult:
         done = await self._run(test, tree)
-        result = _result(test, done)
+        result = _result(test, done, self._oracle.output)
         if result.status != "passed" and (tool := _missing_tool(done)):
             await self._vouch_for(test, tool)
         return result
@@ -132,7 +132,7 @@ class _Commands:
         for test, known in zip(tests, told, strict=True):
             there = overlaid(made, tree)
             done = await self._run(test, there, known)
-            results.append(result := _result(test, done))
+            results.append(result := _result(test, done, self._oracle.output))
             if result.status != "passed" and (tool := _missing_tool(done)):
                 await self._vouch_for(test, tool)
             made = {**made, **self._made(done, tree)}
@@ -181,7 +181,7 @@ class _Commands:
             )
 
 
-def _result(test: CommandTest, done: CommandResult) -> TestResult:
+def _result(test: CommandTest, done: CommandResult, rule: OutputRule) -> TestResult:
     printed = done.stdout.decode("utf-8", "replace")
     if done.status != "exited":
         return TestResult(test.name, done.status, done.error, done.cpu_ms)
@@ -189,7 +189,7 @@ def _result(test: CommandTest, done: CommandResult) -> TestResult:
         tail = (done.stdout + done.stderr).decode("utf-8", "replace").strip()[-_SHOWN:]
         detail = f"exit status {done.exit_code}, wanted {test.exit_code}; {tail}"
         return TestResult(test.name, "failed", detail, done.cpu_ms)
-    if test.stdout is not None and not same_output(printed, test.stdout):
+    if test.stdout is not None and not same_output(printed, test.stdout, rule):
         detail = f"printed {printed[:_SHOWN]!r}, wanted {test.stdout[:_SHOWN]!r}"
         return TestResult(test.name, "failed", detail, done.cpu_ms)
     return TestResult(test.name, "passed", cpu_ms=done.cpu_ms)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from verigrad.sandbox.answers import answer_is_right, same_output
+from verigrad.sandbox.answers import answer_is_right, output_is_right
 from verigrad.sandbox.base import Execution, ExecutionStatus, Outcome, OutcomeStatus
 from verigrad.sandbox.checker import Ruling
 from verigrad.sandbox.compare import equal
@@ -61,7 +61,7 @@ def result_of(test: Test, outcomes: Sequence[Outcome], oracle: Oracle) -> TestRe
 def _is_right(test: Test, value: Any, oracle: Oracle) -> bool:
     if isinstance(test, CallTest):
         return equal(value, test.expected, test.comparator or oracle.comparator)
-    return not isinstance(test, StdioTest) or same_output(value, test.stdout)
+    return not isinstance(test, StdioTest) or output_is_right(value, test, oracle.output)
 
 
 def ruled(result: TestResult, outputs: Sequence[Any], ruling: Ruling) -> TestResult:

@@ -12,14 +12,14 @@ import importlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast, get_args
 
-from verigrad.errors import MissingExtra, TaskError
+from verigrad.errors import ConfigError, MissingExtra, TaskError
 from verigrad.tasks.asserts import EQUAL, make_oracle
 from verigrad.tasks.base import TaskSet
 from verigrad.tasks.constants import NotConstant, parse_source
 from verigrad.tasks.rows import text_field
-from verigrad.types import CallTest, Oracle, StdioTest, Task
+from verigrad.types import CallTest, Oracle, OutputRule, Spaces, StdioTest, Task
 from verigrad.values import PlainValueError, encode
 
 __all__ = ["from_rows", "load"]
@@ -38,12 +38,13 @@ def load(
     stub: str | None = None,
     setup: str | None = None,
     id: str | None = None,
+    spaces: str = "trailing",
 ) -> TaskSet:
     """Load one split of a hub dataset.
 
     Args:
         path: the dataset's id on the hub, or a folder; `subset` and `revision` as the package `datasets` has them.
-        prompt, tests, entry_point, gold, stub, setup, id: names of columns, as in `from_rows`.
+        prompt, tests, entry_point, gold, stub, setup, id, spaces: as in `from_rows`.
 
     Raises:
         MissingExtra: the package `datasets` is not installed.
@@ -67,6 +68,7 @@ def load(
         stub=stub,
         setup=setup,
         id=id,
+        spaces=spaces,
     )
 
 
@@ -81,8 +83,9 @@ def from_rows(
     stub: str | None = None,
     setup: str | None = None,
     id: str | None = None,
+    spaces: str = "trailing",
 ) -> TaskSet:
-    """Tasks from rows; each argument but `name` is the name of a column. A null is no text.
+    """Tasks from rows; each argument but `name` and `spaces` is the name of a column. A null is no text.
 
     Args:
         name: of the task set; the ids are `name/<id>`.
@@ -91,14 +94,17 @@ def from_rows(
             assert calls and Python does not have, and inputs and outputs are those of a program.
         gold: a correct program; `stub`: source that a bare completion continues; `setup`: source before the asserts.
         id: what tells rows apart; the row's position without it.
+        spaces: which white space of printed output counts, as `OutputRule` has it.
 
     Raises:
+        ConfigError: `spaces` is none of these words.
         TaskError: a row lacks a column or holds something else in it, or an id comes twice.
 
     >>> rows = [{"prompt": "Double x.", "tests": ["assert f(2) == 4"], "entry_point": "f"}]
     >>> [(task.id, task.entry_point) for task in from_rows(rows, name="toy@1").tasks]
     [('toy@1/0', 'f')]
     """
+    output = _output_rule(spaces)
     tasks: list[Task] = []
     oracles: dict[str, Oracle] = {}
     for index, row in enumerate(rows):
@@ -113,7 +119,7 @@ def from_rows(
         cases = _cases(row.get(tests))
         function = _entry_point(cases, text(entry_point), where)
         oracle = _make_oracle(task_id, cases, function, text(setup), where)
-        oracles[task_id] = replace(oracle, gold=text(gold) or None)
+        oracles[task_id] = replace(oracle, gold=text(gold) or None, output=output)
         tasks.append(
             Task(
                 id=task_id,
@@ -124,6 +130,12 @@ def from_rows(
             )
         )
     return TaskSet(name, tuple(tasks), oracles, {})
+
+
+def _output_rule(spaces: str) -> OutputRule:
+    if spaces not in get_args(Spaces):
+        raise ConfigError(f"spaces: wanted one of {', '.join(get_args(Spaces))}, got {spaces!r}")
+    return OutputRule(cast(Spaces, spaces))
 
 
 def _cases(column: Any) -> Any:
