@@ -6,7 +6,9 @@ theory says of the estimators against its figures.
 
 import itertools
 import math
+import re
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -18,7 +20,9 @@ from verigrad.engines.denoise import denoise
 from verigrad.engines.denoise_params import DenoiseParams
 from verigrad.models.scoring import token_logprobs
 from verigrad.training.config import ScoringConfig
+from verigrad.training.estimators import order_warnings
 
+DOCS = Path(__file__).parents[2] / "docs"
 ORDERS = ("left_to_right", "random", "entropy", "margin", "threshold", "confidence")
 
 
@@ -82,6 +86,28 @@ def test_scores_of_visited_states_give_the_exact_gradient_where_orders_ignore_pr
     assert found["confidence", "trace"].cosine < 0.99
     assert found["left_to_right", "left to right"].cosine == pytest.approx(1.0, abs=1e-6)
     assert all(found[order, "left to right"].cosine < 0.99 for order in ORDERS[1:])
+
+
+def cosines_of(section, orders):
+    """(name of the estimator, order) -> cosine for trained networks, as docs/diffusion_estimators.md has it."""
+    page = (DOCS / "diffusion_estimators.md").read_text()
+    (text,) = re.findall(rf"^## {section}$(.*?)^## ", page, re.MULTILINE | re.DOTALL)
+    lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    found = {}
+    for name, *cells in lines[2:]:
+        found |= {(name, order): float(cell.split()[0]) for order, cell in zip(orders, cells, strict=False)}
+    return found
+
+
+def test_a_warning_wherever_the_tables_show_a_bias(script):
+    """A cosine below 0.97 for trained networks is warned of, and nothing else is."""
+    cosines = cosines_of("Trained networks", [order for order in ORDERS if order != "threshold"])
+    cosines |= cosines_of("Several tokens at a time, by a threshold", ["threshold"])
+    for scoring in script.SCORINGS:
+        for order in ORDERS:
+            denoise = DenoiseParams(schedule="threshold") if order == "threshold" else DenoiseParams(order=order)
+            warned = bool(order_warnings(scoring.settings, denoise))
+            assert warned == (cosines[scoring.name, order] < 0.97), (scoring.name, order)
 
 
 def consistent(world):

@@ -297,12 +297,19 @@ def test_a_kl_summed_over_the_completion_needs_no_order():
     assert torch.allclose(shaped.rewards, batch.rewards - 0.5 * (gap * batch.mask).sum(1), atol=1e-5)
 
 
-def test_a_biased_order_is_warned_of(loop_settings):
+@pytest.mark.parametrize(
+    ("algorithm", "order", "says"),
+    [
+        ("grpo", "confidence", "proposals that lost shaped the trace"),
+        ("espo", "entropy", "as if written one token at a time in random order"),
+    ],
+)
+def test_a_biased_order_is_warned_of(loop_settings, algorithm, order, says):
     listening = Listening()
-    config = RLConfig(**{**loop_settings, "steps": 1, "denoise": DenoiseParams(order="confidence")})
-    folder = train(config, reporter=listening)
+    own = {"steps": 1, "algorithm": algorithm, "denoise": DenoiseParams(order=order)}
+    folder = train(RLConfig(**{**loop_settings, **own}), reporter=listening)
     (warning,) = [text for text in listening.said if text.startswith("warning")]
-    assert "proposals that lost shaped the trace" in warning
+    assert says in warning
     assert json.loads((folder / "summary.json").read_text())["steps"] == 1
 
 

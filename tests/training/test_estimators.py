@@ -353,21 +353,42 @@ def test_the_estimator_is_the_settings_then_the_algorithms_then_the_trace():
         assert chosen_estimator(config_of(denoise=DenoiseParams(order=order)), row).estimator == row.estimator
 
 
+AT_RANDOM = DenoiseParams(order="random")
+
+
 @pytest.mark.parametrize(
-    ("name", "denoise", "warned"),
+    ("scoring", "denoise", "says"),
     [
-        ("trace", DenoiseParams(), False),
-        ("trace", DenoiseParams(order="confidence"), True),
-        ("trace", DenoiseParams(schedule="threshold"), False),
-        ("trace", DenoiseParams(order="confidence", schedule="threshold"), True),
-        ("elbo", DenoiseParams(order="confidence"), False),
-        ("left_to_right", DenoiseParams(order="left_to_right"), False),
-        ("left_to_right", DenoiseParams(order="left_to_right", steps=4), True),
-        ("left_to_right", DenoiseParams(), True),
+        ({"estimator": "trace"}, DenoiseParams(), None),
+        ({"estimator": "trace"}, DenoiseParams(order="confidence"), "proposals that lost"),
+        ({"estimator": "trace"}, DenoiseParams(schedule="threshold"), None),
+        ({"estimator": "trace"}, DenoiseParams(order="confidence", schedule="threshold"), "proposals that lost"),
+        ({"estimator": "trace", "shrink": 2}, DenoiseParams(), "merged steps"),
+        ({"estimator": "random_order"}, AT_RANDOM, None),
+        ({"estimator": "left_to_right"}, DenoiseParams(order="left_to_right"), None),
+        ({"estimator": "left_to_right"}, DenoiseParams(order="left_to_right", steps=4), "from left to right"),
+        ({"estimator": "left_to_right"}, DenoiseParams(), "from left to right"),
+        ({"estimator": "elbo"}, AT_RANDOM, None),
+        ({"estimator": "elbo"}, DenoiseParams(), "in random order, and the sampler has order 'entropy'"),
+        ({"estimator": "elbo"}, DenoiseParams(order="confidence"), "in random order"),
+        ({"estimator": "elbo"}, DenoiseParams(order="random", steps=4), "denoise.steps = 0"),
+        ({"estimator": "elbo"}, DenoiseParams(order="random", block_length=8), "denoise.block_length = 0"),
+        ({"estimator": "sandwich"}, AT_RANDOM, None),
+        ({"estimator": "sandwich"}, DenoiseParams(schedule="threshold"), "in random order"),
+        ({"estimator": "coupled", "weighting": "outside_ratio"}, AT_RANDOM, None),
+        ({"estimator": "coupled", "weighting": "outside_ratio"}, DenoiseParams(order="margin"), "in random order"),
+        ({"estimator": "coupled"}, AT_RANDOM, "in one step and in random order both"),
+        ({"estimator": "mean_field"}, AT_RANDOM, "in one step"),
+        ({"estimator": "mean_field"}, DenoiseParams(steps=1), None),
     ],
 )
-def test_orders_that_make_an_estimator_biased_are_named(name, denoise, warned):
-    assert bool(order_warnings(name, denoise)) == warned
+def test_orders_that_make_an_estimator_biased_are_named(scoring, denoise, says):
+    found = order_warnings(ScoringConfig(**scoring), denoise)
+    assert len(found) == (says is not None)
+    assert all(says in warning and "the gradient is biased. " in warning for warning in found)
+
+
+def test_left_to_right_is_no_likelihood_of_another_order():
     assert score_kind("left_to_right", ScoringConfig(), DenoiseParams()) == "surrogate"
 
 

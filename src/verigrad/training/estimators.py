@@ -210,21 +210,74 @@ def _one_by_one(denoise: DenoiseParams, order: str) -> bool:
     return denoise.order == order and denoise.schedule == "exact" and denoise.steps == 0
 
 
-def order_warnings(name: str, denoise: DenoiseParams) -> list[str]:
-    """What in the sampler's order makes an estimator's gradient biased; see docs/diffusion_estimators.md."""
-    found = []
+@dataclass(frozen=True)
+class _Writing:
+    """How completions would have to be written for scores that do not go by the states visited.
+
+    Attributes:
+        words: completes "as if written".
+        remedy: what to set instead.
+        is_of: whether a sampler writes so.
+    """
+
+    words: str
+    remedy: str
+    is_of: Callable[[DenoiseParams], bool]
+
+
+_LEFT_TO_RIGHT = _Writing(
+    "from left to right, one token at a time",
+    "Set denoise.order = 'left_to_right' and denoise.steps = 0, or take estimator 'trace'",
+    lambda denoise: _one_by_one(denoise, "left_to_right"),
+)
+_AT_RANDOM = _Writing(
+    "one token at a time in random order",
+    "Set denoise.order = 'random', denoise.steps = 0 and denoise.block_length = 0, or take estimator 'trace'",
+    lambda denoise: _one_by_one(denoise, "random") and not denoise.block_length,
+)
+_AT_ONCE = _Writing(
+    "in one step",
+    "Take estimator 'trace', or 'elbo' with denoise.order = 'random'",
+    lambda denoise: denoise.schedule == "exact" and denoise.steps == 1 and not denoise.block_length,
+)
+_IN_NO_ORDER = _Writing("in one step and in random order both", _AT_ONCE.remedy, lambda denoise: False)
+
+
+def _writing(scoring: ScoringConfig) -> _Writing:
+    if scoring.estimator == "coupled" and scoring.weighting != "outside_ratio":
+        return _IN_NO_ORDER
+    return {"left_to_right": _LEFT_TO_RIGHT, "mean_field": _AT_ONCE}.get(scoring.estimator or "", _AT_RANDOM)
+
+
+def order_warnings(scoring: ScoringConfig, denoise: DenoiseParams) -> list[str]:
+    """What makes the gradient of an estimator biased, for completions written as `denoise` says; see
+    docs/diffusion_estimators.md.
+
+    Args:
+        scoring: with `estimator` set, see `chosen_estimator`.
+    """
+    name = scoring.estimator
+    assert name is not None
     how = f"order {denoise.order!r}, schedule {denoise.schedule!r}, steps {denoise.steps}"
-    if name == "left_to_right" and not _one_by_one(denoise, "left_to_right"):
-        found.append(
-            f"estimator {name!r} scores completions as if written from left to right, one token at a time, and the "
-            f"sampler has {how}: the gradient is biased. Set denoise.order = {name!r} and denoise.steps = 0, or take "
-            "'trace'"
-        )
-    if ESTIMATORS[name].visited and denoise.order == "confidence":
+    if not ESTIMATORS[name].visited:
+        writing = _writing(scoring)
+        if writing.is_of(denoise):
+            return []
+        return [
+            f"estimator {name!r} scores completions as if written {writing.words}, and the sampler has {how}, "
+            f"block_length {denoise.block_length}: the gradient is biased. {writing.remedy}"
+        ]
+    found = []
+    if denoise.order == "confidence":
         found.append(
             f"estimator {name!r} with {how}: places are chosen by the probability of the proposed tokens, so proposals "
             "that lost shaped the trace and are not scored; the gradient is biased. Take order 'entropy', 'margin', "
             "'random' or 'left_to_right'"
+        )
+    if scoring.shrink > 1:
+        found.append(
+            f"estimator {name!r} with shrink = {scoring.shrink}: tokens of merged steps are scored as if none knew of "
+            "the others; the gradient is biased. Set diffusion.shrink = 1, and denoise.steps for fewer passes"
         )
     return found
 

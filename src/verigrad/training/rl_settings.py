@@ -51,8 +51,7 @@ def with_scoring(config: RLConfig, algorithm: Algorithm, stage: Stage) -> RLConf
         return config
     _check_masked(config, algorithm)
     scoring = chosen_estimator(config, algorithm)
-    assert scoring.estimator is not None
-    for warning in order_warnings(scoring.estimator, config.denoise):
+    for warning in order_warnings(scoring, config.denoise):
         stage.reporter.message(f"warning: {warning}")
     return replace(config, diffusion=scoring)
 
