@@ -93,10 +93,11 @@ def test_without_filling_the_canvas_ends_where_the_completion_must():
     assert filled.sampler_logprobs != completion.sampler_logprobs
 
 
-@pytest.mark.parametrize("length", [27, 30, 32, 33, 35])
-@pytest.mark.parametrize("max_length", [38, 40])
+@pytest.mark.parametrize(
+    ("max_length", "length"), [(38, 27), (38, 30), *((40, length) for length in (27, 30, 32, 33, 35))]
+)
 def test_little_room_for_whole_blocks_is_filled_alike_in_any_batch_and_never_exceeded(length, max_length):
-    """Blocks of eight; 38 tokens are four of them, and a prompt of 32 leaves no room."""
+    """Blocks of eight; 38 tokens are four of them."""
     model, _ = tiny_diffusion("block", block_length=8)
     options = {"params": DenoiseParams(steps=8), "max_length": max_length, "end_ids": (), "device": "cpu"}
     request, other = asked("a" * length, seed=5, max_tokens=16), asked("bc", seed=6, max_tokens=16)
@@ -107,7 +108,14 @@ def test_little_room_for_whole_blocks_is_filled_alike_in_any_batch_and_never_exc
         together.step_map,
         together.tail.step_map,
     )
-    assert len(alone.ids) + len(alone.tail.ids) == min(16 + -(16 + length) % 8, max(0, max_length // 8 * 8 - length))
+    assert len(alone.ids) + len(alone.tail.ids) == min(16 + -(16 + length) % 8, max_length // 8 * 8 - length)
+
+
+def test_a_prompt_that_fills_the_whole_blocks_there_are_is_refused():
+    """38 tokens are four blocks of eight, which a prompt of 32 fills."""
+    _, _, engine = engine_of("block", 8, max_length=38)
+    with pytest.raises(ConfigError, match="prompt has 32 tokens, and prompt and canvas have 32 together"):
+        generate(engine, [asked("a" * 32, max_tokens=16)])
 
 
 def test_new_weights_are_used_after_the_requests_made_before():
@@ -155,7 +163,10 @@ def test_what_cannot_be_asked_is_refused():
         generate(engine, [Request(prompt_ids=(97,), policy="other")])
     (short,) = generate(engine, [asked("a" * 15, max_tokens=10)])  # room for five, fewer than there are steps
     assert sorted(short.step_map) == [0, 1, 2, 3, 4] and short.stop_reason == "context_overflow"
-    assert generate(engine, [asked("a" * 20, max_tokens=10)])[0].stop_reason == "context_overflow"
+    with pytest.raises(ConfigError, match="prompt has 20 tokens, and prompt and canvas have 20 together"):
+        generate(engine, [asked("a" * 20, max_tokens=10)])
+    (least,) = generate(engine, [asked("a" * 19, max_tokens=10)])
+    assert (len(least.ids), least.stop_reason) == (1, "context_overflow")
     asyncio.run(engine.close())
     with pytest.raises(EngineError, match="closed"):
         generate(engine, [asked("ab")])

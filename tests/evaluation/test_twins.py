@@ -347,6 +347,11 @@ def test_canvases_end_where_the_samplers_do(pad_policy, places):
     assert int(behind.sum()) == places - length and not bool(marks[length:].any())
 
 
+def test_more_steps_than_places_are_refused_with_the_settings(workshop):
+    with pytest.raises(ConfigError, match=r"25 steps for at most 24 masked tokens \(max_tokens\)"):
+        settings(workshop, denoise=DenoiseParams(steps=25))
+
+
 def test_a_prompt_that_leaves_no_room_for_a_canvas_is_an_error(workshop, tmp_path):
     long = settings(workshop, run=str(tmp_path / "long"), max_length=40, parts=("output",))
     with pytest.raises(

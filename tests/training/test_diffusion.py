@@ -1,7 +1,9 @@
 """Masked-diffusion training: what is noised and what it weighs, that it learns, that it goes on where it stopped."""
 
 import json
+import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,15 @@ from verigrad.models.checkpoint import save_model
 from verigrad.models.diffusion import DiffusionSpec, load_diffusion
 from verigrad.seeds import derive_seed
 from verigrad.training.canvases import answer_canvas, noised_step, text_canvases
-from verigrad.training.config import DiffusionConfig, NoiseConfig, OptimConfig
+from verigrad.training.config import (
+    DiffusionConfig,
+    NoiseConfig,
+    OptimConfig,
+    PreferenceConfig,
+    ReportConfig,
+    RLConfig,
+    SamplingConfig,
+)
 from verigrad.training.diffusion import chosen_spec, step_attention, train
 from verigrad.types import Message, Row
 
@@ -325,6 +335,48 @@ def test_the_command_line_samples_a_diffusion_model_as_asked(tmp_path, capsys):
     assert "did you mean" in capsys.readouterr().err
     assert main([*words, "--engine", "local"]) == 1
     assert "use the engine `denoise`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command", [["sample", "Hi"], ["eval", "--tasks", "{}/my.py:load"]], ids=lambda words: words[0]
+)
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (["--system", "x" * 600], r"the prompt has 6\d\d tokens, and prompt and canvas have 512 together"),
+        (["--denoise", "steps=9"], "9 steps for at most 8 masked tokens"),
+    ],
+    ids=["prompt", "steps"],
+)
+def test_a_canvas_that_cannot_be_is_an_error_of_the_command_line(workshop, capsys, command, more, says):
+    """The model has 512 positions."""
+    model, _ = tiny_diffusion()
+    save_model(model, tiny_tokenizer(), workshop / "diffusion")
+    words = [word.format(workshop) for word in command] + ["--model", str(workshop / "diffusion"), "--max-tokens", "8"]
+    assert main([*words, "--dtype", "float32", "--device", "cpu", *more]) == 1
+    assert re.search(says, capsys.readouterr().err)
+
+
+def test_a_canvas_shorter_than_an_answer_is_refused(few):
+    """Answers of `33!` and their ends: four tokens."""
+    with pytest.raises(
+        ConfigError, match="canvas is 3, and 4 of 4 answers have more tokens, the longest 4 with its end"
+    ):
+        train(DiffusionConfig(**few, canvas=3))
+    assert not Path(few["run"]).exists()
+    train(DiffusionConfig(**few, canvas=4, epochs=1))
+
+
+@pytest.mark.parametrize(
+    "kind", [partial(RLConfig), partial(DiffusionConfig, data="a"), partial(PreferenceConfig, data="a")]
+)
+def test_more_steps_than_places_are_refused_with_the_settings(kind):
+    sampling, denoise = SamplingConfig(max_tokens=8), DenoiseParams(steps=8)
+    kind(sampling=sampling, denoise=denoise)
+    with pytest.raises(ConfigError, match=r"9 steps for at most 8 masked tokens \(sampling.max_tokens\)"):
+        kind(sampling=sampling, denoise=DenoiseParams(steps=9))
+    with pytest.raises(ConfigError, match=r"8 steps for at most 4 masked tokens \(report.max_tokens\)"):
+        kind(sampling=sampling, denoise=denoise, report=ReportConfig(max_tokens=4))
 
 
 def test_adapting_on_texts_then_tuning_keeps_what_the_model_is(diffusion_settings, few, tmp_path):

@@ -4,6 +4,7 @@ import copy
 import json
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import get_args, get_type_hints
 
 import pytest
@@ -284,6 +285,12 @@ def test_the_kind_of_model_decides_what_may_be_asked(loop_settings, settings, wo
         train(RLConfig(**few, gold_coef=0.1))
     with pytest.raises(ConfigError, match=r"and kl_coef = 0.1: .* set kl_coef = 0"):
         train(RLConfig(**few, algorithm="reinforce++", kl_coef=0.1))
+
+
+def test_a_task_whose_prompt_fills_the_canvas_is_refused_before_the_run(loop_settings):
+    with pytest.raises(ConfigError, match=r"the prompt of say@1/0 has \d+ tokens, and prompt and canvas have 128"):
+        train(RLConfig(**{**loop_settings, "steps": 1, "system": "x" * 128}))
+    assert not Path(loop_settings["run"]).exists()
 
 
 def test_a_kl_summed_over_the_completion_needs_no_order():

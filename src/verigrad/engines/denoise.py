@@ -133,9 +133,7 @@ def denoise(
 
 
 def _check(masked: Tensor, places: Places, spec: DiffusionSpec, params: DenoiseParams) -> None:
-    most = int(masked.sum(1).max())
-    if params.steps > most:
-        raise ConfigError(f"{params.steps} steps for at most {most} masked tokens; wanted at most as many, or 0")
+    params.check_places(int(masked.sum(1).max()))
     if spec.shift and bool((masked & (places.positions == 0)).any()):
         raise ValueError("the first token of a row is masked, which a model with shift cannot predict; give a prompt")
     if spec.attention == "prefix":

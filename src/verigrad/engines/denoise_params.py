@@ -62,3 +62,11 @@ class DenoiseParams:
             )
         if not 0 < self.remask_share <= 1:
             raise ConfigError(f"remask_share is {self.remask_share}; wanted above 0, up to 1")
+
+    def check_places(self, places: int, source: str = "") -> None:
+        """Raise a ConfigError where there are more steps than masked `places`, which `source` names a setting of."""
+        if self.steps > places:
+            told = f" ({source})" if source else ""
+            raise ConfigError(
+                f"{self.steps} steps for at most {places} masked tokens{told}; wanted at most as many, or 0"
+            )

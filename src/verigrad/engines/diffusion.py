@@ -23,7 +23,7 @@ from verigrad.errors import ConfigError, EngineError
 from verigrad.models.diffusion import DiffusionSpec, diffusion_spec
 from verigrad.types import Tail
 
-__all__ = ["DenoiseEngine", "longest_row"]
+__all__ = ["DenoiseEngine", "check_room", "longest_row"]
 
 
 def longest_row(model: Any, spec: DiffusionSpec | None, max_length: int) -> int:
@@ -33,6 +33,15 @@ def longest_row(model: Any, spec: DiffusionSpec | None, max_length: int) -> int:
     if spec is None or spec.canvas_length(longest) == longest:
         return longest
     return longest - longest % spec.block_length
+
+
+def check_room(prompt: int, longest: int, whose: str = "the prompt") -> None:
+    """Raise a ConfigError where a prompt of so many tokens leaves no place in a row of `longest_row` tokens."""
+    if prompt >= longest:
+        raise ConfigError(
+            f"{whose} has {prompt} tokens, and prompt and canvas have {longest} together: no place is left to write "
+            "in; shorten the prompt, or raise max_length, up to the positions that the model has"
+        )
 
 
 @dataclass(frozen=True)
@@ -109,16 +118,16 @@ class DenoiseEngine:
     async def sample(self, request: Request) -> Completion:
         """Join the next batch; return when the canvas is filled.
 
-        A prompt that leaves no room gives an empty completion with `context_overflow`.
+        A prompt that leaves less room than `max_tokens` has a shorter canvas; filled to its end, the completion has
+        `context_overflow`.
 
         Raises:
-            ConfigError: a sampling parameter is out of range, or the canvas has fewer places than there are steps.
+            ConfigError: a sampling parameter is out of range, the canvas has fewer places than there are steps, or the
+                prompt leaves no place.
             EngineError: generation failed, the policy is unknown, or the engine is closed.
         """
         self._check(request)
         room = min(request.params.max_tokens, self._max_length - len(request.prompt_ids))
-        if room < 1:
-            return Completion(ids=(), sampler_logprobs=(), text="", stop_reason="context_overflow")
         job = _Job(request, room, asyncio.get_running_loop().create_future())
         completion: Completion = await self._submit(job)
         return completion
@@ -154,11 +163,8 @@ class DenoiseEngine:
             raise ConfigError("prompt_ids are empty; a diffusion model fills a canvas behind a prompt of ids")
         if self._spec.mask_id in request.prompt_ids:
             raise ConfigError(f"the prompt holds the mask id {self._spec.mask_id}; `denoise` fills places in a text")
-        if self._params.steps > params.max_tokens:
-            raise ConfigError(
-                f"{self._params.steps} steps for at most {params.max_tokens} masked tokens (max_tokens); "
-                "wanted at most as many, or 0"
-            )
+        self._params.check_places(params.max_tokens, "max_tokens")
+        check_room(len(request.prompt_ids), self._max_length)
         if params.max_tokens < 1 or params.temperature < 0 or params.top_k < 0 or not 0 < params.top_p <= 1:
             raise ConfigError(f"{params}; wanted max_tokens >= 1, temperature >= 0, top_k >= 0 and top_p in (0, 1]")
 

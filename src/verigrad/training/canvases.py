@@ -58,7 +58,7 @@ class NoisedStep:
 def answer_canvas(row: Row, spec: DiffusionSpec, *, canvas: int, eos_in_loss: bool, pad_weight: float) -> Canvas:
     """A demonstration with its answer to restore; the prompt is never masked.
 
-    With the pad policy `fill` pads stand behind the answer's end, up to `canvas` places from the prompt on, and, for
+    With the pad policy `fill` pads stand behind the answer's end, up to `canvas` places from the prompt on and, for
     block attention, up to the end of a block. They are masked like the answer, since a sampler's canvas begins as
     masks only.
     """

@@ -285,6 +285,12 @@ def changed_settings(begun: Any, config: Any) -> dict[str, tuple[Any, Any]]:
     return changed
 
 
+def _check_steps(denoise: DenoiseParams, sampling: SamplingConfig, report: ReportConfig) -> None:
+    """Refuse more steps than places of the canvases that are sampled."""
+    denoise.check_places(sampling.max_tokens, "sampling.max_tokens")
+    denoise.check_places(report.max_tokens or sampling.max_tokens, "report.max_tokens")
+
+
 @dataclass(frozen=True, kw_only=True)
 class ScoringConfig:
     """How a masked-diffusion model scores what it wrote (docs/diffusion.md, "Reinforcement learning").
@@ -448,6 +454,7 @@ class RLConfig(StageConfig):
             raise ConfigError(f"group_size is {self.group_size}; group estimators compare at least 2 completions")
         if self.minibatches > self.tasks_per_step:
             raise ConfigError(f"minibatches ({self.minibatches}) exceed tasks_per_step ({self.tasks_per_step})")
+        _check_steps(self.denoise, self.sampling, self.report)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -579,6 +586,7 @@ class DiffusionConfig(StageConfig):
             raise ConfigError("block_warmup and block_warmup_steps go together: which lengths, and for how many steps")
         if self.canvas and self.pad_policy == "none":
             raise ConfigError("canvas is filled with end tokens, which pad_policy `none` forbids")
+        _check_steps(self.denoise, self.sampling, self.report)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -686,6 +694,7 @@ class PreferenceConfig(StageConfig):
                 f"records_per_round is {self.records_per_round}: the schedule counts on as many, so nothing would be "
                 "trained; wanted 1 or more, such as tasks_per_round times records_per_task"
             )
+        _check_steps(self.denoise, self.sampling, self.report)
         self._check_judge()
 
     def _check_judge(self) -> None:

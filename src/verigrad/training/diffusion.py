@@ -27,6 +27,7 @@ from verigrad.training.epochs import num_steps, train_epochs
 from verigrad.training.reporter import Reporter, Silent
 from verigrad.training.sft import demonstration_rows, gold_demonstrations, read_demonstrations
 from verigrad.training.stage import Stage, open_stage, settled
+from verigrad.types import Row
 
 __all__ = ["chosen_spec", "step_attention", "train"]
 
@@ -37,8 +38,8 @@ def train(config: DiffusionConfig, *, resume: bool = False, reporter: Reporter |
     """Run a stage of masked-diffusion training; returns the run folder.
 
     Raises:
-        ConfigError: settings contradict each other or the checkpoint, nothing fits `max_length`, or a warm-up is not
-            over when the run is.
+        ConfigError: settings contradict each other or the checkpoint, nothing fits `max_length`, an answer does not
+            fit the canvas, or a warm-up is not over when the run is.
         RunError: the run folder cannot be used.
         DataError: a file of texts or demonstrations is malformed.
     """
@@ -137,6 +138,7 @@ def _canvases(stage: Stage, config: DiffusionConfig, spec: DiffusionSpec, tasks:
         shown = gold_demonstrations(tasks) if tasks else read_demonstrations(Path(config.data))
         rows = demonstration_rows(stage.tokenizer, shown, config.system or None, config.max_length)
         stage.reporter.message(f"{len(shown) - len(rows)} demonstrations longer than max_length left out")
+        _check_answers_fit(rows, config.canvas)
         found = [
             answer_canvas(row, spec, canvas=config.canvas, eos_in_loss=config.eos_in_loss, pad_weight=config.pad_weight)
             for row in rows
@@ -144,6 +146,17 @@ def _canvases(stage: Stage, config: DiffusionConfig, spec: DiffusionSpec, tasks:
     if not found:
         raise ConfigError(f"nothing to learn from fits max_length = {config.max_length}")
     return found
+
+
+def _check_answers_fit(rows: Sequence[Row], canvas: int) -> None:
+    """A sampler could not write an answer that is longer than the canvas it is given."""
+    lengths = [len(row.ids) - row.prompt_length for row in rows]
+    longer = sum(length > canvas for length in lengths)
+    if canvas and longer:
+        raise ConfigError(
+            f"canvas is {canvas}, and {longer} of {len(rows)} answers have more tokens, the longest {max(lengths)} "
+            "with its end; wanted at least as many, or 0 for canvases as long as their answers"
+        )
 
 
 def step_attention(spec: DiffusionSpec, config: DiffusionConfig, step: int) -> tuple[DiffusionSpec, Tensor | None]:

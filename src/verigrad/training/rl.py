@@ -90,7 +90,7 @@ def train(config: RLConfig, *, resume: bool = False, reporter: Reporter | None =
         make_engine = partial(own_engine, denoise=config.denoise)
         stage = open_stage(config, reporter, (task.id for task in tasks.tasks), make_engine=make_engine)
         opened.callback(stage.close)
-        config = with_scoring(config, algorithm, stage)
+        config = with_scoring(config, algorithm, stage, tasks)
         run, checkpoint = open_run(config, resume=resume)
         opened.callback(run.close)
         loop = Loop.open(config, stage, algorithm, reward, tasks)

@@ -7,9 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from verigrad.algorithms.presets import Algorithm, asks_for
+from verigrad.engines.base import SamplingParams
+from verigrad.engines.diffusion import check_room, longest_row
 from verigrad.errors import ConfigError
 from verigrad.evaluation.fresh import can_draw
-from verigrad.models.diffusion import is_diffusion
+from verigrad.models.chat import prompt_ids
+from verigrad.models.diffusion import diffusion_spec, is_diffusion
 from verigrad.tasks.base import TaskSet
 from verigrad.training.config import RLConfig, ScoringConfig
 from verigrad.training.corrections import WEIGHTED_KL
@@ -36,11 +39,11 @@ def with_loop_settings(config: RLConfig, algorithm: Algorithm) -> RLConfig:
     return replace(config, **{name: value for name, value in chosen.items() if getattr(config, name) is None})
 
 
-def with_scoring(config: RLConfig, algorithm: Algorithm, stage: Stage) -> RLConfig:
+def with_scoring(config: RLConfig, algorithm: Algorithm, stage: Stage, tasks: TaskSet) -> RLConfig:
     """The settings with the estimator of a masked-diffusion model filled in, and warnings told.
 
     Raises:
-        ConfigError: the model, the algorithm, the estimator and the sampler cannot go together.
+        ConfigError: the model, the algorithm, the estimator, the sampler and the tasks cannot go together.
     """
     if not is_diffusion(stage.model):
         if algorithm.estimator or config.diffusion != ScoringConfig():
@@ -50,6 +53,7 @@ def with_scoring(config: RLConfig, algorithm: Algorithm, stage: Stage) -> RLConf
             )
         return config
     _check_masked(config, algorithm)
+    _check_prompts(config, stage, tasks)
     scoring = chosen_estimator(config, algorithm)
     for warning in order_warnings(scoring, config.denoise):
         stage.reporter.message(f"warning: {warning}")
@@ -73,6 +77,14 @@ def _check_masked(config: RLConfig, algorithm: Algorithm) -> None:
     on = [name for name in asked if getattr(config, name)] + (["cost.model"] if config.cost.model else [])
     if on:
         raise ConfigError(f"{', '.join(on)}: works on causal rows; leave it unset for a masked-diffusion model")
+
+
+def _check_prompts(config: RLConfig, stage: Stage, tasks: TaskSet) -> None:
+    """Refuse a task whose prompt leaves no place to write in before its turn comes."""
+    longest = longest_row(stage.model, diffusion_spec(stage.model), config.max_length)
+    agent = stage.agent(SamplingParams())
+    for task in tasks.tasks:
+        check_room(len(prompt_ids(stage.tokenizer, agent.messages(task))), longest, f"the prompt of {task.id}")
 
 
 def check_settings(config: RLConfig, algorithm: Algorithm, tasks: TaskSet) -> None:

@@ -90,6 +90,7 @@ class CompareConfig:
             raise ConfigError(f"pass@{max(self.ks)} of {self.samples} samples; wanted samples of at least as many")
         if min((*self.temperatures, *self.order_temperatures), default=1.0) <= 0:
             raise ConfigError("a temperature of 0 makes all samples alike; wanted above 0 (`steps` is greedy)")
+        self.denoise.check_places(self.max_tokens, "max_tokens")
         for threshold in self.thresholds:
             self.by_threshold(threshold)
         for fraction in self.fractions:
