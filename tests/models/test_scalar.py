@@ -3,7 +3,19 @@
 import pytest
 import torch
 from tiny import tiny_model, tiny_tokenizer
-from transformers import AutoModelForSequenceClassification, MistralConfig, MistralForCausalLM
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    FalconConfig,
+    GPTJConfig,
+    GPTNeoConfig,
+    JambaConfig,
+    MistralConfig,
+    MixtralConfig,
+    Phi3Config,
+    StableLmConfig,
+    Starcoder2Config,
+)
 
 from verigrad.errors import ConfigError
 from verigrad.models.base import Batch, View
@@ -53,24 +65,60 @@ def ragged_batch(seed=0):
     )
 
 
-def test_a_sliding_window_is_refused(tmp_path):
+_SIZES = {
+    "vocab_size": 259,
+    "hidden_size": 16,
+    "intermediate_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
+_GPT_SIZES = {"vocab_size": 259, "n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 64}
+
+
+def other_family(config, folder):
+    """A scalar model of a family that is not among the tiny ones."""
+    save_model(AutoModelForCausalLM.from_config(config), tiny_tokenizer(), folder)
+    return load_scalar(str(folder))[0]
+
+
+@pytest.mark.parametrize(
+    ("config", "extra"),
+    [
+        (MistralConfig, {"num_key_value_heads": 2}),
+        (MixtralConfig, {"num_key_value_heads": 2, "num_local_experts": 2}),
+        (Phi3Config, {}),
+        (Starcoder2Config, {"num_key_value_heads": 2}),
+    ],
+)
+def test_a_sliding_window_is_refused(tmp_path, config, extra):
     """Packed rows are attended to in full, so the values would not be the classifier's."""
-    model = MistralForCausalLM(
-        MistralConfig(
-            vocab_size=259,
-            hidden_size=16,
-            intermediate_size=32,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            num_key_value_heads=2,
-            sliding_window=4,
-            pad_token_id=0,
-        )
-    )
-    save_model(model, tiny_tokenizer(), tmp_path / "lm")
-    model, _ = load_scalar(str(tmp_path / "lm"))
+    model = other_family(config(**_SIZES, **extra, sliding_window=4), tmp_path / "lm")
     with pytest.raises(ConfigError, match="sliding window of 4 cannot be trained on packed rows"):
         token_values(model, ragged_batch(), token_budget=64, dtype=torch.float32)
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        (FalconConfig(vocab_size=259, hidden_size=16, num_hidden_layers=2, num_attention_heads=2), "attention stays"),
+        (GPTJConfig(**_GPT_SIZES, rotary_dim=4), "attention stays"),
+        (
+            GPTNeoConfig(vocab_size=259, hidden_size=16, num_layers=2, num_heads=2, attention_types=[[["global"], 2]]),
+            "attention stays",
+        ),
+        (StableLmConfig(**_SIZES, num_key_value_heads=2), "0 of its 2 layers"),  # which hands no layout down
+        (JambaConfig(**_SIZES, num_key_value_heads=2, attn_layer_period=2, attn_layer_offset=1), "1 of its 2"),
+    ],
+    ids=lambda value: getattr(value, "model_type", ""),
+)
+def test_a_family_whose_layers_do_not_attend_as_told_is_refused(tmp_path, config, reason):
+    """Every position would see prompts, siblings and the future."""
+    model = other_family(config, tmp_path / "lm")
+    with pytest.raises(ConfigError, match=f"cannot be trained on packed rows: .*{reason}"):
+        token_values(model, ragged_batch())
 
 
 def test_values_are_the_classifiers_scores_of_each_prefix(language_model):

@@ -22,7 +22,7 @@ from torch.autograd.function import once_differentiable
 
 from verigrad.errors import ConfigError
 
-__all__ = ["Layout", "Stretch", "slides", "use_packed_attention"]
+__all__ = ["Layout", "Stretch", "not_packed", "slides", "use_packed_attention"]
 
 _NAME = "verigrad_packed"
 _SHORT = 512  # positions; the scores of a longer sequence are not kept
@@ -76,6 +76,9 @@ class _Group:
 class Layout:
     """How a packed row of stretches is to be attended to; made once per pack, used by every layer.
 
+    Attributes:
+        calls: how often it was attended by.
+
     Args:
         stretches: in the order of the row, without gaps.
         device: of the row.
@@ -84,6 +87,7 @@ class Layout:
     """
 
     def __init__(self, stretches: Sequence[Stretch], device: torch.device, *, causal: bool = True) -> None:
+        self.calls = 0
         self._causal = causal
         self._stretches = tuple(stretches)
         self._groups = [
@@ -92,6 +96,7 @@ class Layout:
 
     def attend(self, queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
         """(H, L, D) queries, (K, L, D) keys and values of K <= H heads -> (H, L, D)."""
+        self.calls += 1
         lengths = [length for stretch in self._stretches for length in self._pieces(stretch)]
         pieces = zip(*(x.split(lengths, dim=1) for x in (queries, keys, values)), strict=True)
         mixed = []
@@ -293,7 +298,7 @@ def slides(config: Any) -> bool:
     """Whether a Hugging Face model's tokens see no further back than a window, in all layers or in some."""
     if getattr(config, "layer_types", None) is not None:
         return "sliding_attention" in config.layer_types
-    return config.model_type == "mistral" and getattr(config, "sliding_window", None) is not None
+    return getattr(config, "sliding_window", None) is not None and bool(getattr(config, "use_sliding_window", True))
 
 
 def use_packed_attention(model: Any) -> None:
@@ -318,10 +323,17 @@ def use_packed_attention(model: Any) -> None:
     try:
         model.set_attn_implementation(_NAME)
     except (ValueError, AttributeError, KeyError) as error:
-        raise ConfigError(
-            f"models of type {model.config.model_type!r} cannot be trained on packed rows: {error}; "
-            "supported are those that use transformers' attention interface, such as llama, qwen2, qwen3, gpt_neox"
-        ) from error
+        raise not_packed(model, str(error)) from error
+    if model.config._attn_implementation != _NAME:  # transformers says so in a warning alone
+        raise not_packed(model, f"its attention stays {model.config._attn_implementation!r}")
+
+
+def not_packed(model: Any, reason: str) -> ConfigError:
+    """The error for a model that attends without regard to layouts."""
+    return ConfigError(
+        f"models of type {model.config.model_type!r} cannot be trained on packed rows: {reason}; "
+        "supported are those that use transformers' attention interface, such as llama, qwen2, qwen3, gpt_neox"
+    )
 
 
 def _attention(

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from verigrad.errors import ConfigError
-from verigrad.models.attention import Layout, use_packed_attention
+from verigrad.models.attention import Layout, not_packed, use_packed_attention
 from verigrad.models.base import Batch, Scores
 from verigrad.models.gguf import DEFAULT_MODEL, default_model_dir
 from verigrad.models.linear import use_fast_linear
@@ -171,8 +171,13 @@ def predictor_states(body: Any, pack: Pack, device: torch.device, dtype: torch.d
 def packed_states(
     body: Any, input_ids: torch.Tensor, positions: torch.Tensor, layout: Layout, dtype: torch.dtype
 ) -> torch.Tensor:
-    """Run the transformer over a packed row: (1, L) ids at (1, L) positions, attended to by `layout` -> (1, L, H)."""
+    """Run the transformer over a packed row: (1, L) ids at (1, L) positions, attended to by `layout` -> (1, L, H).
+
+    Raises:
+        ConfigError: not every layer of the model attends by layouts.
+    """
     use_packed_attention(body)
+    before = layout.calls
     with autocast(input_ids.device, dtype):
         states: torch.Tensor = body(
             input_ids=input_ids,
@@ -182,6 +187,9 @@ def packed_states(
             use_cache=False,
             pack_layout=layout,
         ).last_hidden_state
+    layers, attended = body.config.num_hidden_layers, layout.calls - before
+    if attended < layers:  # the others mixed completions with their siblings, or looked ahead
+        raise not_packed(body, f"{attended} of its {layers} layers attend as they are told")
     return states
 
 
