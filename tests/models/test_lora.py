@@ -27,3 +27,19 @@ def test_elsewhere_it_may_stand(targets):
     adapted = add_lora(model, rank=2, alpha=4.0, targets=targets)
     named = {name for name, _ in adapted.named_parameters() if ".lora_" in name}
     assert named and not any("lm_head" in name for name in named)
+
+
+@pytest.mark.parametrize(
+    ("targets", "says"),
+    [
+        (("nope",), "lora.targets has 'nope': no module has this name"),
+        (("q_proj", "k-proj"), "lora.targets has 'k-proj': no module has this name"),  # peft alone would take the rest
+        (("mlp",), "lora.targets has 'mlp': "),
+    ],
+)
+def test_targets_that_are_no_layers_are_told_what_there_is(targets, says):
+    model, _ = tiny_model("llama", tie_word_embeddings=False)
+    with pytest.raises(
+        ConfigError, match=f"{says}.*down_proj, gate_proj, k_proj, o_proj, q_proj, up_proj, v_proj here"
+    ):
+        add_lora(model, rank=2, alpha=4.0, targets=targets)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from verigrad.errors import ConfigError
@@ -29,6 +30,7 @@ __all__ = [
     "autocast",
     "body_of",
     "load_causal",
+    "load_pretrained",
     "model_source",
     "native_bfloat16",
     "packed_states",
@@ -109,24 +111,92 @@ def load_causal(
         the `AutoModelForCausalLM`, in evaluation mode, and the tokenizer.
 
     Raises:
-        ConfigError: there is no such model or device, or it cannot be loaded as a decoder.
+        ConfigError: there is no such model or device, it cannot be loaded as a decoder, lacks weights, or scales or
+            caps its logits.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
+
+    model, tokenizer, _ = load_pretrained(
+        AutoModelForCausalLM, name, what="a causal language model", dtype=dtype, device=device
+    )
+    _check_head(model, name)
+    return model, tokenizer
+
+
+def load_pretrained(
+    auto: Any, name: str, *, what: str, dtype: torch.dtype, device: str | torch.device, new: str = "", **settings: Any
+) -> tuple[Any, Any, bool]:
+    """A model of one of transformers' automatic classes, in evaluation mode, and its tokenizer.
+
+    Its dropout is off, in its config too, so that a model in training mode computes what it does in evaluation mode.
+
+    Args:
+        auto: the class, such as `AutoModelForCausalLM`.
+        what: it is to be, for errors.
+        new: name of a module that may begin with random weights; empty for none.
+        settings: of its config, besides the stored ones.
+
+    Returns:
+        the model, the tokenizer, and whether the weights of `new` are random.
+
+    Raises:
+        ConfigError: there is no such model or device, it cannot be loaded as one of these, or lacks weights.
+    """
+    from transformers import AutoConfig, AutoTokenizer
 
     place = pick_device(str(device))
     source, local = model_source(name)
     try:
         with quiet_transformers():
-            model: Any = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, local_files_only=local)
+            config: Any = AutoConfig.from_pretrained(source, local_files_only=local, **settings)
+            for key, value in config.to_dict().items():
+                if "drop" in key and isinstance(value, float):
+                    setattr(config, key, 0.0)
             tokenizer: Any = AutoTokenizer.from_pretrained(source, local_files_only=local)
-    except (OSError, ValueError) as error:
+            model, found = auto.from_pretrained(
+                source,
+                config=config,
+                dtype=dtype,
+                local_files_only=local,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # so that we can say which
+            )
+    except (OSError, ValueError, SafetensorError) as error:
         raise ConfigError(
-            f"cannot load {name!r} as a causal language model: {error}; wanted {DEFAULT_MODEL!r}, "
+            f"cannot load {name!r} as {what}: {error}; wanted {DEFAULT_MODEL!r}, "
             f"a folder written by save_pretrained, or a hub id (converted models are cached in {cache_dir()})"
         ) from error
+    for key, stored, wanted in found["mismatched_keys"]:
+        raise ConfigError(f"cannot load {name!r} as {what}: {key} is {_size(stored)} there, wanted {_size(wanted)}")
+    missing = sorted(found["missing_keys"])
+    if lacking := [key for key in missing if not new or not key.startswith(f"{new}.")]:
+        raise ConfigError(
+            f"cannot load {name!r} as {what}: it lacks {len(lacking)} of its weights, such as {lacking[0]!r}, which "
+            "would be random; is it a model of another kind (a reward model has no lm_head), or was it cut short?"
+        )
     use_fast_linear(model)
     use_fast_norm(model)
-    return model.to(place).eval(), tokenizer
+    return model.to(place).eval(), tokenizer, bool(missing)
+
+
+def _size(shape: torch.Size) -> str:
+    return " x ".join(map(str, shape))
+
+
+def _check_head(model: Any, name: str) -> None:
+    """Raise a ConfigError where logits are not the output head's product: `score_pack` would leave out what is done
+    to it. Configs have a dozen names for that, so the model is asked."""
+    products: list[torch.Tensor] = []
+    head = model.get_output_embeddings()
+    hook = head.register_forward_hook(lambda _head, _states, found: products.append(found.clone()))
+    with torch.no_grad(), hook:
+        # Two, since the embedding of one may be the padding's, which is zero.
+        logits = model(input_ids=torch.tensor([[0, 1]], device=model.device), use_cache=False).logits
+    if products and float((logits - products[0]).abs().max()) > 1e-3 * float(products[0].abs().max()):
+        raise ConfigError(
+            f"{name!r} is of type {model.config.model_type!r}, which scales or caps its logits behind the output head; "
+            "log-probs are taken of the head's product alone, so take a model without that, such as a llama or qwen2"
+        )
 
 
 def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -32,7 +32,8 @@ def add_lora(
     Modules named in `whole` (a new scalar head, say) get no adapter and train all their weights.
 
     Raises:
-        ConfigError: a target is the head, whose weight log-probs are taken by, or the embedding that is tied to it.
+        ConfigError: a target is the head, whose weight log-probs are taken by, or the embedding that is tied to it, or
+            is no layer that can have an adapter.
     """
     from peft import LoraConfig, get_peft_model
 
@@ -49,7 +50,10 @@ def add_lora(
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by names that are on their way out
         torch.manual_seed(seed)
-        adapted = get_peft_model(model, config)
+        try:
+            adapted = get_peft_model(model, config)
+        except ValueError as error:  # a target that is not a layer but holds some, say
+            raise _not_targets(model, targets, " ".join(str(error).split())) from error
     for name in whole:
         adapted.get_base_model().get_submodule(name).requires_grad_(True)
     return adapted
@@ -61,12 +65,33 @@ def _check_targets(model: Any, targets: tuple[str, ...]) -> None:
     shared = {"the output head": head, **({"the embedding, tied to the output head": embedding} if tied else {})}
     for name, module in model.named_modules():
         for what, own in shared.items():
-            if module is own and any(name == target or name.endswith(f".{target}") for target in targets):
+            if module is own and any(_named(name, target) for target in targets):
                 raise ConfigError(
                     f"lora.targets has {name.rpartition('.')[2]!r}, which is {what}; log-probs are taken by that "
                     "weight itself, so an adapter there would not be trained, or differ from what the sampler runs. "
                     "Name linear layers of the blocks, or leave it empty for all of them"
                 )
+    # peft is content where one of several targets is found.
+    unknown = [target for target in targets if not any(_named(name, target) for name, _ in model.named_modules())]
+    if unknown:
+        raise _not_targets(model, unknown, "no module has this name")
+
+
+def _named(name: str, target: str) -> bool:
+    return name == target or name.endswith(f".{target}")
+
+
+def _not_targets(model: Any, targets: Iterable[str], reason: str) -> ConfigError:
+    head = model.get_output_embeddings()
+    layers = {
+        name.rpartition(".")[2]
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and module is not head
+    }
+    return ConfigError(
+        f"lora.targets has {', '.join(map(repr, targets))}: {reason}; wanted names of linear layers, which are "
+        f"{', '.join(sorted(layers))} here, or none for all of them"
+    )
 
 
 def is_lora(model: nn.Module) -> bool:

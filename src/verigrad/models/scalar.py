@@ -11,14 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from verigrad.errors import ConfigError
 from verigrad.models.base import Batch
-from verigrad.models.causal import body_of, model_source, pick_device, plain_model, predictor_states
+from verigrad.models.causal import body_of, load_pretrained, plain_model, predictor_states
 from verigrad.models.gguf import DEFAULT_MODEL
-from verigrad.models.linear import use_fast_linear
-from verigrad.models.norm import use_fast_norm
 from verigrad.models.packing import Pack, pack_views
-from verigrad.models.quiet import quiet_transformers
 
 __all__ = ["HEAD", "last_values", "load_scalar", "pack_outputs", "pack_values", "token_outputs", "token_values"]
 
@@ -44,27 +40,24 @@ def load_scalar(
         device: `auto`, `cpu`, `cuda`, ...
 
     Raises:
-        ConfigError: there is no such model, or its family has no sequence classifier.
+        ConfigError: there is no such model, its family has no sequence classifier, or its body lacks weights.
     """
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+    from transformers import AutoModelForSequenceClassification
 
-    source, local = model_source(name)
-    try:
-        with quiet_transformers():
-            tokenizer: Any = AutoTokenizer.from_pretrained(source, local_files_only=local)
-            model: Any
-            model, found = AutoModelForSequenceClassification.from_pretrained(
-                source, num_labels=outputs, dtype=dtype, local_files_only=local, output_loading_info=True
-            )
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"cannot load {name!r} with a scalar head: {error}") from error
+    model, tokenizer, is_new = load_pretrained(
+        AutoModelForSequenceClassification,
+        name,
+        what="a sequence classifier",
+        dtype=dtype,
+        device=device,
+        new=HEAD,
+        num_labels=outputs,
+    )
     if model.config.pad_token_id is None:  # the classifier finds a text's last token by it
         model.config.pad_token_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
-    if found["missing_keys"]:
+    if is_new:
         torch.nn.init.zeros_(_head(model).weight)
-    use_fast_linear(model)
-    use_fast_norm(model)
-    return model.to(pick_device(str(device))).eval(), tokenizer
+    return model, tokenizer
 
 
 def pack_outputs(model: Any, pack: Pack, batch: Batch, *, dtype: torch.dtype = torch.float32) -> Tensor:
