@@ -297,6 +297,27 @@ def test_a_full_disk_ends_a_run_with_one_readable_line_and_keeps_what_was_writte
     assert checkpoint is None
 
 
+def test_events_hold_every_number_of_a_row(tmp_path):
+    """By kind and key, at the row's step; of a resumed run, as in its rows, what came after the checkpoint is gone."""
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    run = Run.create(tmp_path / "run", "")
+    for step in (1, 2, 3):
+        run.log({"step": step, "kind": "train", "loss": 0.5 / step, "records": 3 * step})
+        run.log({"step": step, "kind": "alarm", "alarms": [{"metric": "loss"}]})
+    run.log({"step": 2, "kind": "validation", "pass@1": 0.25})
+    save_state(run.checkpoint_folder(2), small_learners(), TrainState(2, {}))
+    run.close()
+    resumed, _ = Run.resume(run.folder, {})
+    resumed.log({"step": 3, "kind": "train", "loss": 0.75})
+    resumed.close()
+    events = accumulator.EventAccumulator(str(run.folder)).Reload()
+    assert {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in events.scalars.Keys()} == {
+        "train/loss": [(1, 0.5), (2, 0.25), (3, 0.75)],
+        "train/records": [(1, 3.0), (2, 6.0)],
+        "validation/pass@1": [(2, 0.25)],
+    }
+
+
 def test_a_disk_too_full_for_tensorboard_is_the_same_error(tmp_path, monkeypatch):
     class FullDisk:
         def add_scalar(self, *_):

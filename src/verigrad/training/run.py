@@ -62,7 +62,7 @@ class Run:
         self._lock = lock
         try:
             self._metrics = (folder / "metrics.jsonl").open("a", encoding="utf-8")
-            self._tensorboard = _tensorboard(folder)
+            self._tensorboard = _tensorboard(folder, start_step)
         except OSError as error:
             raise RunError(f"cannot write to the run folder {folder}: {error}; {_THEN}") from error
 
@@ -337,9 +337,9 @@ def _row_step(line: str) -> float:
         return float("inf")
 
 
-def _tensorboard(folder: Path) -> Any:
+def _tensorboard(folder: Path, start_step: int) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:  # the extra is not installed: metrics.jsonl holds the same rows
         return None
-    return SummaryWriter(str(folder))
+    return SummaryWriter(str(folder), purge_step=start_step + 1)  # TensorBoard drops what was logged beyond before
