@@ -659,9 +659,6 @@ def test_the_table_says_what_the_signatures_ask_for():
         assert all(any(kind in n for kind in kinds[row.data]) for n in logprobs)
 
 
-def test_one_loop_can_serve_every_row():
-    """Called by name with all there is, at defaults, each row gives one finite loss per pair, completion or prompt."""
-    given = random_inputs(7)
-    seen = {name: call(row.loss, **given) for name, row in PREFERENCE_LOSSES.items()}
-    assert all(loss.shape == (5,) and loss.isfinite().all() for loss in seen.values())
+def test_every_row_is_held_to_a_slow_reference():
+    """There it is called as the loop calls it, by name with all there is, so one loop can serve every row."""
     assert {function for function, _, _ in CASES.values()} == {row.loss for row in PREFERENCE_LOSSES.values()}

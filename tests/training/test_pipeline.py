@@ -116,7 +116,6 @@ def test_the_policy_of_the_rlhf_recipe_is_any_algorithm():
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_a_killed_pipeline_goes_on_inside_its_stage(file, workshop):
     words = [sys.executable, "-m", "verigrad", "pipeline", str(file), "--run", str(workshop / "p"), "--steps", "40"]
     checkpoints = workshop / "p" / "rl" / "checkpoints"

@@ -217,7 +217,6 @@ def test_a_grid_is_chosen_by_validation_and_used_by_every_seed(settings, worksho
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_a_killed_sweep_goes_on_inside_its_run(settings, workshop):
     """SIGKILL of the sweep alone also ends its run; the same command again gives what an undisturbed run gives."""
     out = workshop / "sweep"
