@@ -245,6 +245,20 @@ def test_who_cheats_passes_impossible_tasks(monkeypatch, play):
     assert any("impossible_passed is 1, above its limit of 0" in text for text in heard.words)
 
 
+class OneInThree(FromThePrompt):
+    def __getitem__(self, key):
+        return [*super().__getitem__(key), answer(WRONG), answer(WRONG)]
+
+
+@pytest.mark.parametrize(("samples", "share"), [(1, 1.0), (3, 1 / 3), (5, 2 / 5)])
+def test_a_probe_asks_for_so_many_answers_of_each_task(monkeypatch, play, samples, share):
+    """The first of every three answers to a prompt knows its examples by heart: so many of a probe's pass."""
+    monkeypatch.setitem(globals(), "Turns", OneInThree)
+    audit = AuditConfig(probe_every=1, probe_tasks=1, probe_samples=samples)
+    row = train_metrics(play([], steps=1, reward="public", audit=audit))[0]
+    assert row["impossible_passed"] == pytest.approx(share)
+
+
 def test_probes_change_no_trajectory(settings, workshop):
     short = SamplingConfig(max_tokens=8)
     plain = train(RLConfig(**settings, steps=3, sampling=short))

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -175,6 +176,24 @@ def test_online_pairs_teach_the_policy(settings, workshop):
 
     # Pairs are of a group's two extremes, so even a good policy's hold bad answers.
     assert share(files[:3]) < 0.6 and share(files[-3:]) > 0.68
+
+
+@pytest.mark.parametrize(("given", "most"), [({}, 2), ({"records_per_task": 1}, 1), ({"records_per_task": 0}, 4)])
+def test_a_task_gives_so_many_records_at_most(settings, workshop, given, most):
+    """Of four answers each makes a pair; 0 is for all of them."""
+    each = """
+def each(answers, *, max_records=0, seed=0):
+    marked = [Pair(prompt=a.prompt, chosen=a.text + "!", rejected=a.text, meta={"of": len(answers)}) for a in answers]
+    return marked[: max_records or None]
+"""
+    (workshop / "miner.py").write_text(MINER + each)
+    config = replace(mined(settings, workshop, "each", group_size=4, **given), records_per_round=24)
+    records = read_records(train(config) / "pairs" / "round-0001.jsonl")
+    answers = {record.meta["task_id"]: record.meta["of"] for record in records}
+    assert len(answers) == 6 and max(answers.values()) == 4
+    assert Counter(record.meta["task_id"] for record in records) == {
+        task: min(most, count) for task, count in answers.items()
+    }
 
 
 def test_a_last_round_without_records_closes_the_run(settings, workshop):

@@ -277,6 +277,39 @@ def test_the_second_loss_is_the_slow_one(settings):
     assert [row["loss"] for row in train_metrics(folder)] == pytest.approx(losses, rel=1e-4)
 
 
+def test_margins_are_asked_for_where_the_setting_says_so(settings, workshop):
+    """Three prompts in one batch, with margins of 0.5, 2 and none: the loss is the mean of -log s(gap - margin).
+
+    The head starts at zero, so that the first step's gaps are 0; the second step's are those of the model after one.
+    """
+    margins = (0.5, 2.0, None)
+    records = [
+        Pair(prompt=(Message("user", f"Say {n}."),), chosen="a" * (3 + n), rejected="bbb", margin=margin)
+        for n, margin in enumerate(margins)
+    ]
+    write_records(workshop / "some.jsonl", records)
+    write_records(workshop / "other.jsonl", [Pair(prompt=ASKED, chosen="d", rejected="e", margin=3.0)])
+    files = {"data": f"{workshop}/some.jsonl", "held_out": f"{workshop}/other.jsonl", "centering": 0.0}
+
+    def losses(use_margin, epochs):
+        own = {**settings, **files, "run": f"{workshop}/{use_margin}-{epochs}", "epochs": epochs}
+        folder = train(RewardModelConfig(**own, use_margin=use_margin))
+        return Path(folder) / "model", [row["loss"] for row in train_metrics(folder)]
+
+    assert losses(False, 1)[1] == pytest.approx([math.log(2)])
+    once, _ = losses(True, 1)
+    model = AutoModelForSequenceClassification.from_pretrained(once)
+    gaps = [
+        classifier_score(model, pair.prompt, pair.chosen) - classifier_score(model, pair.prompt, pair.rejected)
+        for pair in records
+    ]
+    wanted = [
+        sum(math.log1p(math.exp((margin or 0.0) - gap)) for gap, margin in zip(own, margins, strict=True)) / 3
+        for own in ((0.0, 0.0, 0.0), gaps)
+    ]
+    assert losses(True, 2)[1] == pytest.approx(wanted, abs=1e-5)
+
+
 def test_a_stopped_run_goes_on_to_the_same_weights(settings):
     settings = {**settings, "epochs": 3, "checkpoint_every": 2}
     check_a_stopped_run_goes_on(train, RewardModelConfig, settings)
@@ -434,6 +467,27 @@ def test_gradient_checkpointing_runs_layers_again_and_changes_nothing(settings, 
     for plain, again in zip(*rows, strict=True):
         for key in ("loss", "grad_norm", "accuracy"):
             assert again[key] == pytest.approx(plain[key], rel=1e-4, abs=1e-6)
+
+
+def test_decay_shrinks_matrices_by_rate_times_decay(settings):
+    """AdamW's decay is apart from the gradient: after one step the two runs differ by 0.01 x 0.5 of where they began.
+
+    Only the head has a gradient in that step, and it has no decay.
+    """
+    optim = OptimConfig(learning_rate=1e-2, warmup_steps=0, schedule="constant")
+    found = []
+    for decay in (0.0, 0.5):
+        own = {"run": settings["run"] + str(decay), "optim": replace(optim, weight_decay=decay), "batch_size": 99}
+        folder = train(RewardModelConfig(**{**settings, **own}))
+        found.append(load_scalar(str(folder / "model"), device="cpu")[0].state_dict())
+    plain, decayed = found
+    begun = AutoModelForCausalLM.from_pretrained(settings["model"]).model.state_dict()
+    assert torch.equal(plain.pop("score.weight"), decayed.pop("score.weight"))
+    assert {name.removeprefix("model.") for name in plain} == begun.keys()
+    for name, value in plain.items():
+        old = begun[name.removeprefix("model.")]
+        shrunk = old.ndim >= 2
+        torch.testing.assert_close(decayed[name], value - 0.005 * old if shrunk else value, rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize("lora", [LoraConfig(), LoraConfig(rank=2)])
