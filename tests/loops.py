@@ -18,6 +18,7 @@ __all__ = [
     "check_a_stopped_run_goes_on",
     "check_the_best_is_kept",
     "check_the_page_explains",
+    "check_the_page_explains_the_summary",
     "pairs",
     "train_metrics",
     "train_until",
@@ -39,6 +40,7 @@ def pairs(count=12):
 
 
 def train_metrics(folder):
+    check_the_page_explains_the_summary(folder)
     rows = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()]
     check_the_page_explains(rows)
     rows = [row for row in rows if row["kind"] == "train"]
@@ -56,6 +58,19 @@ def check_the_page_explains(rows):
     families = ("part_", "corr_", "masked_ce_")  # `part_NAME`, `corr_NAME`, and shares that were masked
     unknown = {key for row in rows for key in row if key not in known and not key.startswith(families)}
     assert not unknown, f"docs/metrics.md does not explain {sorted(unknown)}"
+
+
+def check_the_page_explains_the_summary(folder):
+    """Every key of a run's `summary.json`, of its splits and its set-up stands in that section of docs/metrics.md."""
+    if not (Path(folder) / "summary.json").exists():  # of a run that was stopped
+        return
+    page = (Path(__file__).parents[1] / "docs" / "metrics.md").read_text()
+    known = set(re.findall(r"`([\w@]+)`", page.partition("\n## `summary.json`\n")[2]))
+    found = summary(folder)
+    tables = [found, found.get("setup", {}), *found.get("splits", {}).values()]
+    tables += [side for split in found.get("splits", {}).values() for side in split.values() if isinstance(side, dict)]
+    unknown = {key for table in tables for key in table} - known
+    assert not unknown, f"docs/metrics.md does not explain {sorted(unknown)} of summary.json"
 
 
 class Stopping(Silent):
@@ -122,6 +137,7 @@ def check_the_best_is_kept(train, config_type, settings, validation):
     saved = load_file(folder / "model" / "model.safetensors")
     first, *_, last = sorted((folder / "checkpoints").iterdir())
     told = summary(folder)
+    check_the_page_explains_the_summary(folder)
     assert first.name == "step-000001" and told["best_step"] == 1
     if "tokens" in told:  # of the whole run, not of what was done when it was best
         assert told["tokens"] == sum(row["completion_tokens_total"] for row in train_metrics(folder))

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from devices import DEVICES
-from loops import check_the_best_is_kept
+from loops import check_the_best_is_kept, check_the_page_explains_the_summary
 from safetensors.torch import load_file
 from tiny import tiny_model
 from transformers import AutoModelForCausalLM
@@ -338,6 +338,7 @@ def test_reports_before_and_after(settings, workshop):
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["splits"]["held_out"]["num_tasks"] == 3
     assert summary["setup"]["sandbox_level"] in LEVELS
+    check_the_page_explains_the_summary(folder)
     for when in ("before", "after"):
         rows = (folder / "evaluations" / f"held_out-{when}.jsonl").read_text().splitlines()
         assert [json.loads(row)["task_id"] for row in rows] == [f"say@1/{n}" for n in (6, 6, 7, 7, 8, 8)]

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from loops import check_the_page_explains_the_summary
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from verigrad.cli.main import main
@@ -29,6 +30,7 @@ def test_any_tool_can_load_the_model_and_its_spare_token_is_unused(folder):
     assert summary["mask_id"] in unused_ids(tokenizer, model.config.vocab_size)
     assert tokenizer.decode([summary["mask_id"]]) == "<|mask|>"
     assert summary["parameters"] == sum(parameter.numel() for parameter in model.parameters())
+    check_the_page_explains_the_summary(folder)
 
 
 def test_texts_come_back_from_their_ids_and_lines_and_digits_are_always_split(folder):
