@@ -9,7 +9,10 @@ import sys
 import time
 
 import pytest
+import torch
+from programs import program_model
 
+from verigrad.cli.main import main
 from verigrad.cli.train import recipe_path
 from verigrad.errors import ConfigError, RunError
 from verigrad.training.pipeline import overview, read_pipeline, run_pipeline
@@ -103,6 +106,109 @@ def test_a_stage_that_is_half_done_goes_on_with_its_own_values(tmp_path, makes, 
     with pytest.raises(RunError, match=says):
         run_pipeline(read_pipeline(path, {"run": str(run), "noise": "1.0"}))
     assert (run / "labels" / "annotations.jsonl").read_text().count('"choice"') == mendable
+
+
+@pytest.mark.parametrize(
+    ("last", "says"),
+    [
+        ('["sft", "--tasks", "humaneval", "--epochz", "2"]', "stage 'last': unknown setting --epochz"),
+        ('["mine", "a.jsonl", "--out", "b.jsonl", "--miner", "best_of_m"]', "stage 'last': unknown miner 'best_of_m'"),
+        ('["label", "a.jsonl", "--nois", "1"]', "stage 'last': its words are wrong, as said above"),
+        ('["lable", "a.jsonl"]', "stage 'last': unknown command 'lable' (did you mean 'label'?)"),
+        ("[]", "stage 'last': unknown command ''"),
+    ],
+)
+def test_wrong_words_of_the_last_stage_are_told_before_the_first_begins(tmp_path, capsys, last, says):
+    stage = '[[stage]]\nname = "{}"\ncommand = {}\nmakes = "{{run}}/x.jsonl"\n'
+    (tmp_path / "p.toml").write_text(stage.format("first", '["doctor"]') + stage.format("last", last))
+    assert main(["pipeline", str(tmp_path / "p.toml"), "--run", str(tmp_path / "run")]) == 1
+    told = capsys.readouterr()
+    assert says in told.err and "stage 1" not in told.out and not (tmp_path / "run").exists()
+
+
+RULES = {"double": "n * 2", "triple": "n * 3", "seven": "n + 7", "same": "n", "less": "n - 1", "square": "n * n"}
+PIECES = tuple(f"    return {rule}\n" for rule in RULES.values())
+RULE_TASKS = f"""
+from verigrad import CallTest, Oracle, Task
+from verigrad.tasks.base import TaskSet
+
+RULES = {RULES}
+
+
+def asked(*words):
+    tasks, oracles = [], {{}}
+    for name, rule in RULES.items():
+        for word in words:
+            id_, gold = f"rule@1/{{word}}-{{name}}", f"def f(n):\\n    return {{rule}}\\n"
+            tests = tuple(CallTest(str(n), (n,), eval(rule, {{"n": n}})) for n in (3, 5, -4))
+            tasks.append(Task(id=id_, prompt=f"{{word}} {{name}}", entry_point="f", stub="def f(n):\\n"))
+            oracles[id_] = Oracle(task_id=id_, tests=tests, gold=gold)
+    return TaskSet("rule@1", tuple(tasks), oracles, {{}})
+
+
+def load():
+    return asked("give", "return")
+
+
+def unseen():
+    return asked("find")
+"""
+
+
+def guessing_model(folder):
+    """A model that has learned to answer with one of six programs, but not which one a prompt wants."""
+    words = [*RULES, "give", "return", "find", "n", "*", "+", "-", "1", "2", "3", "7", "def", "f(n):"]
+    model, tokenizer = program_model(PIECES, words, seed=0)
+    prompt = tokenizer.apply_chat_template([{"role": "user", "content": "find same"}], add_generation_prompt=True)[
+        "input_ids"
+    ]
+    ends = [[tokenizer.convert_tokens_to_ids(piece), tokenizer.eos_token_id] for piece in PIECES]
+    rows = torch.tensor([prompt + end for end in ends])
+    labels = rows.masked_fill(torch.arange(rows.shape[1]) < len(prompt), -100)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    for _ in range(60):
+        optimizer.zero_grad()
+        model(input_ids=rows, labels=labels).loss.backward()
+        optimizer.step()
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_the_rlhf_recipe_runs_all_its_stages_from_a_tiny_model_and_goes_on(tmp_path):
+    guessing_model(tmp_path / "model")
+    (tmp_path / "rules.py").write_text(RULE_TASKS)
+    tasks, run = f"{tmp_path}/rules.py:load", tmp_path / "run"
+    words = ["--run", str(run), "--seed", "1", "--model", str(tmp_path / "model"), "--tasks", tasks]
+    words += ["--demonstrations", tasks, "--unseen", f"{tmp_path}/rules.py:unseen", "--tokens", "2", "--noise", "0"]
+    command = [sys.executable, "-m", "verigrad", "pipeline", "rlhf", *words]
+    subprocess.run(command, check=True)
+    record = json.loads((run / "pipeline.json").read_text())["stages"]
+    assert list(record) == [
+        *("sft", "samples", "annotate", "pairs", "reward_model", "policy", "passing", "rejection_sampling"),
+    ]
+    samples = rows_of(run / "samples.jsonl")
+    passed = {(row["prompt"], row["completion"]) for row in samples if row["status"] == "passed"}
+    assert len(samples) == 12 * 6 and passed
+    # Without noise the annotator prefers what passes more tests; the control is shown what passes all of them.
+    pairs = [row["meta"] for row in rows_of(run / "pairs.jsonl")]
+    assert pairs and all(pair["chosen_fraction"] > pair["rejected_fraction"] for pair in pairs)
+    assert {(row["prompt"], row["completion"]) for row in rows_of(run / "passing.jsonl")} == passed
+    assert "pair_accuracy" in record["reward_model"]["summary"]["held_out"]
+    assert record["policy"]["summary"]["steps"] == 30
+    starts = [
+        record[name]["summary"]["splits"]["unseen_instances"]["before"]["pass@1"]
+        for name in ("policy", "rejection_sampling")
+    ]
+    after = record["sft"]["summary"]["splits"]["unseen_instances"]["after"]["pass@1"]
+    assert starts == [after, after], "both start from the demonstrated policy"
+    again = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert again.stdout.count("done before") == 8
+
+
+def rows_of(file):
+    return [json.loads(line) for line in file.read_text().splitlines()]
 
 
 def test_the_policy_of_the_rlhf_recipe_is_any_algorithm():
