@@ -1,9 +1,11 @@
 """When a run is warned about: trends by hand, and how often noise passes for one."""
 
 import math
+import re
 
 import numpy as np
 import pytest
+from scripts import benchmark
 
 from verigrad.evaluation.overoptimisation import MIN_STEPS, find_divergence, mann_kendall
 
@@ -83,17 +85,10 @@ def test_few_steps_say_nothing_and_only_common_steps_count():
     assert find_divergence([], []) is None
 
 
-def share_warned(gold, steps=60, runs=300, proxy=lambda t: 2 * t):
-    """Of noisy runs: 64 rollouts a step, tasks that differ by 5 points from step to step, a noisy proxy."""
-    warned = 0
-    for seed in range(runs):
-        rng = np.random.default_rng(seed)
-        t = np.arange(steps) / (steps - 1)
-        rates = np.clip(gold(t) + rng.normal(0, 0.05, steps), 0, 1)
-        passed = rng.binomial(64, rates) / 64
-        scores = proxy(t) + rng.normal(0, 0.2, steps)
-        warned += find_divergence(*curves(scores.tolist(), passed.tolist())) is not None
-    return warned / runs
+@pytest.fixture(scope="module")
+def share_warned():
+    """Of made-up noisy runs, how many are warned about; as in the benchmark, whose figures the docs give."""
+    return benchmark("overoptimisation").share_warned
 
 
 @pytest.mark.parametrize("steps", [12, 40, pytest.param(200, marks=pytest.mark.slow)])
@@ -106,7 +101,7 @@ def share_warned(gold, steps=60, runs=300, proxy=lambda t: 2 * t):
         (lambda t: 0.3 + 0.2 * t, 0.005),  # rises
     ],
 )
-def test_noise_is_seldom_taken_for_a_fall(gold, most, steps):
+def test_noise_is_seldom_taken_for_a_fall(share_warned, gold, most, steps):
     assert share_warned(gold, steps) <= most
 
 
@@ -118,9 +113,20 @@ def test_noise_is_seldom_taken_for_a_fall(gold, most, steps):
         lambda t: 0.4 - 0.3 * t,  # from the start
     ],
 )
-def test_a_fall_beyond_the_noise_is_found(gold):
+def test_a_fall_beyond_the_noise_is_found(share_warned, gold):
     assert share_warned(gold) > 0.9
 
 
-def test_a_fall_together_with_the_proxy_is_another_trouble():
+def test_a_fall_together_with_the_proxy_is_another_trouble(share_warned):
     assert share_warned(lambda t: 0.4 - 0.3 * t, proxy=lambda t: -t) == 0
+
+
+def test_the_made_up_runs_are_what_the_benchmark_says():
+    """Flat at 40 % for 60 % of the run, then 20 points down; a row for each curve, its shares out of the runs."""
+    script = benchmark("overoptimisation")
+    t = np.array([0.0, 0.5, 0.6, 0.8, 1.0])
+    assert script.falling(20)(t) == pytest.approx([0.4, 0.4, 0.4, 0.3, 0.2])
+    rows = script.table(runs=4, steps=(12,))
+    assert [row.split(" | ")[0] for row in rows[2:6]] == [f"| {name}" for name in script.NOT_FALLING]
+    shares = [float(re.findall(r"([\d.]+)%", row)[0]) for row in (*rows[2:6], *rows[-3:])]
+    assert all(share in (0, 25, 50, 75, 100) for share in shares) and rows[-3].startswith("| 20 points | 100%")
