@@ -5,7 +5,9 @@
     python benchmarks/judge.py --json               one object a line
 
 Sides take turns, each with a judge that remembers nothing; the value is the median over rounds. Programs that fail
-run no test again, so a run with a pass rate of a tenth pays a tenth of what is shown here.
+run no test again, so a run with a pass rate of a tenth pays a tenth of what is shown here. `judge.canary_round` is the
+seconds that the known programs take, once a thousand verdicts: those of a judge's first verdict with them, less those
+without.
 """
 
 from __future__ import annotations
@@ -41,6 +43,18 @@ async def rate(judge: Judge, tasks: TaskSet) -> float:
     return len(passed) / (time.perf_counter() - start)
 
 
+async def canary_round(sandbox: ProcessSandbox, tasks: TaskSet) -> float:
+    """Seconds of one round of canaries."""
+    task = tasks.tasks[0]
+    oracle = tasks.oracle(task)
+    seconds = []
+    for side in ("canaries", "plain"):
+        start = time.perf_counter()
+        await Judge(sandbox, **SIDES[side]).judge(oracle.gold or "", oracle, task.entry_point)
+        seconds.append(time.perf_counter() - start)
+    return seconds[0] - seconds[1]
+
+
 async def measure(tasks: TaskSet, workers: int, rounds: int) -> list[dict[str, object]]:
     """Every side in turn, `rounds` times; the ratio is to the plain judge of the same round."""
     async with ProcessSandbox(workers=workers) as sandbox:
@@ -48,18 +62,27 @@ async def measure(tasks: TaskSet, workers: int, rounds: int) -> list[dict[str, o
         taken = [
             {side: await rate(Judge(sandbox, **kept), tasks) for side, kept in SIDES.items()} for _ in range(rounds)
         ]
+        canaries = [await canary_round(sandbox, tasks) for _ in range(rounds)]
         level = sandbox.level
+    known = {"level": level, "rounds": rounds}
     return [
         {
             "name": f"judge.{side}",
             "value": round(statistics.median(found[side] for found in taken), 1),
             "unit": "1/s",
-            "level": level,
+            **known,
             "programs": len(tasks),
-            "rounds": rounds,
             "ratio": round(statistics.median(found[side] / found["plain"] for found in taken), 3),
         }
         for side in SIDES
+    ] + [
+        {
+            "name": "judge.canary_round",
+            "value": round(statistics.median(canaries), 3),
+            "unit": "s",
+            **known,
+            "range": [round(min(canaries), 3), round(max(canaries), 3)],
+        }
     ]
 
 
