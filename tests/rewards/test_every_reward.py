@@ -73,6 +73,39 @@ def test_its_own_checks_hold(name, own_checks):
     assert results and all(result.holds for result in results), results
 
 
+MADE = {
+    "by_difficulty": """
+from verigrad.rewards.tests import CHECKS, by_difficulty
+
+made = by_difficulty({"check@1/double": {"test_0": 0.9, "test_7": 0.2}})
+""",
+    "graded_by": """
+from types import SimpleNamespace
+
+from verigrad.rewards.model_grade import CHECKS, graded_by
+
+
+class Model:
+    async def sample(self, request):
+        return SimpleNamespace(text="Grade: 7")
+
+
+made = graded_by("http://localhost:1/v1", "m", engine=Model())
+""",
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_so_do_those_of_rewards_that_are_made(name, own_checks, tmp_path):
+    """With the module's `CHECKS` beside it, as a file of one's own has them; and the checks see what is wrong."""
+    (tmp_path / "own.py").write_text(MADE[name])
+    (tmp_path / "free.py").write_text(f"{MADE[name]}\n\ndef made(task, answer, verdict):\n    return 1.0\n")
+    results = own_checks(f"{tmp_path}/own.py:made")
+    assert results and all(result.holds for result in results), results
+    free = {result.check.case: result.holds for result in own_checks(f"{tmp_path}/free.py:made")}
+    assert free == {case: case == "gold" for case in free} and len(free) == 9
+
+
 # A type checker takes about a second a program, and combinations of rewards look through their parts again.
 AGAIN = {"clean", "secure", "secure_cost", "honest"}
 

@@ -14,6 +14,8 @@ REWARDS = {
     "ladder": "verigrad.rewards.outcome:ladder",
     "adaptive": "verigrad.rewards.outcome:adaptive",
     "ppocoder": "verigrad.rewards.structure:ppocoder",
+    "ast_match": "verigrad.rewards.structure:ast_match",
+    "dataflow_match": "verigrad.rewards.structure:dataflow_match",
     "signature": "verigrad.rewards.signature:signature",
     "patch": "verigrad.rewards.patch:patch",
     "syntax": "verigrad.rewards.controls:syntax",

@@ -1,7 +1,7 @@
 """A language model's grade as a reward: for what no test sees, and never the only judge.
 
     from verigrad.rewards.combine import gated
-    from verigrad.rewards.model_grade import graded_by
+    from verigrad.rewards.model_grade import CHECKS, graded_by
     from verigrad.rewards.tests import all_pass
 
     reviewed = gated(all_pass, {graded_by("http://localhost:8000/v1", "name"): 0.2})      # in my.py
@@ -21,12 +21,15 @@ import re
 from verigrad.engines.base import Engine, Request, SamplingParams
 from verigrad.engines.openai import OpenAIEngine
 from verigrad.errors import EngineError, RewardError
-from verigrad.rewards.base import Answer, Reward
+from verigrad.rewards.base import Answer, Reward, only_gold
 from verigrad.rewards.source import real_program
 from verigrad.seeds import derive_seed
 from verigrad.types import Message, Score, Task, Verdict
 
-__all__ = ["CRITERIA", "graded_by"]
+__all__ = ["CHECKS", "CRITERIA", "graded_by"]
+
+CHECKS = only_gold(0.0, 1.0)
+"""Of what `graded_by` makes, with `passed_only`. What a right program is worth is the model's own affair."""
 
 CRITERIA = (
     "How readable and simple the program is: names that say what a value is, no needless steps, no repetition, the "

@@ -1,4 +1,4 @@
-"""PPOCoder's reward: what a program has in common with the reference in form, sub-trees and data flow.
+"""What a program has in common with the reference in form, sub-trees and data flow, and PPOCoder's reward made of it.
 
 After CodeBLEU (Ren et al. 2020, arXiv:2009.10297, sections 3.2 and 3.3), on Python's own syntax trees. Both count
 what of the reference is found again, so a longer program is not worse for what it has besides.
@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator
 
 from verigrad.rewards.base import Answer, Check
 from verigrad.rewards.outcome import COMPILE_ERROR, LADDER, outcome_class, outcome_parts
-from verigrad.rewards.source import parse
+from verigrad.rewards.source import parse, real_program
 from verigrad.types import Score, Task, Verdict
 
-__all__ = ["CHECKS", "ast_match", "dataflow_match", "ppocoder"]
+__all__ = ["CHECKS", "ast_match", "dataflow_match", "ppocoder", "shared_edges", "shared_subtrees"]
 
 # What a wrong program copies from the reference brings it up to -0.3 + 2, a right one has 3.
-CHECKS = [
+_PPOCODER = [
     Check("gold", at_least=3.0),
     Check("empty", at_most=-1.0),
     Check("wrong", at_most=1.7),
@@ -29,6 +29,17 @@ CHECKS = [
     Check("memory_hog", at_most=1.4),
     Check("always_equal", at_most=1.7),
 ]
+_NOTHING = [
+    Check("gold", at_least=1.0, at_most=1.0),
+    Check("empty", at_most=0.0),
+    Check("syntax_error", at_most=0.0),
+    Check("early_exit", at_most=0.0),
+]
+CHECKS = {
+    "ppocoder": _PPOCODER,
+    "ast_match": [*_NOTHING, *(Check(case, at_most=0.5) for case in ("wrong", "constant", "infinite_loop"))],
+    "dataflow_match": [*_NOTHING, *(Check(case, at_most=0.0) for case in ("constant", "infinite_loop"))],
+}
 
 
 def ppocoder(task: Task, answer: Answer, verdict: Verdict | None, *, reference: str | None) -> Score:
@@ -50,13 +61,52 @@ def ppocoder(task: Task, answer: Answer, verdict: Verdict | None, *, reference: 
     elif answer.program is None or outcome_class(verdict) == COMPILE_ERROR:
         parts |= {"ast_match": 0.0, "dataflow_match": 0.0}
     else:
-        parts["ast_match"] = ast_match(answer.program, reference)
-        parts["dataflow_match"] = dataflow_match(answer.program, reference)
+        parts["ast_match"] = shared_subtrees(answer.program, reference)
+        parts["dataflow_match"] = shared_edges(answer.program, reference)
     value = LADDER[outcome_class(verdict)] + parts["ast_match"] + parts["dataflow_match"]
     return Score(value, parts, evidence=verdict)
 
 
-def ast_match(program: str, reference: str) -> float:
+def ast_match(task: Task, answer: Answer, verdict: Verdict | None, *, reference: str | None) -> Score:
+    """Share of the reference's sub-trees that the program has, names and constants left out; in [0, 1].
+
+    0 without a program that does something, 1 for one that passes everything, which needs no resemblance. A component
+    for warming up, to be gated or annealed away. Main hack: the shape of the reference, copied without its sense.
+
+    Raises:
+        ValueError: the task has no reference program, or it cannot be parsed.
+    """
+    return _match(task, answer, verdict, reference, shared_subtrees)
+
+
+def dataflow_match(task: Task, answer: Answer, verdict: Verdict | None, *, reference: str | None) -> Score:
+    """Share of the reference's data-flow edges that the program has; in [0, 1], and else as `ast_match`.
+
+    Main hack: of short references any program has all edges, such as the result that comes from the argument.
+
+    Raises:
+        ValueError: the task has no reference program, or it cannot be parsed.
+    """
+    return _match(task, answer, verdict, reference, shared_edges)
+
+
+def _match(
+    task: Task,
+    answer: Answer,
+    verdict: Verdict | None,
+    reference: str | None,
+    shared: Callable[[str, str], float],
+) -> Score:
+    if reference is None:
+        raise ValueError(f"task {task.id!r} has no gold program, which this reward compares with")
+    if verdict is not None and verdict.passed:
+        return Score(1.0, evidence=verdict)
+    if answer.program is None or real_program(task, answer) is None:
+        return Score(0.0, evidence=verdict)
+    return Score(shared(answer.program, reference), evidence=verdict)
+
+
+def shared_subtrees(program: str, reference: str) -> float:
     """Share of the reference's sub-trees (of two levels or more, names and constants left out) found in the program.
 
     Each sub-tree counts as often as it occurs. 0 where the program cannot be parsed.
@@ -64,13 +114,13 @@ def ast_match(program: str, reference: str) -> float:
     Raises:
         ValueError: the reference cannot be parsed.
 
-    >>> ast_match("def f(a):\\n    return a + 1", "def g(b):\\n    return b + 2")
+    >>> shared_subtrees("def f(a):\\n    return a + 1", "def g(b):\\n    return b + 2")
     1.0
     """
     return _found_again(program, reference, _shapes)
 
 
-def dataflow_match(program: str, reference: str) -> float:
+def shared_edges(program: str, reference: str) -> float:
     """Share of the reference's data-flow edges (what a variable is computed from) found in the program.
 
     Variables are numbered by first occurrence, so names do not matter. A reference in which nothing is computed from
@@ -79,7 +129,7 @@ def dataflow_match(program: str, reference: str) -> float:
     Raises:
         ValueError: the reference cannot be parsed.
 
-    >>> dataflow_match("def f(x):\\n    y = x\\n    return y", "def f(a):\\n    b = a\\n    return b")
+    >>> shared_edges("def f(x):\\n    y = x\\n    return y", "def f(a):\\n    b = a\\n    return b")
     1.0
     """
     return _found_again(program, reference, _edges)
