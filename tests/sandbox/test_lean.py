@@ -122,7 +122,7 @@ def test_statements(statement, expected):
 class Told:
     """Says what Lean would have said to one file after another, and keeps what it was given."""
 
-    def __init__(self, *said, refused=()):
+    def __init__(self, *said, refused=("Vacuous",)):
         self.said, self.refused, self.commands = said, refused, []
 
     async def run(self, command, limits):
@@ -139,6 +139,7 @@ def prefix(monkeypatch, request):
     if "judged" not in request.fixturenames:
         monkeypatch.setattr(lean, "_prefix", lambda: "/opt/lean")
     monkeypatch.delenv("LEAN_PATH", raising=False)
+    monkeypatch.setattr(lean, "_sound", set())
 
 
 def why(test, answer, told):
@@ -149,7 +150,7 @@ def test_the_three_files(monkeypatch):
     monkeypatch.setenv("LEAN_PATH", "/home/someone/mathlib:/usr/lib/other")
     told = Told(NONE)
     assert why(DOUBLE, "by\n  induction n <;> simp_all [double]\n  omega", told) == ""
-    task, answer, check = told.commands
+    task, vacuous, answer, check = told.commands
     assert task.files["Task.lean"].decode().split("\n") == [
         "set_option maxRecDepth 2000",
         *DOUBLE.preamble.split("\n"),
@@ -160,6 +161,8 @@ def test_the_three_files(monkeypatch):
         "import Task\nset_option maxRecDepth 2000\n"
         "theorem verigrad_answer (n : Nat) : double n = 2 * n := by\n  induction n <;> simp_all [double]\n  omega\n"
     )
+    states = "theorem verigrad_vacuous (n : Nat) : double n = 2 * n := by\n  intros\n"
+    assert vacuous.files["Vacuous.lean"].decode().startswith(f"import Task\nset_option maxRecDepth 2000\n{states}")
     assert answer.files["Task.olean"] == b"Task" and "Answer.olean" not in answer.files
     assert check.files["Answer.olean"] == b"Answer" and check.files["Task.olean"] == b"Task"
     assert b"double" not in check.files["Check.lean"]  # the statement is not read anew where the answer is in sight
@@ -189,12 +192,26 @@ def test_what_lean_says_it_rests_on(said, found):
 
 
 def test_what_lean_refuses():
-    assert "refuses the proof: Answer.lean:1:0" in why(PLUS, "omega", Told(NONE, refused=["Answer"]))
-    assert "does not take the proof" in why(PLUS, "omega", Told(NONE, refused=["Check"]))
+    assert "refuses the proof: Answer.lean:1:0" in why(PLUS, "omega", Told(NONE, refused=["Vacuous", "Answer"]))
+    assert "does not take the proof" in why(PLUS, "omega", Told(NONE, refused=["Vacuous", "Check"]))
     with pytest.raises(TaskError, match="refuses the statement"):
-        why(PLUS, "omega", Told(NONE, refused=["Task"]))
+        why(PLUS, "omega", Told(NONE, refused=["Vacuous", "Task"]))
     told = Told(NONE)
     assert "'sorry'" in why(PLUS, "exact (by sorry)", told) and told.commands == []
+
+
+def test_premises_that_contradict_each_other_are_looked_for_once_a_test():
+    """Where Lean proves the statement from its context alone the task is at fault, whatever the answer."""
+    for _ in range(2):
+        with pytest.raises(TaskError, match="contradict each other"):
+            why(PLUS, "omega", Told(NONE, refused=()))
+    names = []
+    for _ in range(2):
+        told = Told(NONE)
+        assert why(PLUS, "omega", told) == ""
+        names.append([command.argv[-1] for command in told.commands])
+    files = ["Task.lean", "Answer.lean", "Check.lean"]
+    assert names == [[files[0], "Vacuous.lean", *files[1:]], files]
 
 
 def test_the_real_one_is_looked_for_behind_the_one_on_the_path(tmp_path, monkeypatch):
@@ -256,3 +273,25 @@ def test_what_the_filter_would_let_through_lean_itself_reports(cheat, judged, mo
 def test_a_statement_that_is_none_is_our_mistake(judged):
     with pytest.raises(TaskError, match="refuses the statement"):
         judged("trivial", Oracle(task_id="t", tests=(TheoremTest("t", "∀ n, n +", prover="lean"),)), None)
+
+
+@needs_lean
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("statement", "vacuous"),
+    [
+        ("theorem t (n : Nat) (h : n < 0) : n = 5", True),
+        ("∀ P Q : Prop, P → ¬P → Q", True),
+        ("∀ n m : Nat, n < m → m < n → n = m", True),
+        ("∀ n : Nat, ¬ n < n", False),
+        ("∀ n : Nat, n < n → False", False),
+        ("theorem t (n : Nat) : 0 + n = n", False),
+    ],
+)
+def test_statements_that_say_nothing_are_our_mistake(statement, vacuous, judged):
+    tested = Oracle(task_id="t", tests=(TheoremTest("t", statement, prover="lean"),))
+    if vacuous:
+        with pytest.raises(TaskError, match="contradict each other"):
+            judged("intros\nomega", tested, None)
+    else:
+        judged("intros\nomega", tested, None)

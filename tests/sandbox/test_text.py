@@ -1,5 +1,6 @@
 """Answers that are text: inputs to predict, mathematics and proofs, judged for real."""
 
+import asyncio
 import re
 import shutil
 from pathlib import Path
@@ -8,7 +9,9 @@ import pytest
 
 from verigrad.errors import TaskError
 from verigrad.sandbox.answers import last_line
+from verigrad.sandbox.commands import CommandResult
 from verigrad.sandbox.maths import final_expression, unlike
+from verigrad.sandbox.proofs import coq
 from verigrad.sandbox.proofs.coq import forbidden
 from verigrad.sandbox.text import last_block
 from verigrad.tasks import jsonl
@@ -195,6 +198,54 @@ def test_what_the_filter_would_let_through_coq_itself_reports(cheat, judged, mon
 def test_a_statement_that_is_none_is_our_mistake(judged):
     with pytest.raises(TaskError, match="refuses the statement"):
         judged("trivial.", oracle(TheoremTest("t", "forall n, n +")), None)
+
+
+@needs_coq
+@pytest.mark.parametrize(
+    ("statement", "vacuous"),
+    [
+        ("forall n, n < 0 -> n = 5", True),
+        ("forall P Q : Prop, P -> ~ P -> Q", True),
+        ("forall x : Empty_set, x = x", True),
+        ("forall a b : bool, a = true -> a = false -> b = a", True),
+        ("forall l : list nat, l = nil -> length l > 0 -> l = l", True),
+        ("forall n : nat, ~ n < n", False),
+        ("forall n, n < n -> False", False),
+        ("forall n : nat, n + 0 = n", False),
+    ],
+)
+def test_statements_that_say_nothing_are_our_mistake(statement, vacuous, judged):
+    test = oracle(TheoremTest("t", statement))
+    if vacuous:
+        with pytest.raises(TaskError, match="contradict each other"):
+            judged("intros. easy.", test, None)
+    else:
+        judged("intros. easy.", test, None)
+
+
+class Coq:
+    """Takes every file but those that it refuses, and keeps the names."""
+
+    def __init__(self, *refused):
+        self.refused, self.names = refused, []
+
+    async def run(self, command, limits):
+        name = command.argv[-1].removesuffix(".v")
+        self.names.append(name)
+        refused = name in self.refused
+        said = b"Closed under the global context" if name == "Check" else b""
+        return CommandResult("exited", int(refused), said, b"", {} if refused else {f"{name}.vo": b""}, 1.0)
+
+
+def test_premises_that_contradict_each_other_are_looked_for_once_a_test(monkeypatch):
+    monkeypatch.setattr(coq, "_sound", set())
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    with pytest.raises(TaskError, match="contradict each other"):
+        asyncio.run(coq.why_no_coq_proof(PLUS, INDUCTION, Coq()))
+    first, second = Coq("Vacuous"), Coq("Vacuous")
+    assert asyncio.run(coq.why_no_coq_proof(PLUS, INDUCTION, first)) == ""
+    assert asyncio.run(coq.why_no_coq_proof(PLUS, INDUCTION, second)) == ""
+    assert (first.names, second.names) == (["Task", "Vacuous", "Answer", "Check"], ["Task", "Answer", "Check"])
 
 
 # ------------------------------------------------------------------------------------------------- forms

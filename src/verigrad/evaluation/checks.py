@@ -25,7 +25,17 @@ from verigrad.sandbox.costs import CostMeter
 from verigrad.sandbox.judge import Judge
 from verigrad.tasks.base import TaskSet, shown_oracle
 from verigrad.tasks.builtin import wrong_programs
-from verigrad.types import CallTest, InvariantTest, Limits, Oracle, PropertyTest, SuiteTest, Task, Verdict
+from verigrad.types import (
+    CallTest,
+    InvariantTest,
+    Limits,
+    Oracle,
+    PropertyTest,
+    SuiteTest,
+    Task,
+    TheoremTest,
+    Verdict,
+)
 
 __all__ = ["RewardCheck", "TaskCheck", "check_reward", "check_tasks"]
 
@@ -85,6 +95,7 @@ async def _check_task(task: Task, oracle: Oracle, judge: Judge) -> TaskCheck:
         bad += [(f"the constant program {text}", source) for text, source in await _gold_answers(task, oracle, judge)]
         if any(isinstance(test, InvariantTest) for test in oracle.tests):
             bad += [("an invariant that says nothing", "True"), ("an invariant that nothing meets", "False")]
+        bad += [pair for prover in _provers(oracle) for pair in WRONG_PROOFS[prover]]
         if task.tag("source") == "builtin":
             bad += [(f"wrong program {n}", source) for n, source in enumerate(wrong_programs(task), 1)]
         through = [name for name, source in bad if (await judge.judge(source, oracle, task.entry_point)).passed]
@@ -95,6 +106,26 @@ async def _check_task(task: Task, oracle: Oracle, judge: Judge) -> TaskCheck:
     except TaskError as error:
         return TaskCheck(task.id, (str(error).removeprefix(f"{task.id}: "),), 0)
     return TaskCheck(task.id, tuple(complaints), len(bad) + judged + len(changed), len(changed), sum(changed))
+
+
+WRONG_PROOFS = {
+    "coq": [
+        ("a proof that does nothing", "intros."),
+        ("a proof of True", "intros. exact I."),
+        ("a proof that repeats a premise", "intros. assumption."),
+    ],
+    "lean": [
+        ("a proof that does nothing", "intros"),
+        ("a proof of True", "intros\nexact True.intro"),
+        ("a proof that repeats a premise", "intros\nassumption"),
+    ],
+}
+"""By prover: proofs of nothing that is worth to be asked. What follows from premises that contradict each other the
+judge refuses itself."""
+
+
+def _provers(oracle: Oracle) -> dict[str, None]:
+    return dict.fromkeys(test.prover for test in oracle.tests if isinstance(test, TheoremTest))
 
 
 async def _judge_mutants(task: Task, oracle: Oracle, judge: Judge) -> list[bool]:

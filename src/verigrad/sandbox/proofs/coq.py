@@ -5,6 +5,10 @@ an axiom, switch a check off, change what the statement means or touch files, ar
 are comments and strings, which could hide them. What counts is not that the script ran: a file of ours, apart from the
 answer's, states the theorem again, takes the answer's proof for it, and prints what the proof rests on. That must be
 "Closed under the global context": no axiom, no admitted goal, no check switched off.
+
+A statement whose premises contradict each other is a mistake of the task's: whatever it concludes, it says nothing.
+That is looked for once a test, by a few tactics that close a goal from its context alone. They are a search: what they
+do not find is taken for sound. A statement that ends in `False`, or denies something, is a refutation and no mistake.
 """
 
 from __future__ import annotations
@@ -24,6 +28,16 @@ _MAX_PROOF = 20_000
 _LIMITS = Limits(cpu_s=15, wall_s=60, memory_mb=2048, processes=8)
 _WRAPPING = re.compile(r"\A\s*Proof\s*\.\s|\s(?:Qed|Defined)\s*\.\s*\Z")
 _FINDLIB = Path("/etc/ocamlfind.conf")
+_VACUOUS = """\
+Ltac verigrad_closes := solve [contradiction | tauto | congruence | Lia.lia | easy].
+Theorem verigrad_vacuous : {statement}.
+Proof.
+intros.
+match goal with |- False => fail 1 | _ => exfalso end.
+first [verigrad_closes | subst; simpl in *; verigrad_closes].
+Qed.
+"""
+_MAX_SOUND = 1024
 _CLOSED = "Closed under the global context"
 _LEAD = re.compile(r"(?:[-+*]+|[{}]|(?:\d+|all|par|!)\s*:|\s)*")  # bullets, braces and goal selectors
 _WORDS = re.compile(
@@ -38,7 +52,7 @@ async def why_no_coq_proof(test: TheoremTest, answer: str, commands: CommandSand
 
     Raises:
         ConfigError: Coq is not installed.
-        TaskError: Coq refuses the statement or its preamble.
+        TaskError: Coq refuses the statement or its preamble, or the statement's premises contradict each other.
         SandboxError: the sandbox failed.
     """
     script = _WRAPPING.sub("", answer.strip()).strip()
@@ -50,6 +64,8 @@ async def why_no_coq_proof(test: TheoremTest, answer: str, commands: CommandSand
     if task.exit_code != 0:
         raise TaskError(f"test {test.name!r}: Coq refuses the statement or its preamble: {_said(task)}")
     uses, files = f"{test.imports}\nRequire Import Task.\n", dict(task.files)
+    if test not in _sound:
+        await _refuse_vacuous(test, uses, files, commands)
     proof = f"{uses}Theorem answer : {test.statement}.\nProof.\n{script}\nQed.\n"
     proved = await _compile("Answer", proof, files, commands)
     if proved.exit_code != 0 or "Answer.vo" not in proved.files:
@@ -58,6 +74,20 @@ async def why_no_coq_proof(test: TheoremTest, answer: str, commands: CommandSand
     checked = await _compile("Check", f"{restated}Print Assumptions checked.\n", {**files, **proved.files}, commands)
     closed = checked.exit_code == 0 and checked.stdout.decode().strip() == _CLOSED
     return "" if closed else f"the proof rests on assumptions: {_said(checked)}"
+
+
+_sound: set[TheoremTest] = set()
+"""Tests that were looked at, so that each is once."""
+
+
+async def _refuse_vacuous(test: TheoremTest, uses: str, files: Mapping[str, bytes], commands: CommandSandbox) -> None:
+    source = f"{uses}Require Lia.\n{_VACUOUS.format(statement=test.statement)}"
+    found = await _compile("Vacuous", source, files, commands)
+    if found.exit_code == 0 and "Vacuous.vo" in found.files:
+        raise TaskError(f"test {test.name!r}: the statement's premises contradict each other, so anything follows")
+    if len(_sound) >= _MAX_SOUND:
+        _sound.clear()
+    _sound.add(test)
 
 
 def forbidden(script: str) -> str:

@@ -6,6 +6,9 @@ compiled one after another: `Task` makes the statement a proposition with a name
 answer's tactics, and `Check` takes that proof for the named proposition, whatever the statement may have come to mean
 in between, and prints the axioms that it rests on. Only Lean's own three may be among them: `sorry`, compiled
 evaluation (`native_decide`) and axioms of the answer's own show there by their names.
+
+A statement whose premises contradict each other is a mistake of the task's. As for Coq (`coq.py`) that is looked for
+once a test, in a file `Vacuous`, by tactics that close a goal from its context alone.
 """
 
 from __future__ import annotations
@@ -28,6 +31,17 @@ __all__ = ["forbidden", "script_of", "signature", "why_no_lean_proof"]
 _MAX_PROOF = 20_000
 # `import Mathlib` alone maps some gigabytes of files and takes seconds; Lean bounds tactics by its own heartbeats too.
 _LIMITS = Limits(cpu_s=120, wall_s=300, memory_mb=8192, processes=64)
+_VACUOUS = """\
+theorem verigrad_vacuous {binders} : {goal} := by
+  intros
+  fail_if_success (show False)
+  exfalso
+  first
+    | contradiction
+    | omega
+    | simp_all
+"""
+_MAX_SOUND = 1024
 _AXIOMS = frozenset({"propext", "Classical.choice", "Quot.sound"})
 _RESTS_ON = re.compile(r"'verigrad_checked' (?:does not depend on any axioms|depends on axioms: \[([^\]]*)\])")
 _HEADER = re.compile(r"\A(?:theorem|lemma|example)\b.*?:=\s*", re.DOTALL)
@@ -49,7 +63,7 @@ async def why_no_lean_proof(test: TheoremTest, answer: str, commands: CommandSan
 
     Raises:
         ConfigError: Lean is not installed.
-        TaskError: Lean refuses the statement or its preamble.
+        TaskError: Lean refuses the statement or its preamble, or the statement's premises contradict each other.
         SandboxError: the sandbox failed.
     """
     script = script_of(answer)
@@ -63,6 +77,8 @@ async def why_no_lean_proof(test: TheoremTest, answer: str, commands: CommandSan
     if task.exit_code != 0 or "Task.olean" not in task.files:
         raise TaskError(f"test {test.name!r}: Lean refuses the statement or its preamble: {_said(task)}")
     uses = f"import Task\n{test.imports}\n"
+    if test not in _sound:
+        await _refuse_vacuous(test, f"{uses}{_VACUOUS.format(binders=binders, goal=goal)}", task.files, commands)
     tactics = textwrap.indent(script, "  ")
     proof = f"{uses}theorem verigrad_answer {binders} : {goal} := by\n{tactics}\n"
     proved = await _compile("Answer", proof, task.files, commands)
@@ -81,6 +97,21 @@ async def why_no_lean_proof(test: TheoremTest, answer: str, commands: CommandSan
         return f"Lean does not take the proof for one of the statement: {_said(checked)}"
     assumed = set(re.findall(r"[^\s,]+", found[1] or "")) - _AXIOMS
     return f"the proof rests on {', '.join(sorted(assumed))}" if assumed else ""
+
+
+_sound: set[TheoremTest] = set()
+"""Tests that were looked at, so that each is once."""
+
+
+async def _refuse_vacuous(
+    test: TheoremTest, source: str, compiled: Mapping[str, bytes], commands: CommandSandbox
+) -> None:
+    found = await _compile("Vacuous", source, compiled, commands)
+    if found.exit_code == 0 and "Vacuous.olean" in found.files:
+        raise TaskError(f"test {test.name!r}: the statement's premises contradict each other, so anything follows")
+    if len(_sound) >= _MAX_SOUND:
+        _sound.clear()
+    _sound.add(test)
 
 
 def script_of(answer: str) -> str:
