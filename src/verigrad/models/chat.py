@@ -8,7 +8,7 @@ from typing import Any
 from verigrad.errors import ConfigError
 from verigrad.types import Message
 
-__all__ = ["answer_ids", "end_id", "has_template", "prompt_ids"]
+__all__ = ["answer_ids", "end_id", "has_template", "prompt_ids", "special_ids"]
 
 _ANSWER = "answer"
 
@@ -77,12 +77,19 @@ def end_id(tokenizer: Any) -> int | None:
     """
     closing = _closing(tokenizer)
     ids = tokenizer.encode(closing, add_special_tokens=False) if closing else []
-    special = {id_ for id_, token in tokenizer.added_tokens_decoder.items() if token.special} if ids else set()
+    special = special_ids(tokenizer) if ids else frozenset()
     for place, id_ in enumerate(ids):
         if id_ in special and not tokenizer.decode(ids[:place]).strip():
             return int(id_)
     end: int | None = tokenizer.eos_token_id
     return end
+
+
+def special_ids(tokenizer: Any) -> frozenset[int]:
+    """Ids that decoding without special tokens leaves out: those a tokenizer has roles for, such as the end, and all
+    others that were added as special."""
+    added = {id_ for id_, token in tokenizer.added_tokens_decoder.items() if token.special}
+    return frozenset(added | set(tokenizer.all_special_ids))
 
 
 def _closing(tokenizer: Any) -> str:

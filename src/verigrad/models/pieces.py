@@ -7,21 +7,25 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+from verigrad.models.chat import special_ids
+
 __all__ = ["token_bytes"]
 
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 
 
 def token_bytes(tokenizer: Any, ids: Sequence[int]) -> list[bytes]:
-    """Bytes of each token; empty for special tokens, which print nothing.
+    """Bytes of each token; empty for special tokens and for ids beyond the tokenizer's, which print nothing.
+
+    Models have rows for ids that their tokenizers do not know, to round the vocabulary up; sampling may draw them.
 
     Knows byte-level vocabularies (GPT-2, Llama 3, Qwen, SmolLM) and SentencePiece's (Llama 2, Mistral, Gemma), whose
     first word begins with a space that decoding leaves out.
     """
-    special = set(tokenizer.all_special_ids)
+    special = special_ids(tokenizer)
     names = tokenizer.convert_ids_to_tokens(list(ids))
     bytes_of = _byte_level if _is_byte_level(tokenizer) else _sentence_piece
-    return [b"" if token in special else bytes_of(name) for token, name in zip(ids, names, strict=True)]
+    return [b"" if token in special or name is None else bytes_of(name) for token, name in zip(ids, names, strict=True)]
 
 
 def _is_byte_level(tokenizer: Any) -> bool:
