@@ -7,7 +7,7 @@ from tiny import FAMILIES, VOCABULARY, tiny_model
 from transformers import GPT2Config, GPT2LMHeadModel, MistralConfig, MistralForCausalLM
 
 from verigrad.engines.decoder import Decoder, Segment
-from verigrad.engines.layout import duplicates, layout, read_architecture, rotary_table
+from verigrad.engines.layout import Rotations, duplicates, layout, read_architecture
 from verigrad.engines.weights import Weights
 from verigrad.errors import ConfigError, EngineError
 
@@ -46,7 +46,7 @@ VARIANTS = {
 }
 
 
-def make_decoder(model, *, dtype=torch.float32, device="cpu", length=256):
+def make_decoder(model, *, dtype=torch.float32, device="cpu"):
     architecture = read_architecture(model)
     state = model.state_dict()
     weights = Weights(
@@ -56,7 +56,7 @@ def make_decoder(model, *, dtype=torch.float32, device="cpu", length=256):
         device=torch.device(device),
     )
     weights.load(state.items())
-    return Decoder(architecture, weights, rotary_table(model, architecture, length).to(device))
+    return Decoder(architecture, weights, Rotations(model, architecture, device=device))
 
 
 def random_ids(*lengths, seed=0):

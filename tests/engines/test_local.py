@@ -1,6 +1,8 @@
 """The local engine against Hugging Face's own decoding, and what it promises about order, stops, weights and errors."""
 
 import asyncio
+import threading
+from typing import ClassVar
 
 import pytest
 import torch
@@ -241,6 +243,24 @@ def test_context_overflow():
     assert tight.ids == fits.ids
 
 
+def test_no_length_is_the_models_own_and_takes_no_memory_ahead():
+    model, tokenizer = tiny_model("llama", max_position_embeddings=8192)
+    engine = LocalEngine(model, tokenizer, device="cpu", end_ids=())
+    short, long = request("abc", 1, max_tokens=4), request("x" * 2100, 1, max_tokens=4, temperature=0)
+    generate(engine, [short])
+    lane = engine._lanes["base"]
+    assert lane._cache.length == 32 and len(engine._rotations.upto(0)) == 2048
+    (completion,) = generate(engine, [long])
+    assert (len(completion.ids), completion.stop_reason) == (4, "length")
+    assert completion.ids == naive_greedy(model, long.prompt_ids, 4)
+
+
+def test_what_does_not_fit_is_of_the_weights_there_are():
+    engine = make_engine(max_length=16)
+    asyncio.run(engine.update_weights("base", 5, tiny_model()[0].state_dict().items()))
+    assert generate(engine, [request("0123456789abcdef")])[0].policy_version == 5
+
+
 def test_kept_sets_explain_the_logprobs():
     model, _ = tiny_model("llama")
     params = {"temperature": 0.8, "top_k": 5, "top_p": 0.9, "kept": True, "max_tokens": 12}
@@ -298,6 +318,48 @@ def test_a_failed_update_changes_nothing():
     assert generate(engine, [single]) == before
 
 
+def test_broken_weights_are_an_error_and_leave_nothing_behind():
+    """A policy that diverged samples nothing, not even for others; the next weights sample as in a fresh engine."""
+    model, tokenizer = tiny_model("llama")
+    good = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    broken = {name: torch.full_like(tensor, torch.nan) for name, tensor in good.items()}
+    engine = LocalEngine(model, tokenizer, device="cpu", end_ids=())
+    single = request("def add(a, b):", 3, max_tokens=12)
+    asyncio.run(engine.update_weights("rival", 1, broken.items()))
+    asyncio.run(engine.update_weights("base", 1, broken.items()))
+    with pytest.raises(EngineError, match="logits are not finite"):
+        generate(engine, [request("def add(a, b):", seed, max_tokens=40) for seed in range(4)])
+    asyncio.run(engine.update_weights("base", 2, good.items()))
+    (fresh,) = generate(make_engine(end_ids=()), [single])
+    (again,) = generate(engine, [single])
+    assert (again.ids, again.sampler_logprobs) == (fresh.ids, fresh.sampler_logprobs)
+
+    async def both():
+        rival = asyncio.create_task(engine.sample(request("x", 1, "rival", max_tokens=12)))
+        return await asyncio.gather(engine.sample(single), rival, return_exceptions=True)
+
+    ours, theirs = asyncio.run(both())
+    assert ours.ids == fresh.ids and isinstance(theirs, EngineError)
+
+
+def test_an_update_forgets_what_the_old_weights_cached():
+    """NaN, say, of broken weights whose requests were given up before anything was drawn."""
+    model, tokenizer = tiny_model("llama")
+    good = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    engine = LocalEngine(model, tokenizer, device="cpu", end_ids=())
+    single = request("abc", 3, max_tokens=5)
+
+    async def play():
+        await engine.sample(request("x" * 50, max_tokens=40))
+        with torch.inference_mode():
+            for layer in engine._lanes["base"]._cache.layers:
+                layer.fill_(torch.nan)
+        await engine.update_weights("base", 2, good.items())
+        return await engine.sample(single)
+
+    assert asyncio.run(play()).ids == generate(make_engine(end_ids=()), [single])[0].ids
+
+
 def test_policies_have_their_own_weights():
     model, tokenizer = tiny_model("qwen2")
     other, _ = tiny_model("qwen2", seed=1)
@@ -329,6 +391,8 @@ class ShortSighted:
     """A tokenizer that breaks on more than twenty ids."""
 
     eos_token_id = END
+    all_special_ids = ()
+    added_tokens_decoder: ClassVar[dict] = {}
 
     def decode(self, ids, **_):
         if len(ids) > 20:
@@ -349,6 +413,48 @@ def test_an_error_in_the_worker_reaches_all_and_the_engine_lives_on():
     short = [request("abc", seed, max_tokens=8) for seed in range(4)]
     plain = generate(make_engine(end_ids=()), short)
     assert [completion.ids for completion in generate(engine, short)] == [completion.ids for completion in plain]
+
+
+def test_a_cache_that_could_not_grow_does_no_harm_to_what_comes_after(monkeypatch):
+    """Memory runs out at the second of two layers, when the first is already as long as the new prompt wants."""
+    engine, short = make_engine(end_ids=()), request("abc", 1, max_tokens=4)
+    (expected,) = generate(engine, [short])
+    plain, asked = torch.Tensor.new_zeros, []
+
+    def new_zeros(self, *shape, **settings):
+        if len(shape) == 5:
+            asked.append(shape)
+            if len(asked) == 2:
+                raise torch.OutOfMemoryError("no memory left")
+        return plain(self, *shape, **settings)
+
+    monkeypatch.setattr(torch.Tensor, "new_zeros", new_zeros)
+    with pytest.raises(EngineError, match="no memory left"):
+        generate(engine, [request("x" * 100, 1, max_tokens=4)])
+    assert generate(engine, [short])[0].ids == expected.ids
+    assert len(generate(engine, [request("x" * 100, 1, max_tokens=4)])[0].ids) == 4
+
+
+def test_a_thread_that_does_not_start_fails_what_was_asked_and_no_more(monkeypatch):
+    engine, single = make_engine(), request("abc", 1, max_tokens=4)
+    start = threading.Thread.start
+
+    def refused(thread):
+        if thread.name == "verigrad-local-engine":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    async def play():
+        async with asyncio.timeout(10):
+            with monkeypatch.context() as patch:
+                patch.setattr(threading.Thread, "start", refused)
+                with pytest.raises(EngineError, match="thread did not start: can't start new thread"):
+                    await engine.sample(single)
+            after = await engine.sample(single)
+            await engine.close()
+            return after
+
+    assert asyncio.run(play()).ids == generate(make_engine(), [single])[0].ids
 
 
 def test_cancelled_requests_leave_their_slot():
@@ -392,6 +498,8 @@ def test_a_closed_engine_refuses():
         (request("a", temperature=-0.1), "temperature is -0.1; wanted 0 or more"),
         (request("a", top_p=0.0), r"top_p is 0.0; wanted in \(0, 1\]"),
         (request("a", top_k=-1), "top_k is -1"),
+        (request("a", stop=("b", "")), "a stop text is empty"),
+        (request("a", stop=("<|im_end|>\n",)), r"holds the special token '<\|im_end\|>'.* stop_ids with 258"),
     ],
 )
 def test_wrong_requests_say_what_was_wanted(wrong, words):

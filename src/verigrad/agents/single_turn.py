@@ -42,9 +42,16 @@ class SingleTurn:
         messages = self.messages(task)
         ids = prompt_ids(self.tokenizer, messages) if self.tokenizer is not None else ()
         begun = self.prefill(task) if self.prefill is not None else ""
-        if begun:
-            ids += tuple(self.tokenizer.encode(begun, add_special_tokens=False))
-        request = Request(prompt_ids=ids, messages=messages, params=self.params, seed=seed, policy=self.policy)
+        begun_ids = tuple(self.tokenizer.encode(begun, add_special_tokens=False)) if begun else ()
+        ids += begun_ids
+        request = Request(
+            prompt_ids=ids,
+            messages=messages,
+            params=self.params,
+            seed=seed,
+            policy=self.policy,
+            begun=len(begun_ids),
+        )
         completion = await engine.sample(request)
         turn = completion_turn(ids, completion, self.params)
         status: RolloutStatus = "finished" if completion.stop_reason == "stop" else "truncated"

@@ -45,6 +45,9 @@ class Request:
     `prompt_ids` is what an exact engine continues; `messages` is what an endpoint that takes only text is
     sent. Requests with equal `prompt_ids` in flight together share one prefill. `seed` alone decides the
     random stream, so neither scheduling nor the rest of the batch changes what is drawn.
+
+    The last `begun` of the prompt's ids are the beginning of the answer, which the completion goes on from: its text is
+    decoded behind theirs, for SentencePiece tokenizers leave out the space that a text begins with.
     """
 
     prompt_ids: tuple[int, ...] = ()
@@ -52,6 +55,11 @@ class Request:
     params: SamplingParams = SamplingParams()
     seed: int = 0
     policy: str = "base"
+    begun: int = 0
+
+    @property
+    def begun_ids(self) -> tuple[int, ...]:
+        return self.prompt_ids[len(self.prompt_ids) - self.begun :]
 
 
 @dataclass(frozen=True, kw_only=True)

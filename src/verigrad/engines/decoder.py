@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from verigrad.engines.cache import KVCache
-from verigrad.engines.layout import Architecture
+from verigrad.engines.layout import Architecture, Rotations
 from verigrad.engines.weights import Linear, Weights
 
 __all__ = ["Decoder", "Segment"]
@@ -64,10 +64,10 @@ class Decoder:
 
     Args:
         weights: filled; read again by `refresh` after they changed.
-        rotations: (max_length, head_dim / 2) complex64, from `rotary_table`.
+        rotations: of the model that the weights are of.
     """
 
-    def __init__(self, architecture: Architecture, weights: Weights, rotations: Tensor) -> None:
+    def __init__(self, architecture: Architecture, weights: Weights, rotations: Rotations) -> None:
         self.architecture = architecture
         self.weights = weights
         self._rotations = rotations
@@ -112,7 +112,7 @@ class Decoder:
         ids = torch.tensor([token for segment in segments for token in segment.ids], device=self._embed.device)
         lengths = [len(segment.ids) for segment in segments]
         positions = torch.cat([torch.arange(length, device=self._embed.device) for length in lengths])
-        rotations = self._rotations[positions][:, None]  # (T, 1, head_dim / 2)
+        rotations = self._rotations.upto(max(lengths))[positions][:, None]  # (T, 1, head_dim / 2)
 
         def attend(index: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
             parts = zip(queries.split(lengths), keys.split(lengths), values.split(lengths), strict=True)
@@ -143,7 +143,8 @@ class Decoder:
             scores = torch.baddbmm(plan.mask, grouped, past_keys.transpose(1, 2), alpha=scale)
             return torch.bmm(scores.softmax(-1), past_values).view(len(queries), -1)
 
-        rotations = self._rotations[torch.tensor(positions, device=device)][:, None]  # (B, 1, head_dim / 2)
+        table = self._rotations.upto(max(positions) + 1)
+        rotations = table[torch.tensor(positions, device=device)][:, None]  # (B, 1, head_dim / 2)
         hidden = self._run(self._embed[torch.tensor(tokens, device=device)], rotations, attend)
         return self._head(self._norm(hidden))
 

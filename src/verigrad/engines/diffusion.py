@@ -26,10 +26,11 @@ from verigrad.types import Tail
 __all__ = ["DenoiseEngine", "check_room", "longest_row"]
 
 
-def longest_row(model: Any, spec: DiffusionSpec | None, max_length: int) -> int:
+def longest_row(model: Any, spec: DiffusionSpec | None, max_length: int | None) -> int:
     """Tokens of prompt and completion at most: as many as asked for and as the model has positions, in whole blocks
     where a diffusion model's canvas is made of them."""
-    longest: int = min(max_length, model.config.max_position_embeddings)
+    limit: int = model.config.max_position_embeddings
+    longest = limit if max_length is None else min(max_length, limit)
     if spec is None or spec.canvas_length(longest) == longest:
         return longest
     return longest - longest % spec.block_length
@@ -72,7 +73,8 @@ class DenoiseEngine:
         dtype: to compute in; the weights stay as they are.
         device: None takes a GPU where there is one.
         max_slots: canvases filled at once.
-        max_length: of prompt and completion together; whole blocks of it where a canvas is made of them.
+        max_length: of prompt and completion together, whole blocks of it where a canvas is made of them; the model's
+            own limit where that is smaller, or for None.
         end_ids: ids that end a completion; None takes the tokenizer's, the template's and the generation config's.
 
     Raises:
@@ -91,7 +93,7 @@ class DenoiseEngine:
         dtype: torch.dtype = torch.float32,
         device: torch.device | str | None = None,
         max_slots: int = 64,
-        max_length: int = 2048,
+        max_length: int | None = None,
         end_ids: tuple[int, ...] | None = None,
     ) -> None:
         self._spec = diffusion_spec(model)
@@ -167,6 +169,7 @@ class DenoiseEngine:
         check_room(len(request.prompt_ids), self._max_length)
         if params.max_tokens < 1 or params.temperature < 0 or params.top_k < 0 or not 0 < params.top_p <= 1:
             raise ConfigError(f"{params}; wanted max_tokens >= 1, temperature >= 0, top_k >= 0 and top_p in (0, 1]")
+        self._stopping.check(params.stop)
 
     async def _submit(self, ticket: _Job | _Update) -> Any:
         self._waiting.append(ticket)
@@ -261,11 +264,10 @@ class DenoiseEngine:
         return [*prompt, *[self._spec.mask_id] * (total - len(prompt))]
 
     def _completion(self, found: Denoised, row: int, start: int, job: _Job) -> Completion:
-        params = job.request.params
         written = found.ids[row, start : start + job.room].tolist()
-        ids, reason = written, self._stopping.reason(written, params, job.room)
+        ids, reason = written, self._stopping.reason(written, job.request, job.room)
         for length in range(1, len(written) + 1):
-            if (reason := self._stopping.reason(written[:length], params, job.room)) is not None:
+            if (reason := self._stopping.reason(written[:length], job.request, job.room)) is not None:
                 ids = written[:length]
                 break
         assert reason is not None  # a full canvas ends by its length
@@ -275,7 +277,7 @@ class DenoiseEngine:
         return Completion(
             ids=tuple(ids),
             sampler_logprobs=tuple(found.logprobs[row, start : start + len(ids)].tolist()),
-            text=self._stopping.text(ids, params),
+            text=self._stopping.text(ids, job.request),
             stop_reason=reason,
             kept=kept or None,
             policy_version=self._versions[job.request.policy],

@@ -88,6 +88,7 @@ class Lane:
         waiting: what was asked for and has not begun, in order.
         counts: `steps`, `prefilled_tokens`, `copied_tokens`, `completion_tokens` so far.
         ready: it has weights of its own to sample with.
+        version: of these weights.
     """
 
     def __init__(
@@ -101,7 +102,7 @@ class Lane:
         self._cache = decoder.new_cache()
         self._slots: list[Job | None] = [None] * max_slots
         self._residents: list[tuple[int, ...] | None] = [None] * max_slots
-        self._version = 0
+        self.version = 0
 
     @property
     def idle(self) -> bool:
@@ -121,7 +122,7 @@ class Lane:
             self._decode(active)
 
     def abort(self, error: Exception) -> None:
-        """Fail everything; the lane is empty afterwards."""
+        """Fail everything; the lane is empty afterwards, and goes on with what is asked next."""
         for ticket in [*self._slots, *self.waiting]:
             if ticket is not None:
                 ticket.fail(error)
@@ -130,7 +131,9 @@ class Lane:
         self._slots = [None] * len(self._slots)
 
     def _forget(self) -> None:
+        """A new cache: the old one may hold NaN, which enters products also where it is masked, or be half resized."""
         self._residents = [None] * len(self._residents)
+        self._cache = self.decoder.new_cache()
 
     def _take(self, update: Update) -> None:
         try:
@@ -144,7 +147,7 @@ class Lane:
         except Exception as error:
             update.fail(EngineError(f"weights were not updated: {type(error).__name__}: {error}"))
             return
-        self._version = update.version
+        self.version = update.version
         self.ready = True
         self._forget()
         update.resolve(None)
@@ -228,7 +231,7 @@ class Lane:
             allowed = drawn.kept[row]
             if allowed is not None:
                 job.kept.append(allowed)
-            reason = self._stopping.reason(job.ids, job.request.params, job.room)
+            reason = self._stopping.reason(job.ids, job.request, job.room)
             if reason is not None:
                 job.resolve(self._completion(job, reason))
                 self._slots[row] = None
@@ -237,8 +240,8 @@ class Lane:
         return Completion(
             ids=tuple(job.ids),
             sampler_logprobs=tuple(job.logprobs),
-            text=self._stopping.text(job.ids, job.request.params),
+            text=self._stopping.text(job.ids, job.request),
             stop_reason=reason,
             kept=tuple(job.kept) if job.kept else None,
-            policy_version=self._version,
+            policy_version=self.version,
         )

@@ -20,13 +20,14 @@ from torch import Tensor, nn
 from verigrad.errors import ConfigError
 from verigrad.models.attention import slides
 
-__all__ = ["Architecture", "Source", "duplicates", "layout", "placements", "read_architecture", "rotary_table"]
+__all__ = ["Architecture", "Rotations", "Source", "duplicates", "layout", "placements", "read_architecture"]
 
 _ACTIVATIONS = {"silu": "silu", "gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh"}
 _LLAMA_LIKE = ("llama", "mistral", "qwen2", "qwen3")
 _FAMILIES = (*_LLAMA_LIKE, "gpt_neox")
 _HEADS = ("lm_head.weight", "embed_out.weight")  # GPT-NeoX called it `embed_out` before transformers 5
 _ROTARY = ("default", "linear", "llama3", "yarn")
+_STRETCH = 2048  # positions whose rotations are worked out together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,13 +120,27 @@ def _rotary(model: nn.Module) -> Any:
     return type(module)(model.config)
 
 
-def rotary_table(model: nn.Module, architecture: Architecture, length: int) -> Tensor:
-    """Rotations by position, (length, head_dim / 2) complex64; 1 where a dimension is not rotated."""
-    module = _rotary(model)
-    angles = torch.arange(length).float()[:, None] * module.inv_freq.float()  # (T, rotary_dim / 2)
-    turned = torch.polar(torch.full_like(angles, module.attention_scaling), angles)
-    still = torch.ones(length, (architecture.head_dim - architecture.rotary_dim) // 2, dtype=torch.complex64)
-    return torch.cat([turned, still], dim=1)
+class Rotations:
+    """Rotations by position, worked out when they are first asked for: the model's longest sequence may be a hundred
+    times as long as any that comes."""
+
+    def __init__(self, model: nn.Module, architecture: Architecture, *, device: torch.device | str) -> None:
+        module = _rotary(model)
+        self._frequencies = module.inv_freq.float()
+        self._scaling = float(module.attention_scaling)
+        self._still = (architecture.head_dim - architecture.rotary_dim) // 2
+        self._table = self._stretch(0).to(device)
+
+    def upto(self, length: int) -> Tensor:
+        """Of the first `length` positions or more, (L, head_dim / 2) complex64; 1 where a dimension is not rotated."""
+        while len(self._table) < length:
+            self._table = torch.cat([self._table, self._stretch(len(self._table)).to(self._table.device)])
+        return self._table
+
+    def _stretch(self, start: int) -> Tensor:
+        angles = torch.arange(start, start + _STRETCH).float()[:, None] * self._frequencies  # (T, rotary_dim / 2)
+        turned = torch.polar(torch.full_like(angles, self._scaling), angles)
+        return torch.cat([turned, torch.ones(_STRETCH, self._still, dtype=torch.complex64)], dim=1)
 
 
 def layout(architecture: Architecture, names: Collection[str]) -> dict[str, tuple[Source, ...]]:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from verigrad.engines.base import Completion, Request
 from verigrad.engines.decoder import Decoder
 from verigrad.engines.lane import Job, Lane, Update
-from verigrad.engines.layout import duplicates, layout, read_architecture, rotary_table
+from verigrad.engines.layout import Rotations, duplicates, layout, read_architecture
 from verigrad.engines.stopping import Stopping, end_ids_of
 from verigrad.engines.weights import Weights
 from verigrad.errors import ConfigError, EngineError
@@ -39,7 +39,8 @@ class LocalEngine:
         dtype: to compute in; float32 or bfloat16.
         device: None takes a GPU where there is one.
         max_slots: completions advanced at once, per policy.
-        max_length: of prompt and completion together; the model's own limit where that is smaller.
+        max_length: of prompt and completion together; the model's own limit where that is smaller, or for None.
+            Memory is taken for what is in use.
         end_ids: ids that end a completion; None takes the tokenizer's, the template's and the generation config's.
 
     Raises:
@@ -54,7 +55,7 @@ class LocalEngine:
         dtype: torch.dtype = torch.float32,
         device: torch.device | str | None = None,
         max_slots: int = 64,
-        max_length: int = 2048,
+        max_length: int | None = None,
         end_ids: tuple[int, ...] | None = None,
     ) -> None:
         if dtype not in (torch.float32, torch.bfloat16):
@@ -64,16 +65,16 @@ class LocalEngine:
                 "this checkpoint is a masked-diffusion model, which the local engine would run as a causal one; "
                 "use the engine `denoise`"
             )
-        if max_slots < 1 or max_length < 2:
+        if max_slots < 1 or (max_length is not None and max_length < 2):
             raise ConfigError(f"max_slots {max_slots}, max_length {max_length}; wanted at least 1 and 2")
         place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         architecture = read_architecture(model)
-        self.max_length = min(max_length, architecture.max_positions)
+        self.max_length = min(max_length or architecture.max_positions, architecture.max_positions)
         state = model.state_dict()
         found = layout(architecture, state.keys())
         weights = Weights(found, ignore=duplicates(architecture), dtype=dtype, device=place)
         weights.load(state.items())
-        self._rotations = rotary_table(model, architecture, self.max_length).to(place)
+        self._rotations = Rotations(model, architecture, device=place)
         ends = end_ids_of(model, tokenizer) if end_ids is None else frozenset(end_ids)
         self._stopping = Stopping(tokenizer, ends)
         self._max_slots = max_slots
@@ -107,6 +108,7 @@ class LocalEngine:
         if self._closed:
             raise EngineError("the engine is closed")
         _check(request, self._vocab_size)
+        self._stopping.check(request.params.stop)
         ready = [policy for policy, lane in self._lanes.items() if lane.ready]
         if request.policy not in ready:
             raise EngineError(
@@ -114,7 +116,10 @@ class LocalEngine:
             )
         room = min(request.params.max_tokens, self.max_length - len(request.prompt_ids))
         if room < 1:
-            return Completion(ids=(), sampler_logprobs=(), text="", stop_reason="context_overflow")
+            version = self._lanes[request.policy].version
+            return Completion(
+                ids=(), sampler_logprobs=(), text="", stop_reason="context_overflow", policy_version=version
+            )
         loop = asyncio.get_running_loop()
         job = Job(loop=loop, future=loop.create_future(), request=request, room=room)
         completion: Completion = await self._submit(request.policy, job)
@@ -165,23 +170,31 @@ class LocalEngine:
                 ticket.fail(EngineError("the engine is closed"))
             return
         with self._lock:
+            if self._worker is None and arriving:
+                worker = threading.Thread(target=self._work, name="verigrad-local-engine", daemon=True)
+                try:
+                    worker.start()
+                except RuntimeError as error:  # no more threads are to be had
+                    for _, ticket in arriving:
+                        ticket.fail(
+                            EngineError(f"the engine's thread did not start: {error}; `ulimit -u` is the limit")
+                        )
+                    return
+                self._worker = worker
             self._arrived += arriving
-            if self._worker is None and self._arrived:
-                self._worker = threading.Thread(target=self._work, name="verigrad-local-engine", daemon=True)
-                self._worker.start()
 
     def _work(self) -> None:
         """The worker thread: steps until there is nothing left to do."""
         torch.get_num_threads()  # makes this thread take over the process's number of threads
         with torch.inference_mode():
             while self._collect():
-                try:
-                    if self._closed:
-                        raise EngineError("the engine was closed")
-                    for lane in list(self._lanes.values()):
+                for lane in list(self._lanes.values()):
+                    try:
+                        if self._closed:
+                            raise EngineError("the engine was closed")
                         lane.advance()
-                except Exception as error:
-                    self._abort(error)
+                    except Exception as error:
+                        lane.abort(_failure(error))
 
     def _collect(self) -> bool:
         """Take what has arrived; False, and no worker, where nothing is left to do."""
@@ -194,12 +207,13 @@ class LocalEngine:
                 return False
             return True
 
-    def _abort(self, error: Exception) -> None:
-        known = isinstance(error, EngineError)
-        failure = error if known else EngineError(f"generation failed: {type(error).__name__}: {error}")
-        failure.__cause__ = None if known else error
-        for lane in list(self._lanes.values()):
-            lane.abort(failure)
+
+def _failure(error: Exception) -> EngineError:
+    if isinstance(error, EngineError):
+        return error
+    failure = EngineError(f"generation failed: {type(error).__name__}: {error}")
+    failure.__cause__ = error
+    return failure
 
 
 def _check(request: Request, vocab_size: int) -> None:

@@ -8,6 +8,7 @@ costs a few milliseconds at batch 32 where `torch.multinomial` costs about thirt
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from verigrad.engines.base import SamplingParams
+from verigrad.errors import EngineError
 
 __all__ = ["Draw", "draw", "truncation_cut", "uniform"]
 
@@ -67,6 +69,9 @@ def draw(logits: Tensor, params: Sequence[SamplingParams], numbers: Tensor) -> D
 
     Truncation keeps the k likeliest ids, then of those the fewest whose probability reaches `top_p`; ids as
     likely as the last one kept are kept too, so that ties never depend on an order.
+
+    Raises:
+        EngineError: logits are not finite, so that there is nothing to draw from.
     """
     greedy = [p.temperature == 0 for p in params]
     cut_rows = [row for row, p in enumerate(params) if p.temperature > 0 and (p.top_k > 0 or p.top_p < 1)]
@@ -85,8 +90,13 @@ def draw(logits: Tensor, params: Sequence[SamplingParams], numbers: Tensor) -> D
     ids = _invert(probabilities, numbers.to(logits.device))
     if any(greedy):
         ids = torch.where(torch.tensor(greedy, device=logits.device), scores.argmax(-1), ids)
-    logprobs = probabilities.gather(1, ids[:, None])[:, 0].log()
-    return Draw(ids.tolist(), logprobs.tolist(), kept)
+    logprobs = probabilities.gather(1, ids[:, None])[:, 0].log().tolist()
+    if not all(map(math.isfinite, logprobs)):
+        raise EngineError(
+            "the model's logits are not finite (NaN or infinity): its weights are broken, as they are when training "
+            "diverged; go back to an earlier checkpoint"
+        )
+    return Draw(ids.tolist(), logprobs, kept)
 
 
 def _invert(probabilities: Tensor, numbers: Tensor) -> Tensor:
