@@ -425,7 +425,7 @@ class Limits:
         cpu_s: CPU seconds for the whole program, all tests together.
         wall_s: backstop in elapsed seconds, for programs that sleep or wait. Seconds in which a program was ready
             to run and the machine was too busy to let it do not count.
-        memory_mb: address space in MiB.
+        memory_mb: address space of each process in MiB.
         output_bytes: of stdout and stderr together, per program.
         result_bytes: of one returned value in its JSON form.
         file_mb: of any one file the program writes.

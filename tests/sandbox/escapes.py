@@ -289,11 +289,12 @@ NUMBERS = {
         "request_key": 249, "kexec_load": 246, "init_module": 175, "finit_module": 313, "open_by_handle_at": 304,
         "name_to_handle_at": 303, "process_vm_readv": 310, "process_vm_writev": 311, "ptrace": 101, "kcmp": 312,
         "personality": 135, "modify_ldt": 154, "shmget": 29, "semget": 64, "msgget": 68, "mq_open": 240,
-        "seccomp": 317, "acct": 163, "swapon": 167, "inotify_init1": 294, "fanotify_init": 300, "vmsplice": 278,
+        "seccomp": 317, "memfd_create": 319, "acct": 163, "swapon": 167, "inotify_init1": 294,
+        "fanotify_init": 300, "vmsplice": 278,
         "execve": 59, "execveat": 322, "setns of any kind": 308, "iopl": 172, "syslog": 103, "quotactl": 179},
     "aarch64": {"bpf": 280, "perf_event_open": 241, "userfaultfd": 282, "keyctl": 219, "add_key": 217,
         "request_key": 218, "kexec_load": 104, "init_module": 105, "process_vm_readv": 270, "ptrace": 117,
-        "shmget": 194, "semget": 190, "msgget": 186, "execve": 221},
+        "shmget": 194, "semget": 190, "msgget": 186, "execve": 221, "memfd_create": 279},
 }
 def f(judge):
     return [name for name, number in {**COMMON, **NUMBERS[platform.machine()]}.items() if made(number, -1, 0, 0, 0)]
@@ -374,6 +375,76 @@ def f(judge):
     ),
 }
 
+_MEMORY = {
+    "files in memory": (
+        "full",
+        """
+import os
+def f(judge):
+    written, held = 0, []
+    try:
+        while True:
+            held.append(os.memfd_create("x"))
+            written += os.write(held[-1], bytes(1 << 20))
+    except OSError:
+        return written
+""",
+    ),
+    "large pipes": (
+        "full",
+        """
+import fcntl, os
+def f(judge):
+    gained = []
+    for end in os.pipe():
+        try:
+            gained.append(fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, 1 << 20))
+        except OSError:
+            pass
+    return gained
+""",
+    ),
+    "pages of files in sockets": (
+        "full",
+        """
+import json, os, socket
+def f(judge):
+    pair = socket.socketpair()
+    try:
+        return os.sendfile(pair[0].fileno(), os.open(json.__file__, os.O_RDONLY), 0, 1)
+    except OSError:
+        pass
+""",
+    ),
+    "rules of Landlock for ports": (
+        "full",
+        _C
+        + """
+import struct
+def f(judge):
+    mine = libc.syscall(444, ctypes.create_string_buffer(struct.pack("QQ", 0, 1)), ctypes.c_size_t(16), 0)
+    return mine >= 0 and [port for port in range(9) if libc.syscall(445, mine, 2, struct.pack("QQ", 1, port), 0) == 0]
+""",
+    ),
+    "timers and signals without end": (
+        "process",
+        _C
+        + """
+import platform, signal
+def f(judge):
+    create, queue = {"x86_64": (222, 129), "aarch64": (107, 138)}[platform.machine()]
+    signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))
+    info = ctypes.create_string_buffer((34).to_bytes(4, "little") + bytes(4) + b"\\xff" * 4, 128)
+    made, place = 0, ctypes.create_string_buffer(8)
+    while made < 3000 and libc.syscall(create, 1, None, place) == 0:
+        made += 1
+    while made < 3000 and libc.syscall(queue, os.getpid(), 34, info) == 0:
+        made += 1
+    return made == 3000
+""",
+    ),
+}
+
 _NOT_AT_LANDLOCK = ("see other processes", "gain a capability", "attributes of the private folder")
 
 
@@ -383,7 +454,7 @@ def holds(name, weakest, level):
     return name not in _NOT_AT_LANDLOCK if level == "landlock" else order.index(weakest) <= order.index(level)
 
 
-ESCAPES = {**_FILES, **_NETWORK, **_PROCESSES, **_SAME_USER, **_KERNEL}
+ESCAPES = {**_FILES, **_NETWORK, **_PROCESSES, **_SAME_USER, **_KERNEL, **_MEMORY}
 
 LEAVINGS = {
     "a file": (

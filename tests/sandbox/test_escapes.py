@@ -87,6 +87,7 @@ def test_nothing_is_left_for_the_next(box_at, name, level):
             assert "PermissionError" in outcome.error or "FileNotFoundError" in outcome.error
         else:
             assert not gained(outcome)
+    assert run(box, HONEST, Call("f", (2,))).value == 11
 
 
 # These work wherever they are let, so they show that the programs above would gain something.
@@ -103,6 +104,10 @@ SHOWN = {
     "a user namespace": "namespaces",
     "mount": "namespaces",
     "calls that programs have no use for": "namespaces",
+    "files in memory": "namespaces",
+    "large pipes": "namespaces",
+    "pages of files in sockets": "namespaces",
+    "rules of Landlock for ports": "namespaces",
 }
 
 
@@ -169,6 +174,17 @@ def size():
                     written += file.write(bytes(1 << 20))
     except OSError:
         return written
+def unlinked():
+    written, held = 0, []
+    try:
+        for number in range(10):
+            with open("/tmp/gone", "wb", buffering=0) as file:
+                held.append(os.dup(file.fileno()))
+                os.unlink("/tmp/gone")
+                for _ in range(15):
+                    written += file.write(bytes(1 << 20))
+    except OSError:
+        return written
 def number():
     try:
         for number in range(10000):
@@ -180,9 +196,79 @@ def number():
     for disk_mb in (32, 3, 3, 0, 0, 32):
         limits = replace(LIMITS, disk_mb=disk_mb)
         for _ in range(2):  # the second may find the folder that the first one filled
-            assert disk_mb - 1 << 20 <= run(box, program, Call("size"), limits=limits).value <= disk_mb << 20
+            for kind in ("size", "unlinked"):
+                assert disk_mb - 1 << 20 <= run(box, program, Call(kind), limits=limits).value <= disk_mb << 20
             number = run(box, program, Call("number"), limits=limits).value
             assert 100 < number <= 256 if disk_mb else number == 0
+
+
+SPARSE = """
+import ctypes, os, time
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+def fill():
+    "One page in each GiB of the address space, for which the kernel needs three."
+    for place in range(1, 60000):
+        address = libc.mmap(ctypes.c_void_p(place << 30), ctypes.c_size_t(4096), 3, 0x100022, -1, ctypes.c_long(0))
+        if address == place << 30:
+            ctypes.memset(address, 1, 1)
+def f():
+    fill()
+def g():
+    if os.fork() == 0:
+        fill()
+    time.sleep(9)
+"""
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_page_tables_count_as_memory(box_at, level):
+    limits = replace(LIMITS, memory_mb=300, cpu_s=9)
+    for name in ("f", "g"):
+        outcome = run(box_at(level), SPARSE, Call(name), limits=limits)
+        assert (outcome.status, "page tables" in outcome.error) == ("memory", True), outcome
+
+
+@pytest.mark.parametrize("level", ["landlock", "full"])
+def test_the_buffers_of_a_programs_descriptors_are_small(box_at, level):
+    """Pipes, sockets, and sockets on their way through another: all 64 descriptors full, and as many under way."""
+    program = """
+import os, socket
+written = 0
+def fill(end):
+    global written
+    os.set_blocking(end, False)
+    try:
+        while True:
+            written += os.write(end, bytes(1 << 14))
+    except BlockingIOError:
+        pass
+def pipes():
+    held = []
+    try:
+        while True:
+            held += os.pipe()
+            fill(held[-1])
+    except OSError:
+        return written
+def sockets():
+    held, hub = [], socket.socketpair()
+    try:
+        while True:
+            held += socket.socketpair()
+            for end in held[-2:]:
+                fill(end.fileno())
+            try:
+                socket.send_fds(hub[0], [b"x"], [end.fileno() for end in held[-2:]])
+                del held[-2:]
+            except OSError:
+                pass
+    except OSError:
+        return written
+"""
+    for name in ("pipes", "sockets"):
+        written = run(box_at(level), program, Call(name)).value
+        assert 1 << 20 < written < 32 << 20, name
 
 
 def test_a_fork_bomb_has_as_many_processes_as_the_task_allows(box_at):

@@ -175,6 +175,35 @@ def test_scripts_share_their_time(sandbox_run):
     assert execution.cpu_ms < 400
 
 
+@pytest.mark.parametrize("level", LEVELS)
+def test_standard_input_is_a_file_of_just_these_bytes(box_at, level):
+    program = """
+import mmap, os, sys
+text = sys.stdin.buffer.read()
+size, mapped = os.fstat(0).st_size, mmap.mmap(0, 0, access=mmap.ACCESS_READ)[:]
+sys.stdin.seek(0)
+changed = []
+for change in (lambda: os.write(0, b"x"), lambda: os.truncate(0, 1), lambda: os.truncate(0, 1 << 20)):
+    try:
+        change()
+        changed.append(change)
+    except OSError:
+        pass
+print(len(text), size, mapped == text == sys.stdin.buffer.read(), changed)
+"""
+    for text in ("1 2\n", "x" * 3_000_000, "\udcff\u00e9"):
+        wanted = text.encode("utf-8", "surrogateescape")
+        outcome = asyncio.run(box_at(level).run(program, [Stdin(text)], Limits())).outcomes[0]
+        assert outcome.status == "returned", outcome
+        assert outcome.value.split()[:3] == [str(len(wanted)), str(len(wanted)), "True"]
+        assert outcome.value.endswith("[]\n")
+
+
+def test_a_standard_input_that_is_no_text_is_an_error_of_ours(sandbox_run):
+    with pytest.raises(SandboxError, match="standard input"):
+        sandbox_run("print(1)\n", Stdin("\ud800"))
+
+
 def test_calls_and_stdin_may_be_mixed(sandbox_run):
     program = "def f():\n    return 1\nif __name__ == '__main__':\n    print(input())\n"
     execution = sandbox_run(program, Stdin("a"), Call("f"), Stdin("b"))
@@ -278,7 +307,7 @@ def f():
     environment, argv, kinds, here, modules = outcome.value
     assert (environment, argv, here, modules) == ({}, [""], [], [])
     held = {fd: kind for fd, kind in kinds.items() if kind != "d"}  # level `process` may hold the library's folders
-    assert held == {0: "c", 1: "pipe", 2: "pipe", 3: "pipe", 4: "pipe"}
+    assert held == {0: "c", 1: "pipe", 2: "pipe", 3: "s", 4: "pipe"}
 
 
 def test_site_packages_are_out_of_reach_but_the_library_is_not(sandbox_run):

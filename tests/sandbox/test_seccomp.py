@@ -48,6 +48,8 @@ REFUSED = {
     "userfaultfd": (323, 282),
     "mknodat": (259, 33),
     "open_tree": (428, 428),
+    "memfd_create": (319, 279),
+    "sendfile": (40, 71),
 }
 
 
@@ -72,6 +74,9 @@ def test_arguments_decide(machine):
     assert decision(machine, clone[column], 0x30000011) == decision(machine, setns[column], 5, 0) == EPERM
     assert [decision(machine, pair[column], family) for family in (1, 2, 16)] == [ALLOW, EPERM, EPERM]
     assert [decision(machine, ioctl[column], 0, request) for request in (0x5401, 0x5412)] == [ALLOW, EPERM]
+    fcntl_number, add_rule = (72, 25)[column], 445
+    assert [decision(machine, fcntl_number, 0, command) for command in (1, 1031, 1032)] == [ALLOW, EPERM, ALLOW]
+    assert [decision(machine, add_rule, 5, kind) for kind in (1, 2)] == [ALLOW, EPERM]  # beneath a path, for a port
     for flags in (0, 0x1000, 0x20, 0x4000, 0x1020 | 0x40E):  # bind, remount
         assert decision(machine, mount[column], 0, 0, 0, flags) == EPERM
 

@@ -43,6 +43,7 @@ _capget, _capset = function("capget"), function("capset")
 _FIRST_PRIVATE_UID = 0x70000000
 _NOBODY = 65534
 _OPEN_FILES = 64
+_PENDING_SIGNALS = 1024
 _STACK = 8 << 20
 _SLACK = 64
 LIBRARY_FD = 32
@@ -208,9 +209,13 @@ def _kill_user(uid: int) -> None:
 
 
 def apply_fixed_limits(*, open_files: int = _OPEN_FILES) -> None:
-    """Set the limits that are the same for every program: no core dumps, few open files, the usual stack."""
+    """Set the limits that are the same for every program: no core dumps, few open files, the usual stack.
+
+    Of timers and queued signals, which take the kernel's memory, there are few too.
+    """
     _lower(resource.RLIMIT_CORE, 0)
     _lower(resource.RLIMIT_NOFILE, open_files)
+    _lower(resource.RLIMIT_SIGPENDING, _PENDING_SIGNALS)
     _lower(resource.RLIMIT_STACK, _STACK)
 
 

@@ -54,14 +54,23 @@ def calls_job(program: str, inputs: Sequence[Call | Script], limits: Limits, tra
 
 
 def stdin_job(program: str, item: Stdin, limits: Limits, trace_lines: bool) -> list[bytes]:
-    """The message for the whole program run as a script."""
-    setup = {"mode": "stdin", "stdin": item.text, "trace": trace_lines}
-    return _message(limits, setup, [{"program": program}])
+    """The message for the whole program run as a script.
+
+    Raises:
+        SandboxError: the input cannot be written down in UTF-8.
+    """
+    try:
+        stdin = item.text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise SandboxError(f"a standard input is not text ({error})") from error
+    return _message(limits, {"mode": "stdin", "trace": trace_lines}, [{"program": program}], stdin)
 
 
-def _message(limits: Limits, setup: dict[str, Any], requests: list[dict[str, Any]]) -> list[bytes]:
+def _message(
+    limits: Limits, setup: dict[str, Any], requests: list[dict[str, Any]], stdin: bytes | None = None
+) -> list[bytes]:
     setup["limits"] = vars(limits)
-    terms = {**setup["limits"], "ours_first": "program" not in setup}
+    terms = {**setup["limits"], "stdin": stdin}
     return [_form(part) for part in (terms, setup, *requests)]
 
 

@@ -22,7 +22,7 @@ from verigrad.sandbox.commands import CommandSandbox
 from verigrad.sandbox.jobs import calls_execution, calls_job, stdin_execution, stdin_job
 from verigrad.sandbox.pool import WorkerDied
 from verigrad.sandbox.pooled import Pooled
-from verigrad.sandbox.protocol import MAX_STARVED_S
+from verigrad.sandbox.protocol import longest_s
 from verigrad.types import Limits
 
 __all__ = ["ProcessSandbox"]
@@ -107,7 +107,7 @@ class ProcessSandbox(Pooled):
 
     def _run_calls(self, program: str, inputs: Sequence[Call | Script], limits: Limits, trace_lines: bool) -> Execution:
         try:
-            reply = self._pool.exchange(calls_job(program, inputs, limits, trace_lines), _longest_s(limits))
+            reply = self._pool.exchange(calls_job(program, inputs, limits, trace_lines), longest_s(limits.wall_s))
         except WorkerDied as error:
             return _took_down_worker(error)
         return calls_execution(reply, len(inputs), traced=trace_lines)
@@ -129,14 +129,10 @@ class ProcessSandbox(Pooled):
 
     def _run_script(self, program: str, item: Stdin, limits: Limits, trace_lines: bool) -> Execution:
         try:
-            reply = self._pool.exchange(stdin_job(program, item, limits, trace_lines), _longest_s(limits))
+            reply = self._pool.exchange(stdin_job(program, item, limits, trace_lines), longest_s(limits.wall_s))
         except WorkerDied as error:
             return _took_down_worker(error)
         return stdin_execution(reply, traced=trace_lines)
-
-
-def _longest_s(limits: Limits) -> float:
-    return limits.wall_s + MAX_STARVED_S
 
 
 def _took_down_worker(error: WorkerDied) -> Execution:

@@ -6,6 +6,7 @@ end the process. All it can gain is to choose the answers it gives. Standard lib
 
 from __future__ import annotations
 
+import _socket
 import atexit
 import contextlib
 import json
@@ -38,9 +39,10 @@ def run_program(requests: int, answers: int, confine: Callable[[dict[str, Any]],
     """Serve one program, reading `requests` and writing `answers`, and end this process.
 
     Frames hold data in `marshal`'s form, from the trusted side to this one; answers go back as JSON.
-    The first frame is the job: `mode` (`calls` or `stdin`), `limits`, `trace`, and for calls `program` and `functions`,
-    for a script its `stdin`; its `program` comes in the second, once the input is there, so that what fails before
-    is known to be ours. `confine` applies the limits before any of the program's code is compiled.
+    The first frame is the job: `mode` (`calls` or `stdin`), `limits`, `trace`, and for calls `program` and
+    `functions`. For a script a file follows, its standard input; its `program` comes in the second frame, once the
+    input is there, so that what fails before is known to be ours. `confine` applies the limits before any of the
+    program's code is compiled.
     """
     try:
         _serve(requests, answers, confine)
@@ -75,7 +77,7 @@ def _serve(requests: int, answers: int, confine: Callable[[dict[str, Any]], None
     nonce, body = _receive(requests)
     job = marshal.loads(body)
     if job["mode"] == "stdin":
-        _give_stdin(job["stdin"])
+        _take_stdin(requests)
     confine(job["limits"])
     lines = _trace() if job["trace"] else None
     if job["mode"] == "stdin":
@@ -237,12 +239,12 @@ def _body(answer: _Form) -> bytes:
     return (form if text is None else f'{form[:-1]}, "value": {text}}}').encode()
 
 
-def _give_stdin(text: str) -> None:
-    """Make `text` the standard input, as a file of exactly these bytes."""
-    source = os.memfd_create("stdin")
-    with open(source, "wb", closefd=False) as file:
-        file.write(text.encode("utf-8", "surrogateescape"))
-    os.lseek(source, 0, os.SEEK_SET)
+def _take_stdin(requests: int) -> None:
+    """Make the file that comes next over `requests` the standard input."""
+    link = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, requests)
+    _, ((_, _, number),), _, _ = link.recvmsg(1, _socket.CMSG_SPACE(4))
+    link.detach()
+    source = int.from_bytes(number, sys.byteorder)
     os.dup2(source, 0)
     os.close(source)
 

@@ -20,11 +20,11 @@ __all__ = [
     "ENDED",
     "FAILED",
     "INPUT",
-    "MAX_STARVED_S",
     "NONCE_BYTES",
     "READY",
     "SHIELDED",
     "STARTED",
+    "longest_s",
     "pack",
     "read_exact",
     "read_message",
@@ -51,9 +51,13 @@ DISK = struct.Struct("!Q")
 """To the fork-server, which sends it back when done: the MiB of files that its program and those after it may make."""
 ENDED = struct.Struct("!idq")
 """Wait status of a program, CPU seconds it took with its children, peak resident KiB."""
-MAX_STARVED_S = 30.0
-"""Seconds that a program gets beyond its own at most, where the machine is too busy to run it."""
+_MAX_STARVED_S = 30.0
 _COUNT = struct.Struct("!II")  # number of parts, bytes after this header
+
+
+def longest_s(wall_s: float) -> float:
+    """Elapsed seconds that what is allowed `wall_s` gets at most, where the machine is too busy to run it."""
+    return wall_s + max(wall_s, _MAX_STARVED_S)
 
 
 def pack(parts: Sequence[bytes]) -> bytes:

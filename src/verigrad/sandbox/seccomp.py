@@ -3,7 +3,8 @@
 The filter for programs is installed once, in the fork-server, and inherited: installing costs a fifth of a program's
 time. So it lets through by its arguments what only the fork-server needs (a process in a new process namespace, a new
 empty file system); to programs the kernel refuses these for want of capabilities. A call that is not listed
-fails with EPERM.
+fails with EPERM. Whatever could hold bytes that no limit counts is left out: files in memory (`memfd`), large pipes,
+files' pages in sockets (`sendfile`), rules of Landlock for ports.
 
 The filter for commands, which may be anything from a compiler to a test suite, denies: namespaces, mounts, tracing,
 memory that no limit counts, sockets but local and internet ones, and the parts of the kernel that programs rarely use
@@ -30,7 +31,7 @@ _ALLOWED = """
 # reading, writing, descriptors
 read:0:63 write:1:64 readv:19:65 writev:20:66 pread64:17:67 pwrite64:18:68 preadv:295:69 pwritev:296:70
 preadv2:327:286 pwritev2:328:287 lseek:8:62 close:3:57 close_range:436:436 dup:32:23 dup2:33:- dup3:292:24
-pipe:22:- pipe2:293:59 fcntl:72:25 flock:73:32 sendfile:40:71 copy_file_range:326:285 fadvise64:221:223
+pipe:22:- pipe2:293:59 flock:73:32 copy_file_range:326:285 fadvise64:221:223
 # paths; what they may reach is for the root and Landlock to say
 open:2:- openat:257:56 openat2:437:437 creat:85:- stat:4:- fstat:5:80 lstat:6:- newfstatat:262:79 statx:332:291
 access:21:- faccessat:269:48 faccessat2:439:439 readlink:89:- readlinkat:267:78 getdents:78:- getdents64:217:61
@@ -43,7 +44,7 @@ lgetxattr:192:9 fgetxattr:193:10 listxattr:194:11 llistxattr:195:12 flistxattr:1
 # waiting
 poll:7:- ppoll:271:73 select:23:- pselect6:270:72 epoll_create:213:- epoll_create1:291:20 epoll_ctl:233:21
 epoll_wait:232:- epoll_pwait:281:22 epoll_pwait2:441:441 eventfd:284:- eventfd2:290:19 signalfd:282:-
-signalfd4:289:74 timerfd_create:283:85 timerfd_settime:286:86 timerfd_gettime:287:87 memfd_create:319:279
+signalfd4:289:74 timerfd_create:283:85 timerfd_settime:286:86 timerfd_gettime:287:87
 # memory
 brk:12:214 mmap:9:222 munmap:11:215 mremap:25:216 mprotect:10:226 madvise:28:233 msync:26:227 mincore:27:232
 mlock:149:228 mlock2:325:284 munlock:150:229 mlockall:151:230 munlockall:152:231 membarrier:324:283
@@ -73,7 +74,7 @@ timer_gettime:224:108 timer_getoverrun:225:109 timer_delete:226:111
 sendto:44:206 recvfrom:45:207 sendmsg:46:211 recvmsg:47:212 shutdown:48:210 getsockname:51:204
 getpeername:52:205 getsockopt:55:209
 # restricting oneself further
-landlock_create_ruleset:444:444 landlock_add_rule:445:445 landlock_restrict_self:446:446
+landlock_create_ruleset:444:444 landlock_restrict_self:446:446
 """
 _DENIED = """
 # namespaces, mounts, roots
@@ -108,7 +109,7 @@ _CLONE, _CLONE3 = (56, 220), (435, 435)
 _SETPRIORITY = (141, 140)
 _SETAFFINITY, _SETPARAM, _SETSCHEDULER = (203, 122), (142, 118), (144, 119)
 _SIGNALS = ((62, 129), (200, 130), (234, 131), (129, 138), (297, 240))  # kill, tkill, tgkill, and two that queue
-_FCNTL = (72, 25)
+_FCNTL, _ADD_RULE = (72, 25), (445, 445)
 _SOCKETPAIR, _IOCTL, _MOUNT, _UMOUNT = (53, 199), (16, 29), (165, 40), (166, 39)
 # fmt: on
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
@@ -129,6 +130,10 @@ _RDONLY, _REMOUNT = 0x1, 0x20
 _DETACH = 2
 _SETOWN = (8, 15, 10)
 """Of `fcntl`: whom to signal about a descriptor, in two forms, and by which signal."""
+_SET_PIPE_SIZE = 1031
+"""Of `fcntl`: up to a mebibyte for a pipe, in place of 64 KiB."""
+_PATH_BENEATH = 1
+"""Kind of a rule of Landlock. Of the other, for ports, there may be as many as one likes, and each takes memory."""
 
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16
@@ -168,6 +173,8 @@ def build_filter(machine: str, *, private_files: bool) -> bytes:
         *(_on(call[column], _only(0, 0)) for call in of_oneself),
         _on(_SETPRIORITY[column], _argument(1) + _step(_EQUAL, 0, 1, 0) + _refuse() + _only(0, 0)),
         _on(_SOCKETPAIR[column], _only(0, _AF_UNIX)),
+        _on(_FCNTL[column], _all_but(1, _SET_PIPE_SIZE)),
+        _on(_ADD_RULE[column], _only(1, _PATH_BENEATH)),
         _on(_IOCTL[column], _only(1, *_IOCTLS)),
         *(namespaces if private_files else ()),
         _refuse(),

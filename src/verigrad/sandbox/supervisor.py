@@ -4,12 +4,12 @@ It takes a job from the judge's process, feeds the inputs to a process that the 
 one, enforces the deadlines and caps from outside, has the process tree killed, and passes the answers on
 without looking into them. Standard library only; it holds no expected value.
 
-A job is a message `[limits, setup, input, ...]` in `marshal`'s form. Where `ours_first` is true among the limits,
-`setup` does not hold the program yet, and a process that ends before it has answered it ends through our fault. The
-reply is `[report, stdout, answer, ...]`, where the first answer speaks of loading, or in that case of the setup. The
-report, in JSON as the answers are, holds `status` (None if the program answered all, else what ended it), `error`,
-`cpu_ms` per answer, `total_cpu_ms`, `wall_ms` and `exit` (the wait status of a process that ended by itself). Where
-there was no process for the program, the reply is `[why]`, and the worker ends.
+A job is a message `[limits, setup, input, ...]` in `marshal`'s form. Where `stdin` among the limits is no None but a
+script's input, `setup` does not hold the program yet, and a process that ends before it has answered ends through our
+fault. The reply is `[report, stdout, answer, ...]`, where the first answer speaks of loading, or in that case of the
+setup. The report, in JSON as the answers are, holds `status` (None if the program answered all, else what ended it),
+`error`, `cpu_ms` per answer, `total_cpu_ms`, `wall_ms` and `exit` (the wait status of a process that ended by itself).
+Where there was no process for the program, the reply is `[why]`, and the worker ends.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from __future__ import annotations
 import _socket
 import contextlib
 import errno
+import fcntl
 import json
 import marshal
-import math
 import os
 import select
 import signal
@@ -36,13 +36,14 @@ from verigrad.sandbox.protocol import (
     ENDED,
     FAILED,
     INPUT,
-    MAX_STARVED_S,
     NONCE_BYTES,
     STARTED,
+    longest_s,
     pack,
     read_message,
     write_all,
 )
+from verigrad.sandbox.usage import page_tables_kib, starved_s, we_starved_s
 
 __all__ = ["run_supervisor"]
 
@@ -50,14 +51,20 @@ _FRAME_SLACK = 1_000_000
 """An answer may exceed `result_bytes` by this much: the traced lines and error text around the value."""
 _ALL_ANSWERS = 1 << 26
 """Bytes of all answers of a program together."""
-_RIGHTS, _CREDENTIALS = struct.Struct("4i"), struct.Struct("3i")
+_RIGHTS, _ONE_RIGHT, _CREDENTIALS = struct.Struct("4i"), struct.Struct("i"), struct.Struct("3i")
 _NOTES_BYTES = _socket.CMSG_SPACE(_RIGHTS.size) + _socket.CMSG_SPACE(_CREDENTIALS.size)
+_SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 _MAX_TEXT = 4096
 _CHUNK = 1 << 16
 _BACKSTOP_MS = 5
 """Shortest wait between two looks at the CPU clock."""
 _UNNOTICED_S = 0.01
 """Time into a program after which it is noted how long it stands in the run queue; most are over by then."""
+
+_LOOK_S = 0.05
+"""Time between two looks at what a program uses that no limit of the kernel bounds."""
+_PAGE_TABLES_SHARE = 8
+"""Page tables may take this part of `memory_mb`; of memory in one piece they take a 512th."""
 
 
 class _Stopped(Exception):
@@ -149,7 +156,7 @@ def _run(frames: list[bytes], program: _Program, link: _socket.socket) -> list[b
     except _Stopped as stop:
         status, error = stop.status, stop.error
     except _Died:
-        if program.limits["ours_first"] and not program.answers:
+        if program.limits["stdin"] is not None and not program.answers:
             raise _NoProcess("the program's process ended before the program was in it") from None
         died = True
     wall_s = program.elapsed_s()
@@ -207,16 +214,17 @@ class _Program:
 
     def begin(self, limits: dict[str, Any]) -> None:
         """Start the clocks."""
-        self.limits = limits
+        self.limits, self.stdin = limits, limits["stdin"]
         self.pidfd = os.pidfd_open(self.pid)
         self.poll = select.poll()
         for fd in (self.replies, self.out, self.err, self.pidfd, *self.others):
             self.poll.register(fd, select.POLLIN)
         os.set_blocking(self.requests, False)  # the others are read only where there is something
         self.first_cpu = self._cpu_clock()
-        self.we_starved_before = _we_starved_s()
+        self.we_starved_before = we_starved_s()
         self.begun = time.monotonic()
         self.wall_deadline = self.begun + limits["wall_s"]
+        self.next_look = self.begun + _LOOK_S
 
     def ask(self, body: bytes) -> bool:
         """Send one frame and keep its answer; returns whether the program takes another.
@@ -229,6 +237,9 @@ class _Program:
         before = self.cpu
         nonce = os.urandom(NONCE_BYTES)
         pending = self._write(memoryview(INPUT.pack(len(body), nonce) + body))
+        if self.stdin is not None:
+            self._hand_over_stdin(self.stdin)
+            self.stdin = None
         received = bytearray()
         while True:
             if pending:
@@ -251,12 +262,28 @@ class _Program:
                 raise _Died
             self._check_wall()  # last: an answer that is there counts, however long we took to come for it
 
+    def _hand_over_stdin(self, text: bytes) -> None:
+        """Pass on a file of exactly these bytes, to which none can be added; programs may make no such file."""
+        link = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, self.requests)
+        try:
+            file = _sealed_file(text)
+            try:
+                link.sendmsg([b"f"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, _ONE_RIGHT.pack(file))])
+            finally:
+                os.close(file)
+        except (BrokenPipeError, ConnectionResetError):  # reading will tell
+            pass
+        except OSError as error:
+            raise _NoProcess(f"no standard input for the program: {error}") from error
+        finally:
+            link.detach()
+
     def _write(self, data: memoryview) -> memoryview:
         try:
             return data[os.write(self.requests, data) :]
         except BlockingIOError:
             return data
-        except BrokenPipeError:  # reading will tell
+        except (BrokenPipeError, ConnectionResetError):  # reading will tell
             return memoryview(b"")
 
     def _read_answer(self, received: bytearray, nonce: bytes) -> bool:
@@ -333,8 +360,8 @@ class _Program:
     def _patience_ms(self) -> float:
         cpu_left: float = self.limits["cpu_s"] - (self.cpu - self.first_cpu)
         wall_left: float = self.wall_deadline - time.monotonic()
-        unnoticed = _UNNOTICED_S if self.starved_before is None else math.inf
-        shortest: float = min(cpu_left, wall_left, unnoticed)
+        look = _UNNOTICED_S if self.starved_before is None else _LOOK_S
+        shortest: float = min(cpu_left, wall_left, look)
         return max(_BACKSTOP_MS, 1000 * shortest + 1)
 
     def _check_cpu(self) -> None:
@@ -343,15 +370,24 @@ class _Program:
 
     def _notice_queue(self) -> None:
         if self.starved_before is None and time.monotonic() - self.begun > _UNNOTICED_S:
-            self.starved_before = _starved_s(self.pid)
+            self.starved_before = starved_s(self.pid)
 
     def _check_wall(self) -> None:
         self._notice_queue()
+        self._check_page_tables()
         if time.monotonic() > self.wall_deadline:
             limit = self.limits["wall_s"]
-            self.wall_deadline = self.begun + limit + min(self._starved_s(), MAX_STARVED_S)
+            self.wall_deadline = self.begun + min(limit + self._starved_s(), longest_s(limit))
             if time.monotonic() > self.wall_deadline:
                 raise _Stopped("timeout", f"over {limit} s of elapsed time")
+
+    def _check_page_tables(self) -> None:
+        """Mappings all over the address space can take many times their own size in tables, which no limit counts."""
+        if time.monotonic() > self.next_look:
+            self.next_look = time.monotonic() + _LOOK_S
+            limit = self.limits["memory_mb"]
+            if page_tables_kib(self.pid) > 1024 * limit // _PAGE_TABLES_SHARE:
+                raise _Stopped("memory", f"page tables of over 1/{_PAGE_TABLES_SHARE} of {limit} MiB")
 
     def elapsed_s(self) -> float:
         """Seconds since it began in which it ran, or waited for anything but a processor.
@@ -365,34 +401,18 @@ class _Program:
 
         What it waited before the first note is not known and not counted.
         """
-        starved = _we_starved_s() - self.we_starved_before
-        return starved if self.starved_before is None else starved + _starved_s(self.pid) - self.starved_before
+        starved = we_starved_s() - self.we_starved_before
+        return starved if self.starved_before is None else starved + starved_s(self.pid) - self.starved_before
 
 
-def _we_starved_s() -> float:
-    return 0.0 if _OUR_STATISTICS is None else _waited_s(_OUR_STATISTICS)
-
-
-def _starved_s(pid: int) -> float:
-    file = _open_statistics(pid)
-    if file is None:
-        return 0.0
+def _sealed_file(text: bytes) -> int:
+    """A file in memory that holds `text` and cannot be changed any more."""
+    file = os.memfd_create("stdin", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
-        return _waited_s(file)
-    finally:
+        write_all(file, text)
+        os.lseek(file, 0, os.SEEK_SET)
+        fcntl.fcntl(file, fcntl.F_ADD_SEALS, _SEALS)
+    except OSError:
         os.close(file)
-
-
-def _open_statistics(process: int | str) -> int | None:
-    try:
-        return os.open(f"/proc/{process}/schedstat", os.O_RDONLY)
-    except OSError:  # this kernel does not count
-        return None
-
-
-def _waited_s(statistics: int) -> float:
-    """The second figure of `schedstat`, in nanoseconds, is the time spent waiting on a run queue."""
-    return int(os.pread(statistics, 100, 0).split()[1]) / 1e9
-
-
-_OUR_STATISTICS = _open_statistics("self")
+        raise
+    return file

@@ -1,8 +1,8 @@
 """The fork-server: a small warm process whose forks become programs' processes.
 
 It never sees a program, an input or an answer, so a fork has nothing of other programs in its memory.
-Per program it opens four pipes, forks, and hands the other ends to the supervisor. On request it kills the
-program with everything it left behind. What stands around programs is the business of `enclosure`.
+Per program it opens a pair of sockets and three pipes, forks, and hands the other ends to the supervisor. On request it
+kills the program with everything it left behind. What stands around programs is the business of `enclosure`.
 """
 
 from __future__ import annotations
@@ -110,7 +110,9 @@ def _report(link: _socket.socket, error: BaseException) -> None:
 
 
 def _fork_program(link: _socket.socket, enclosure: Enclosure, become_program: Callable[..., NoReturn]) -> int:
-    requests, request_end = os.pipe()
+    request_socket, our_socket = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    our_socket.shutdown(_socket.SHUT_RD)  # nothing comes back by it
+    requests, request_end = request_socket.detach(), our_socket.detach()
     answers, answer_end = os.pipe()
     stdout, stdout_end = os.pipe()
     stderr, stderr_end = os.pipe()
