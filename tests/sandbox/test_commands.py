@@ -145,6 +145,21 @@ def test_memory_shared_and_in_segments_counts_as_well(enclosed):
     assert python(enclosed, shared, limits=Limits(memory_mb=60)).status == "memory"
 
 
+def test_page_tables_count_as_memory(enclosed):
+    """One page in each GiB of the address space, for which the kernel needs three."""
+    sparse = """
+import ctypes, time
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+for place in range(1, 10000):
+    address = libc.mmap(ctypes.c_void_p(place << 30), ctypes.c_size_t(4096), 3, 0x100022, -1, ctypes.c_long(0))
+    if address == place << 30:
+        ctypes.memset(address, 1, 1)
+time.sleep(10)
+"""
+    assert python(enclosed, sparse, limits=Limits(memory_mb=90)).status == "memory"
+
+
 def test_address_space_is_free(enclosed):
     """Node and the sanitizers reserve gigabytes and use little."""
     script = "import mmap\nm = mmap.mmap(-1, 8 << 30, flags=mmap.MAP_PRIVATE | mmap.MAP_NORESERVE)"
@@ -170,6 +185,46 @@ def test_the_disk_is_capped_wherever_one_writes(enclosed, places):
 def test_a_full_disk_is_its_own_only(enclosed):
     assert shell(enclosed, "head -c 9000000 /dev/zero > a", disk_mb=4).exit_code != 0
     assert shell(enclosed, "ls /work /tmp /dev/shm; head -c 3000000 /dev/zero > a", disk_mb=4).exit_code == 0
+
+
+SPIN = "print('up', flush=True)\nwhile True:\n    pass\n"
+
+
+@pytest.mark.parametrize("level", [pytest.param("process", marks=pytest.mark.slow), "full"])
+def test_waiting_for_a_processor_is_not_the_commands_time(commands_at, level):
+    """Twelve neighbours on one processor: 0.2 s of CPU take over two seconds, of which little counts as elapsed."""
+    commands_at(level)
+    work = f"sh -c '{COUNT.replace('60000', '100000')}'"  # two of them, one after the other
+
+    async def main():
+        async with CommandSandbox(workers=1, level=level) as box:
+            limits = Limits(wall_s=1.0, processes=5)
+            await box.run(Command(("true",)), LIMITS)
+            spin = (sys.executable, "-S", "-c", SPIN)
+            neighbours = [subprocess.Popen(spin, start_new_session=True, stdout=subprocess.PIPE) for _ in range(12)]
+            try:
+                for neighbour in neighbours:
+                    neighbour.stdout.readline()
+                start = time.monotonic()
+                busy = await box.run(Command(("sh", "-c", f"{work}; {work}")), limits)
+                took_s = time.monotonic() - start
+                asleep = await box.run(Command(("sleep", "30")), limits)
+            finally:
+                for neighbour in neighbours:
+                    neighbour.kill()
+                    neighbour.communicate()
+            return busy, took_s, asleep
+
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        busy, took_s, asleep = asyncio.run(main())
+    finally:
+        os.sched_setaffinity(0, allowed)
+    assert took_s > 1.5
+    assert busy.exit_code == 0, busy
+    assert 100 <= busy.cpu_ms <= busy.wall_ms <= 1000
+    assert (asleep.status, "elapsed" in asleep.error) == ("timeout", True)
 
 
 # ------------------------------------------------------------------------------------------ what it leaves

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from verigrad.sandbox.command_enclosure import CommandEnclosure, enclose_command
-from verigrad.sandbox.protocol import pack, write_all
+from verigrad.sandbox.protocol import longest_s, pack, write_all
+from verigrad.sandbox.usage import starved_s
 
 __all__ = ["run_command"]
 
@@ -176,6 +177,8 @@ class _Watch:
         self._not_started = not_started
         self._cpu_before_s = cpu_before_s
         self._started = time.monotonic()
+        self._starved_s = 0.0
+        self._starved_before: dict[int, float] = {}
         self._exit_status: int | None = None
         self.stdout, self.stderr = bytearray(), bytearray()
 
@@ -207,8 +210,17 @@ class _Watch:
             "exit_code": code if status == "exited" else None,
             "error": error,
             "cpu_ms": 1000 * cpu_s,
-            "wall_ms": 1000 * (time.monotonic() - self._started),
+            "wall_ms": 1000 * self._elapsed_s(cpu_s),
         }
+
+    def _elapsed_s(self, cpu_s: float) -> float:
+        """Seconds since the start in which the tree ran, or waited for anything but a processor.
+
+        Of its processes some may run while others starve, so what is left may be less than the CPU time, and is
+        then that.
+        """
+        elapsed_s = time.monotonic() - self._started
+        return max(elapsed_s - self._starved_s, min(elapsed_s, cpu_s))
 
     def _kill_leader(self) -> None:
         os.kill(self._pid, signal.SIGKILL)
@@ -264,13 +276,24 @@ class _Watch:
                     self._exit_status = ended[1]
 
     def _check_limits(self) -> None:
-        if time.monotonic() - self._started > self._limits["wall_s"]:
-            raise _Stopped("timeout", self._too_much("wall_s", "s of elapsed time"))
         usage = _tree_usage()
+        self._note_starving(usage.starved_s)
+        wall_s = self._limits["wall_s"]
+        if time.monotonic() - self._started > min(wall_s + self._starved_s, longest_s(wall_s)):
+            raise _Stopped("timeout", self._too_much("wall_s", "s of elapsed time"))
         if usage.cpu_s + _children_cpu_s() - self._cpu_before_s > self._limits["cpu_s"]:
             raise _Stopped("timeout", self._too_much("cpu_s", "s of CPU time"))
         if usage.memory_kib > 1024 * self._limits["memory_mb"]:
             raise _Stopped("memory", self._too_much("memory_mb", "MiB of memory"))
+
+    def _note_starving(self, starved_s: dict[int, float]) -> None:
+        """Add what the processes of the tree starved since the last look.
+
+        The kernel tells it of a wait that is over, so that it may be more than the time since then.
+        """
+        since = (seconds - self._starved_before.get(pid, 0.0) for pid, seconds in starved_s.items())
+        self._starved_s += sum(seconds for seconds in since if seconds > 0)
+        self._starved_before = starved_s
 
     def _too_much(self, limit: str, unit: str) -> str:
         return f"over {self._limits[limit]} {unit}"
@@ -278,10 +301,14 @@ class _Watch:
 
 @dataclass(frozen=True)
 class _Usage:
-    """CPU seconds of running processes and of those they waited for; memory they hold that is no file's."""
+    """CPU seconds of running processes and of those they waited for; memory they hold that is no file's.
+
+    By process, the seconds that it was ready to run and the machine was too busy.
+    """
 
     cpu_s: float
     memory_kib: int
+    starved_s: dict[int, float]
 
 
 def _tree_usage() -> _Usage:
@@ -297,14 +324,14 @@ def _tree_usage() -> _Usage:
     while more := {pid for pid, parent in parents.items() if parent in tree} - tree:
         tree |= more
     tree.remove(os.getpid())
-    return _Usage(sum(cpu[pid] for pid in tree), sum(map(_memory_kib, tree)))
+    return _Usage(sum(cpu[pid] for pid in tree), sum(map(_memory_kib, tree)), {pid: starved_s(pid) for pid in tree})
 
 
 def _memory_kib(pid: int) -> int:
-    """Of one process, memory that belongs to no file on a disk: the file's pages can be taken back."""
+    """Of one process, memory that belongs to no file on a disk (whose pages can be taken back), and its page tables."""
     with contextlib.suppress(OSError):
         lines = _read_text(f"/proc/{pid}/status").splitlines()
-        return sum(int(line.split()[1]) for line in lines if line.startswith((b"RssAnon:", b"RssShmem:")))
+        return sum(int(line.split()[1]) for line in lines if line.startswith((b"RssAnon:", b"RssShmem:", b"VmPTE:")))
     return 0
 
 

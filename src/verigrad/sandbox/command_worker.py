@@ -13,7 +13,7 @@ from typing import Any
 
 from verigrad.sandbox.command_watch import run_command
 from verigrad.sandbox.confine import become_subreaper, find_uid, kill_children
-from verigrad.sandbox.protocol import READY, SHIELDED, pack, read_message, write_all
+from verigrad.sandbox.protocol import READY, SHIELDED, longest_s, pack, read_message, write_all
 
 __all__ = ["serve_commands"]
 
@@ -91,7 +91,7 @@ def _run_in(folder: str, parent: int, level: str, uid: int | None, job: dict[str
     try:
         if level in ("namespaces", "full"):
             os.waitpid(pid, 0)  # it entered the namespaces, where another goes on in its place
-        return _reply(reading, parent, time.monotonic() + job["limits"]["wall_s"] + _GRACE_S)
+        return _reply(reading, parent, time.monotonic() + longest_s(job["limits"]["wall_s"]) + _GRACE_S)
     finally:
         os.close(reading)
         kill_children(uid)

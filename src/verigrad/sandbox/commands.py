@@ -17,6 +17,7 @@ from typing import Literal
 from verigrad.errors import SandboxError
 from verigrad.sandbox.pool import WorkerDied
 from verigrad.sandbox.pooled import Pooled
+from verigrad.sandbox.protocol import longest_s
 from verigrad.types import Limits
 
 __all__ = ["PATH", "Command", "CommandResult", "CommandSandbox", "CommandStatus"]
@@ -82,7 +83,7 @@ class CommandResult:
         stdout: at most `Limits.output_bytes` of both together.
         files: those of `Command.keep` that are there in the end and are no links.
         cpu_ms: of the whole process tree.
-        wall_ms: elapsed, setting up and reading back not included.
+        wall_ms: elapsed, without what it spent ready to run on a busy machine, setting up and reading back.
         error: why it did not exit, for people.
     """
 
@@ -113,7 +114,7 @@ class CommandSandbox(Pooled):
     def _run(self, command: Command, limits: Limits) -> CommandResult:
         job = marshal.dumps(_job(command, limits))
         try:
-            how, *parts = self._pool.exchange([job], limits.wall_s)
+            how, *parts = self._pool.exchange([job], longest_s(limits.wall_s))
         except WorkerDied as error:
             text = f"the command ended the sandbox's worker, and again when it ran alone: {error}"
             return CommandResult("crashed", None, b"", b"", {}, 0.0, error=text)
