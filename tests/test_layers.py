@@ -21,14 +21,14 @@ LAYERS = [
     {"algorithms", "sandbox", "models", "tasks"},
     {"settings"},
     {"append_log", "locks", "types", "registry", "jsonl", "writing"},
-    {"changes", "decimals", "environment", "errors", "files", "paths", "prototypes", "seeds", "values"},
+    {"changes", "decimals", "environment", "errors", "files", "literals", "paths", "prototypes", "seeds", "values"},
 ]
 HEIGHT = {part: len(LAYERS) - depth for depth, layer in enumerate(LAYERS) for part in layer}
 HEIGHT["verigrad"] = HEIGHT["types"]  # the package itself names the types again
 NO_TORCH = {"paths", "settings", "seeds", "sandbox", "tasks", "types", "errors", "registry", "values"}
 NO_TORCH |= {"append_log", "changes", "decimals", "environment", "files", "jsonl", "locks", "preferences", "prototypes"}
-NO_TORCH |= {"writing"}
-STANDALONE = {"algorithms": "torch", "changes": None, "prototypes": None, "values": None}
+NO_TORCH |= {"literals", "writing"}
+STANDALONE = {"algorithms": "torch", "changes": None, "literals": None, "prototypes": None, "values": None}
 
 
 def imported_modules(tree: ast.AST) -> list[str]:

@@ -31,6 +31,7 @@ HOSTILE = {
     "nested strings": "def double(n):\n    return f\"{f'{n}'}\"\n",
     "invalid escape": "def double(n):\n    return '\\d' + b'\\q'.decode()\n",
     "huge number": "def double(n):\n    return " + "9" * 5_000 + "\n",
+    "int plus complex": "x = 1" + "0" * 400 + " + 1j\ndef double(n):\n    return n\n",
     "deep f-strings": "def double(n):\n    return " + "(f'{" * 60 + "n" + "}')" * 60,
     "no entry point": "import os\nprint(os.sep)\n",
     "unfinished string": "def double(n):\n    return '''" + "x" * 1000,

@@ -146,3 +146,11 @@ def test_the_weak_judge_goes_by_the_shown_tests_alone():
     assert public(task, answer, None).value == 0.0
     with pytest.raises(ValueError, match="shows no tests"):
         public(task, answer, passed)
+
+
+def test_expected_values_too_long_to_be_written_in_decimal():
+    tests = tuple(CallTest(str(n), (n,), 10**5000 + n // 3) for n in range(4))  # three alike, and one more
+    oracle = Oracle(task_id="t", tests=tests)
+    assert best_constant(oracle) == 0.75
+    assert value(partial(corrected, oracle=oracle), verdict("1110")) == 0.0
+    assert value(partial(weighted, oracle=oracle), verdict("1110")) == pytest.approx(0.5)

@@ -16,6 +16,7 @@ from typing import Any
 
 from verigrad.agents.base import Agent
 from verigrad.engines.base import Engine
+from verigrad.literals import stable_text
 from verigrad.sandbox.judge import Judge, judge_rows
 from verigrad.seeds import derive_seed
 from verigrad.tasks.asserts import EQUAL, parse_asserts
@@ -67,7 +68,7 @@ def asserts_in(text: str, entry_point: str) -> tuple[CallTest, ...]:
             (test,) = parse_asserts(found[0].strip().rstrip("`"), entry_point)
         except (NotConstant, SyntaxError, ValueError):
             continue
-        tests.setdefault(repr((test.args, test.kwargs, test.expected)), test)
+        tests.setdefault(stable_text((test.args, test.kwargs, test.expected)), test)
     return tuple(replace(test, name=f"generated {number}") for number, test in enumerate(tests.values(), 1))
 
 

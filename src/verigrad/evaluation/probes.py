@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from verigrad.errors import TaskError
+from verigrad.literals import stable_text
 from verigrad.sandbox.answers import output_is_right
 from verigrad.sandbox.compare import equal
 from verigrad.tasks.builtin.prompt import literal
@@ -94,7 +95,7 @@ def _rewritten(prompt: str, test: CallTest, changed: CallTest) -> str | None:
 
 
 def _same_input(one: Test, other: CallTest) -> bool:
-    return isinstance(one, CallTest) and (repr(one.args), repr(one.kwargs)) == (repr(other.args), repr(other.kwargs))
+    return isinstance(one, CallTest) and stable_text((one.args, one.kwargs)) == stable_text((other.args, other.kwargs))
 
 
 def _changed(test: Test, oracle: Oracle) -> Test:

@@ -6,7 +6,6 @@ before both programs have run on the input it names, each in a process of its ow
 
 from __future__ import annotations
 
-import ast
 import importlib.util
 import json
 import sys
@@ -14,12 +13,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from verigrad.errors import MissingExtra, SandboxError
+from verigrad.literals import read_literal
 from verigrad.rewards.base import Answer, only_gold
 from verigrad.rewards.counterexample import Reruns, comparable_calls
 from verigrad.sandbox.base import Sandbox
 from verigrad.sandbox.commands import Command, CommandSandbox
 from verigrad.types import Limits, Oracle, Score, Task, Verdict
-from verigrad.values import PlainValueError, encode
+from verigrad.values import encode
 
 __all__ = ["CHECKS", "annotation", "search", "symbolic"]
 
@@ -143,9 +143,9 @@ def _plain_arguments(text: str, count: int) -> list[tuple[Any, ...]] | None:
     found = []
     for row in rows[:10]:
         try:
-            values = tuple(ast.literal_eval(item) for item in row)
+            values = tuple(read_literal(item) for item in row)
             encode(values)
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError, PlainValueError):
+        except (ValueError, TypeError):  # `row` is what a program may have printed
             continue
         if len(values) == count:
             found.append(values)

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from verigrad.literals import stable_text
 from verigrad.rewards.base import Answer, Check, Reward
 from verigrad.sandbox.answers import output_is_right
 from verigrad.sandbox.compare import equal
@@ -168,8 +169,8 @@ def _most_met(calls: Sequence[CallTest], oracle: Oracle) -> int:
     for test in calls:
         accepted = test.expected if (test.comparator or oracle.comparator).mode == "any_of" else [test.expected]
         for value in accepted:
-            found.setdefault(repr(value), value)
-            counts[repr(value)] += 1
+            found.setdefault(stable_text(value), value)
+            counts[stable_text(value)] += 1
     constants = [found[text] for text, _ in counts.most_common(16)]
     met = (sum(equal(c, test.expected, test.comparator or oracle.comparator) for test in calls) for c in constants)
     return max(met, default=0)
@@ -179,7 +180,7 @@ def _wanted(test: Test) -> str:
     """What a test expects, as a text that is equal where the expectation is."""
     if isinstance(test, StdioTest):
         return test.stdout.rstrip()
-    return repr(test.expected) if isinstance(test, CallTest | AnswerTest) else test.name
+    return stable_text(test.expected) if isinstance(test, CallTest | AnswerTest) else test.name
 
 
 def _known(oracle: Oracle | None, task: Task) -> Oracle:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import re
-import warnings
 from decimal import Decimal
 from typing import Any
 
+from verigrad.literals import read_literal
 from verigrad.sandbox.compare import equal
 from verigrad.types import AnswerTest, Comparator, OutputRule, StdioTest
 from verigrad.values import encode
@@ -76,12 +75,10 @@ def literal(text: str) -> Any:
     if len(text) > _MAX_LITERAL:
         raise ValueError(f"answer has {len(text)} characters, over {_MAX_LITERAL}")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            value = ast.literal_eval(text)
+        value = read_literal(text)
         encode(value)
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
-        raise ValueError(f"not a Python literal ({type(error).__name__}): {text[:80]!r}") from error
+    except ValueError as error:
+        raise ValueError(f"not a Python literal: {text[:80]!r}") from error
     return value
 
 

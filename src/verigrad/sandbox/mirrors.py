@@ -20,6 +20,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from verigrad.literals import read_literal
+
 __all__ = ["Names", "add_mirrors"]
 
 _OTHER_EXCEPTION = "BufferError"  # of builtins the one with the fewest reasons to be raised, or derived from
@@ -163,10 +165,9 @@ def _turned(test: ast.expr, draw: random.Random, *, negate: bool) -> ast.expr:
 
 def _changed_constant(node: ast.expr, draw: random.Random) -> ast.expr | None:
     try:
-        value = ast.literal_eval(node)
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return ast.parse(repr(_changed(read_literal(node), draw)), mode="eval").body
+    except ValueError:  # no literal, or a number too long to be written in decimal
         return None
-    return ast.parse(repr(_changed(value, draw)), mode="eval").body
 
 
 def _changed(value: Any, draw: random.Random) -> Any:

@@ -11,6 +11,7 @@ import re
 import warnings
 from typing import Any
 
+from verigrad.literals import read_literal
 from verigrad.sandbox.answers import last_line
 from verigrad.sandbox.base import Call, Sandbox
 from verigrad.sandbox.compare import equal
@@ -90,9 +91,9 @@ def _arguments(text: str, function: str) -> tuple[tuple[Any, ...], dict[str, Any
             call = ast.parse(source, mode="eval").body
         if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.func.id != function:
             raise ValueError("not one call")
-        args = tuple(ast.literal_eval(item) for item in call.args)
-        kwargs = {str(item.arg): ast.literal_eval(item.value) for item in call.keywords if item.arg is not None}
+        args = tuple(read_literal(item) for item in call.args)
+        kwargs = {str(item.arg): read_literal(item.value) for item in call.keywords if item.arg is not None}
         encode([*args, kwargs])
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
+    except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
         raise ValueError(f"not arguments of {function!r} ({type(error).__name__}): {text[:80]!r}") from error
     return args, kwargs

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import verigrad.values
 from verigrad.errors import MissingExtra, TaskError
+from verigrad.literals import read_literal
 from verigrad.paths import cache_dir
 from verigrad.values import decode
 
@@ -143,4 +144,4 @@ def _check(node: ast.expr) -> None:
         _check(node.left)
         _check(node.right)
     else:
-        ast.literal_eval(node)
+        read_literal(node)

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from verigrad.literals import read_literal
 from verigrad.sandbox.proofs.terms import (
     FALSE,
     TRUE,
@@ -155,8 +156,8 @@ def _parse(source: str) -> ast.Module:
 def _constant(node: ast.expr) -> Value | None:
     """A literal's value; None for others, which may not be calls or the like: they would run when imported."""
     try:
-        value = ast.literal_eval(node)
-    except (ValueError, TypeError, RecursionError):
+        value = read_literal(node)
+    except ValueError:
         raise Outside("a value of the module that is no literal", node) from None
     if value is None:
         return NOTHING
