@@ -109,6 +109,7 @@ def test_a_minibatch_without_rows_does_not_set_the_schedule_back(settings):
 def test_what_the_audit_makes_a_failure_is_no_success_to_imitate(settings, flagged, succeeded):
     loop = loop_of(settings, GRPO, audit=AuditConfig(flagged=flagged))
     rollouts = [replace(rollout(0, 0, 1.0), flags=flags) for flags in ((), ("knows a test",), ())]
+    rollouts.insert(1, replace(rollout(0, 0, None), status="error"))  # of which nothing trains
     outcomes = torch.tensor([PASSED, PASSED, PASSED + 1])
     assert loop._succeeded([Group(None, tuple(rollouts))], outcomes).tolist() == succeeded
 

@@ -43,7 +43,7 @@ from verigrad.tasks.base import TaskSet
 from verigrad.training.advantages import advantages_of, shape_rewards
 from verigrad.training.audit import Audit, first_flagged
 from verigrad.training.augment import augmented
-from verigrad.training.batching import completion_lengths, make_batch, rows_batch, score_parts
+from verigrad.training.batching import completion_lengths, make_batch, rows_batch, score_parts, trains
 from verigrad.training.checkpoints import after_step, load_best
 from verigrad.training.companions import Companion, open_companions
 from verigrad.training.config import RLConfig
@@ -263,7 +263,7 @@ class Loop:
         passed = outcomes == PASSED
         if self.config.audit.flagged != "penalise":
             return passed
-        return passed & torch.tensor([not rollout.flags for group in groups for rollout in group.rollouts])
+        return passed & torch.tensor([not r.flags for group in groups for r in group.rollouts if trains(r)])
 
     def _demonstrations(self, groups: Sequence[Group]) -> Batch | None:
         """The gold programs of a step's tasks, each once, where the method imitates them."""
