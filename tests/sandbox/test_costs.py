@@ -5,14 +5,16 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from verigrad.errors import SandboxError
 from verigrad.rewards.efficiency import cost_gain, efficiency, growth_exponent
 from verigrad.sandbox.costs import BUDGET, CostMeter, _by_clock, meter_program, scaled, sweep
 from verigrad.sandbox.process import ProcessSandbox
-from verigrad.types import CallTest, CostPoint, Oracle
+from verigrad.types import CallTest, Comparator, CostPoint, Oracle
 
 LINEAR = """
 def f(xs):
@@ -32,6 +34,7 @@ def f(xs):
     return False
 """
 TEST = CallTest("a", (list(range(20)),), False)
+EXACT = Comparator()
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +43,9 @@ def costs():
     with asyncio.Runner() as runner:
         sandbox = ProcessSandbox()
 
-        def measure(*programs, reference=LINEAR, test=TEST):
+        def measure(*programs, reference=LINEAR, test=TEST, comparator=EXACT):
             meter = CostMeter(sandbox)
-            oracle = Oracle(task_id="t", tests=(test,), gold=reference)
+            oracle = Oracle(task_id="t", tests=(test,), gold=reference, comparator=comparator)
 
             async def all_of_them():
                 return await asyncio.gather(*(meter.costs(program, oracle, "f") for program in programs))
@@ -494,3 +497,71 @@ def test_instructions_are_counted_under_every_version_of_python(python):
     assert counted(LINEAR, 2000)[1] / cost == pytest.approx(2, abs=0.02)
     assert counted("def f(xs):\n    while True:\n        pass\n", 1) == ["over", 100_000]
     assert counted("import os\ndef f(xs):\n    return 0\n", 1)[0] == "not_rated"
+
+
+@pytest.mark.parametrize(
+    ("mode", "gold", "other", "rated"),
+    [
+        ("multiset", "xs", "xs[::-1]", 3),
+        ("set", "xs", "xs[::-1] + xs[:1]", 3),
+        ("truthy", "len(xs) > 0", "len(xs)", 3),
+        ("exact", "xs", "xs[::-1]", 0),
+        ("multiset", "xs", "xs[1:]", 0),
+    ],
+)
+def test_answers_are_compared_as_the_task_compares(costs, mode, gold, other, rated):
+    test = CallTest("a", (list(range(20)),), None)
+    sources = [f"def f(xs):\n    return {value}\n" for value in (gold, other)]
+    found = costs(sources[1], reference=sources[0], test=test, comparator=Comparator(mode=mode))
+    assert len(found.points) == rated
+
+
+class Fails:
+    """A sandbox that cannot run the first program it is given."""
+
+    def __init__(self, sandbox):
+        self.sandbox, self.asked = sandbox, 0
+
+    async def run(self, *words):
+        self.asked += 1
+        if self.asked == 1:
+            raise SandboxError("no more processes")
+        return await self.sandbox.run(*words)
+
+
+def test_a_sandbox_that_failed_once_is_asked_again():
+    async def measured():
+        sandbox = ProcessSandbox(workers=1)
+        meter, oracle = CostMeter(Fails(sandbox)), Oracle(task_id="t", tests=(TEST,), gold=LINEAR)
+        with pytest.raises(SandboxError):
+            await meter.costs(QUADRATIC, oracle, "f")
+        found = await meter.costs(QUADRATIC, oracle, "f")
+        await sandbox.close()
+        return found
+
+    assert len(asyncio.run(measured()).points) == 3
+
+
+def test_one_that_gives_up_waiting_spoils_nothing_for_another():
+    async def measured():
+        sandbox = ProcessSandbox(workers=1)
+        meter, oracle = CostMeter(sandbox), Oracle(task_id="t", tests=(TEST,), gold=LINEAR)
+        first, second = (asyncio.ensure_future(meter.costs(QUADRATIC, oracle, "f")) for _ in range(2))
+        await asyncio.sleep(0.01)
+        first.cancel()
+        found = await second
+        await sandbox.close()
+        return found
+
+    assert len(asyncio.run(measured()).points) == 3
+
+
+def test_inputs_are_made_larger_in_linear_time():
+    started = time.process_time()
+    assert scaled(list(range(50_000)), 1) == list(range(50_000))
+    assert time.process_time() - started < 1
+
+
+def test_inputs_too_long_to_be_written_in_decimal_are_measured(costs):
+    test = CallTest("a", ([10**5000, 1, 2],), False)
+    assert len(costs(QUADRATIC, test=test).points) == 3

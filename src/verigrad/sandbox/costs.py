@@ -19,12 +19,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from verigrad.literals import stable_text
 from verigrad.sandbox import meter, meter_charges, meter_library, meter_rewrite
 from verigrad.sandbox.base import Call, Sandbox
 from verigrad.sandbox.compare import equal
 from verigrad.types import CallTest, Comparator, CostPoint, Costs, Limits, Oracle
 
-__all__ = ["BUDGET", "FACTORS", "CostMeter", "meter_program", "scaled", "sweep"]
+__all__ = ["BUDGET", "FACTORS", "CostMeter", "meter_program", "scaled", "sweep", "without_alternatives"]
 
 BUDGET = 1_000_000
 """Units that are counted at most for one input; a quarter of a second."""
@@ -72,7 +73,7 @@ class CostMeter:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
-        self._known: dict[tuple[str, str], asyncio.Task[_Measured]] = {}
+        self._known: dict[tuple[str, str, str, Limits], asyncio.Task[_Measured]] = {}
 
     async def costs(self, program: str, oracle: Oracle, entry_point: str | None) -> Costs:
         """Compare a program that passes its tests with the oracle's gold program.
@@ -87,7 +88,7 @@ class CostMeter:
         if oracle.gold is None or entry_point is None or not calls:
             return Costs(reason="the task has no reference program, or no calls of a function")
         largest = max(calls, key=lambda test: _amount(test.args))
-        comparator = replace(largest.comparator or oracle.comparator, mode="exact")
+        comparator = without_alternatives(largest.comparator or oracle.comparator)
         inputs = sweep(largest.args)
         runs = (
             self._measured(source, entry_point, args, oracle) for args in inputs for source in (oracle.gold, program)
@@ -107,10 +108,12 @@ class CostMeter:
         return Costs(tuple(charged), suspect=charged != found)
 
     async def _measured(self, program: str, entry_point: str, args: tuple[Any, ...], oracle: Oracle) -> _Measured:
-        key = (program, repr((entry_point, args, oracle.limits)))
-        if key not in self._known:
-            self._known[key] = asyncio.ensure_future(self._measure(program, entry_point, args, oracle.limits))
-        return await self._known[key]
+        key = (program, entry_point, stable_text(args), oracle.limits)
+        known = self._known.get(key)
+        if known is None or (known.done() and (known.cancelled() or known.exception() is not None)):
+            known = asyncio.ensure_future(self._measure(program, entry_point, args, oracle.limits))
+            self._known[key] = known
+        return await asyncio.shield(known)  # others may wait for it, too
 
     async def _measure(self, program: str, entry_point: str, args: tuple[Any, ...], limits: Limits) -> _Measured:
         call = Call("measure", (program, entry_point, list(args), {}, BUDGET))
@@ -128,6 +131,12 @@ class CostMeter:
             return _Measured("failed", error="a forged measurement")
         error = value if status == "not_rated" else ""
         return _Measured(status, max(1, cost), value, error, outcome.cpu_ms)
+
+
+def without_alternatives(comparator: Comparator) -> Comparator:
+    """How an answer is compared with the reference's: as the task compares, but that accepted values (`any_of`) are
+    those of the tests' own inputs and say nothing of larger ones."""
+    return replace(comparator, mode="exact") if comparator.mode == "any_of" else comparator
 
 
 def _point(args: tuple[Any, ...], reference: _Measured, own: _Measured, comparator: Comparator) -> CostPoint | None:
@@ -173,23 +182,20 @@ def scaled(value: Any, factor: int) -> Any:
     factor = max(1, min(factor, _MAX_ITEMS // max(1, _length(value))))
     if isinstance(value, str):
         return value * factor
-    if isinstance(value, list | tuple):
-        return type(value)(_moved(item, turn, value) for turn in range(factor) for item in value)
-    if isinstance(value, set | frozenset):
-        return type(value)(_moved(item, turn, value) for turn in range(factor) for item in value)
+    if not isinstance(value, list | tuple | set | frozenset | dict):
+        return value * factor if type(value) is int else value
+    step = max((abs(item) for item in value if type(item) is int), default=0) + 1
+    distinct = isinstance(value, dict | set | frozenset)
     if isinstance(value, dict):
-        return {_moved(key, turn, value): item for turn in range(factor) for key, item in value.items()}
-    return value * factor if type(value) is int else value
+        return {_moved(key, turn, step, distinct): item for turn in range(factor) for key, item in value.items()}
+    return type(value)(_moved(item, turn, step, distinct) for turn in range(factor) for item in value)
 
 
-def _moved(item: Any, turn: int, among: Any) -> Any:
-    """An item in the `turn`-th repetition of a collection: numbers beyond those before, keys that are texts renamed."""
+def _moved(item: Any, turn: int, step: int, distinct: bool) -> Any:
+    """An item in the `turn`-th repetition: numbers moved on by `step`, texts renamed where all are distinct."""
     if type(item) is int:
-        numbers = [abs(other) for other in among if type(other) is int]
-        return item + turn * (max(numbers) + 1)
-    if isinstance(item, str) and isinstance(among, dict | set | frozenset) and turn:
-        return f"{item}{turn}"
-    return item
+        return item + turn * step
+    return f"{item}{turn}" if distinct and turn and isinstance(item, str) else item
 
 
 def _length(value: Any) -> int:

@@ -22,7 +22,7 @@ from typing import Any
 
 from verigrad.sandbox.base import Call, Sandbox
 from verigrad.sandbox.compare import equal
-from verigrad.sandbox.costs import scaled
+from verigrad.sandbox.costs import scaled, without_alternatives
 from verigrad.types import CallTest, Comparator, Limits, Oracle
 
 __all__ = ["ROUNDS", "Speed", "compare_speed", "gain_of"]
@@ -206,8 +206,7 @@ def _inputs(tests: Sequence[CallTest], comparator: Comparator, factor: int, coun
             parts += _parts(args)
             if key not in seen and parts <= _MAX_PARTS:
                 seen.add(key)
-                own = test.comparator or comparator
-                yield _Input(args, replace(own, mode="exact") if own.mode == "any_of" else own)
+                yield _Input(args, without_alternatives(test.comparator or comparator))
 
 
 def _larger(args: tuple[Any, ...], factor: int) -> tuple[Any, ...]:
