@@ -1,5 +1,6 @@
 """From the lines a judge reports to tokens, on programs whose tokens are their bytes."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -84,10 +85,59 @@ def test_wrong_answers_blame_nothing():
 
 
 def test_code_that_never_ran_has_no_weight():
-    """The return in the branch did not run; the second line of a statement holds nothing the tracer reports."""
-    found, batch = tensors(rollout(executed_lines=frozenset({1, 2, 4, 5, 6})), executed_only=True)
+    """The return in the branch did not run; of the statement of two lines the tracer reports the first alone."""
+    found, batch = tensors(rollout(executed_lines=frozenset({1, 2, 4, 6})), executed_only=True)
     left_out = positions(batch.mask[0] & (found["token_weights"][0] == 0))
     assert left_out == tokens_of_line(3)
+
+
+STATEMENTS = """\
+import functools
+@functools.cache
+def f(x):
+    '''Says
+    something.'''
+    global y
+    match x:
+        case [
+            1,
+        ]:
+            return g(
+                # why
+                x,
+            )
+        case _:
+            try:
+                y = 1
+
+            finally:
+                y = 2
+    def unused(
+        a=1,
+    ):
+        # never
+        return a
+    return x"""
+
+
+def test_a_statement_ran_where_one_of_its_lines_did():
+    """As traced for f(3): the case of two lines and all below it did not run, nor did the body of `unused`."""
+    traced = frozenset({1, 2, 3, 7, 8, 15, 16, 17, 20, 21, 22, 26})
+    found = blame(rollout(f"```python\n{STATEMENTS}\n```", executed_lines=traced), TASK)
+    assert found.executable - found.executed == {11, 12, 13, 14, 25}
+    assert found.executable == set(range(1, 27))
+
+
+def test_a_program_whose_code_is_exponentially_long_is_read_in_time():
+    nested, indent = "def f(x):\n", "    "
+    for _ in range(20):  # a compiler writes the innermost line 2 ** 20 times
+        nested, indent = f"{nested}{indent}try:\n{indent}    x = 1\n{indent}finally:\n", indent + "    "
+    text = f"```python\n{nested}{indent}x = 2\n```"
+    started = time.process_time()
+    found = blame(rollout(text, executed_lines=frozenset({1, 2, 3})), TASK)
+    assert time.process_time() - started < 1
+    # `try:` and what it tries ran, and `finally:` is a line of the same statement.
+    assert found.executable - found.executed == set(range(5, 63))
 
 
 def test_nothing_traced_leaves_all_weights():

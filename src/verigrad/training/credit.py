@@ -7,10 +7,9 @@ of the text, and those that turns have of their own.
 
 from __future__ import annotations
 
-import warnings
+import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import CodeType
 from typing import Any, Literal
 
 import torch
@@ -22,6 +21,7 @@ from verigrad.models.base import Batch
 from verigrad.models.pieces import token_bytes
 from verigrad.rewards.format import extract_program
 from verigrad.rewards.outcome import outcome_class
+from verigrad.rewards.source import parse
 from verigrad.rollout import Group, verdict_of
 from verigrad.training.batching import trains
 from verigrad.types import Rollout, Task, Verdict
@@ -37,8 +37,8 @@ class Blame:
 
     Attributes:
         error_line: the line that failed, "whole" where the program as a whole ran too long, or None.
-        executed: lines that ran; None where that is not known.
-        executable: lines that hold something to run; None where that is not known.
+        executed: lines of statements that ran; None where that is not known.
+        executable: lines of all statements; None where that is not known.
     """
 
     error_line: int | Literal["whole"] | None
@@ -175,12 +175,16 @@ def blame(rollout: Rollout, task: Task, prefill: str = "") -> Blame:
     start, end = extraction.span
     source = (prefill + rollout.turns[-1].text)[start:end]
     before = extraction.program.count("\n") - source.count("\n")
-    executed = verdict.executed_lines if verdict.executed_lines else None
-    executable = _executable_lines(extraction.program)
+    tree = parse(extraction.program) if verdict.executed_lines else None
+    if tree is None or not verdict.executed_lines:
+        return Blame(_error_line(verdict, before), None, None)
+    statements = _statements(tree)
+    ran = {statements[line] for line in verdict.executed_lines if line in statements}
+    executed = verdict.executed_lines | {line for line, statement in statements.items() if statement in ran}
     return Blame(
         _error_line(verdict, before),
-        None if executed is None else frozenset(line - before for line in executed),
-        None if executable is None else frozenset(line - before for line in executable),
+        frozenset(line - before for line in executed),
+        frozenset(line - before for line in statements),
     )
 
 
@@ -193,16 +197,26 @@ def _error_line(verdict: Verdict, before: int) -> int | Literal["whole"] | None:
     return verdict.error_line - before
 
 
-def _executable_lines(program: str) -> frozenset[int] | None:
-    """Lines that hold an instruction; None where the program does not compile. Nothing is run."""
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            waiting = [compile(program, "<program>", "exec", dont_inherit=True)]
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-    found: set[int] = set()
-    while waiting:
-        code = waiting.pop()
-        found.update(line for _, _, line in code.co_lines() if line)
-        waiting += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
-    return frozenset(found)
+def _statements(tree: ast.AST) -> dict[int, ast.AST]:
+    """By line, the innermost statement it belongs to; docstrings and declarations are their surroundings'.
+
+    Read from the text: what a compiler makes of it may be exponentially long (of `finally` inside `finally`).
+    """
+    found: dict[int, ast.AST] = {}
+    for node in ast.walk(tree):  # outer ones come first
+        if isinstance(node, ast.match_case):  # which has no place of its own
+            first, last = node.pattern.lineno, node.body[-1].end_lineno
+        elif isinstance(node, ast.stmt | ast.ExceptHandler) and not _only_says(node):
+            decorators = getattr(node, "decorator_list", ())
+            first, last = min([node.lineno, *(each.lineno for each in decorators)]), node.end_lineno
+        else:
+            continue
+        found.update(dict.fromkeys(range(first, (last or first) + 1), node))
+    return found
+
+
+def _only_says(node: ast.AST) -> bool:
+    """Whether nothing runs for it."""
+    if isinstance(node, ast.Expr):
+        return isinstance(node.value, ast.Constant)
+    return isinstance(node, ast.Global | ast.Nonlocal) or (isinstance(node, ast.AnnAssign) and node.value is None)
