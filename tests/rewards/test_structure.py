@@ -1,5 +1,8 @@
 """Shares of sub-trees and data flow, counted by hand."""
 
+import time
+import tracemalloc
+
 import pytest
 
 from verigrad.rewards.base import Answer
@@ -49,6 +52,23 @@ def test_what_cannot_be_parsed():
     assert 0 < shared_subtrees(deep, LOOP) < 1 and shared_edges(deep, LOOP) >= 0
     with pytest.raises(ValueError, match="reference program cannot be parsed"):
         shared_subtrees(LOOP, "def f(:")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"{','.join(f'a{n}' for n in range(1500))} = {','.join(f'a{n}' for n in range(1500))}",  # 2 million edges
+        "return " + "-" * 1400 + "[" + "n," * 10_000 + "]",  # whose text each of 1400 levels repeats
+    ],
+)
+def test_time_and_memory_are_bounded(body):
+    program = f"def f(n):\n    {body}\n"
+    tracemalloc.start()
+    started = time.process_time()
+    assert 0 <= ast_match(program, LOOP) < 1 and 0 <= dataflow_match(program, LOOP) < 1
+    took, (_, peak) = time.process_time() - started, tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert took < 5 and peak < 40_000_000
 
 
 def test_nothing_to_flow():

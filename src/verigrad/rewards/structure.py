@@ -7,8 +7,10 @@ what of the reference is found again, so a longer program is not worse for what 
 from __future__ import annotations
 
 import ast
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 from verigrad.rewards.base import Answer, Check
 from verigrad.rewards.outcome import COMPILE_ERROR, LADDER, outcome_class, outcome_parts
@@ -40,6 +42,10 @@ CHECKS = {
     "ast_match": [*_NOTHING, *(Check(case, at_most=0.5) for case in ("wrong", "constant", "infinite_loop"))],
     "dataflow_match": [*_NOTHING, *(Check(case, at_most=0.0) for case in ("constant", "infinite_loop"))],
 }
+
+
+_MOST_FEATURES = 200_000
+"""Looked at in a program: many times what the longest program has that people write, and a second's work."""
 
 
 def ppocoder(task: Task, answer: Answer, verdict: Verdict | None, *, reference: str | None) -> Score:
@@ -144,15 +150,17 @@ def _found_again(program: str, reference: str, features: Callable[[ast.AST], Ite
         return 0.0
     wanted = Counter(features(target))
     total = wanted.total()
-    return (wanted & Counter(features(tree))).total() / total if total else 1.0
+    found = Counter(feature for feature in islice(features(tree), _MOST_FEATURES) if feature in wanted)
+    return (wanted & found).total() / total if total else 1.0
 
 
 def _shapes(tree: ast.AST) -> Iterator[str]:
-    """The shape of every sub-tree that has children: kinds of nodes alone."""
+    """The shape of every sub-tree that has children, kinds of nodes alone, as a hash: its text may be long."""
     shapes: dict[ast.AST, str] = {}
     for node in reversed(list(ast.walk(tree))):  # children come behind their parents in a walk
         children = [shapes[child] for child in ast.iter_child_nodes(node) if not isinstance(child, ast.expr_context)]
-        shapes[node] = f"{type(node).__name__}({','.join(children)})"
+        text = f"{type(node).__name__}({','.join(children)})"
+        shapes[node] = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
         if children:
             yield shapes[node]
 
