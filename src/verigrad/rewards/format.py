@@ -65,11 +65,11 @@ class Extraction:
 def extract_program(text: str, task: Task) -> Extraction | None:
     """Find the program in a completion, or None.
 
-    The first fenced block that defines the entry point, else the first fenced block (where there is no entry point,
-    the first that is marked with the task's language), else the text itself where it looks like code. Text that no
-    fence closes ends, in Python, where prose begins: at the first line behind the entry point's body that stands at the
-    margin and starts no definition or import. A bare body (what follows a `def` line in completion-style tasks) is put
-    behind the task's stub.
+    The first fenced block that defines the entry point, else one that calls it, else the first fenced block (where
+    there is no entry point, the first that is marked with the task's language), else the text itself where it looks
+    like code. Text that no fence closes ends, in Python, where prose begins: at the first line behind the entry
+    point's body that stands at the margin and starts no definition or import. A bare body (what follows a `def` line in
+    completion-style tasks) is put behind the task's stub.
     """
     if task.language == "text":
         return Extraction(text.strip(), (0, len(text))) if text.strip() else None
@@ -88,7 +88,10 @@ def _find_source(text: str, entry_point: str | None, syntax: _Syntax) -> tuple[s
     ]
     blocks = [block for block in blocks if block[0].strip()]
     ours = [block for block in blocks if (block[1].group(1) or "").lower() in syntax.fences]
-    defining = [block for block in blocks if _defines(block[0], entry_point)] if entry_point is not None else ours
+    defining = ours
+    if entry_point is not None:
+        defining = [block for block in blocks if _binds(block[0], entry_point, syntax)]
+        defining = defining or [block for block in blocks if _mentions(block[0], entry_point)]
     if blocks:
         source, match = (defining or blocks)[0]
         return source, match.start(2)
@@ -118,7 +121,14 @@ def _without_prose(source: str, entry_point: str | None, syntax: _Syntax) -> str
     return source
 
 
-def _defines(source: str, entry_point: str) -> bool:
+def _binds(source: str, entry_point: str, syntax: _Syntax) -> bool:
+    """Whether it defines the entry point, as a function or a class, or gives it a value at the margin."""
+    name = re.escape(entry_point)
+    other = re.search(rf"^(?:class[ \t]+{name}\b|{name}[ \t]*(?::[^\n=]+)?=[^=])", source, re.MULTILINE)
+    return other is not None or syntax.has(source, entry_point)
+
+
+def _mentions(source: str, entry_point: str) -> bool:
     return re.search(rf"\b{re.escape(entry_point)}\b\s*[(=:]", source) is not None
 
 
