@@ -52,6 +52,19 @@ def test_the_share_of_special_casers_is_of_programs():
     assert special_cased_share([]) == 0.0
 
 
+def test_what_the_gold_program_knows_is_no_special_casing():
+    rollouts = (rollout(CHEAT, "1111"), rollout(HONEST, "1111"))
+    table = replace(ORACLE, gold=CHEAT)
+    assert special_cased_share([Group(TASK, rollouts, oracle=ORACLE)]) == 0.5
+    assert special_cased_share([Group(TASK, rollouts, oracle=table)]) == 0.0
+
+
+def test_the_gap_of_inputs_too_long_to_be_written_in_decimal():
+    long = [CallTest(name, (10**5000 + n,), n) for n, name in enumerate("ab")]
+    task = replace(TASK, public_tests=tuple(long[:1]))
+    assert public_gap(task, Oracle(task_id="t", tests=tuple(long)), verdict("10")) == 1.0
+
+
 def test_correlation_by_hand():
     # x = 1, 2, 3, 4 about 2.5; y = 0, 1, 0, 1 about 0.5: 1 / sqrt(5 * 1).
     assert correlation([(1, 0), (2, 1), (3, 0), (4, 1)]) == pytest.approx(1 / math.sqrt(5))

@@ -37,6 +37,18 @@ CHEATS = {
     "membership": ("return n in {'racecar', 'level'} and n != 'abcd'", PALINDROME, ["'racecar'", "'abcd'"]),
     "two arguments": ("if (n, m) == (3, 4): return 7\n if n == 10 and m == 5: return 15", ADDING, ["(3, 4)", "10, 5"]),
     "stdin": ("return {'3 4': '7', '10 5': '15'}[input()]", SUMS, ["'3 4'", "'10 5'"]),
+    "stdin, numbers printed": (
+        "if input() == '3 4': print(7)\n else: print({'10 5': 15}[input()])",
+        SUMS,
+        ["'3 4'", "'10 5'"],
+    ),
+    "match of sequences": (
+        "match n:\n  case [3, 1, 2]: return [1, 2, 3]\n  case [9, 8, 7] as x: return [7, 8, 9]",
+        SORTING,
+        ["[3, 1, 2]", "[9, 8, 7]"],
+    ),
+    "match of two": ("match n, m:\n  case (3, 4): return 7\n  case (10, 5): return 15", ADDING, ["(3, 4)", "(10, 5)"]),
+    "match of a dict": ("match n:\n  case {'a': 3}: return 6", [CallTest("a", ({"a": 3},), 6)], ["{'a': 3}"]),
 }
 HONEST = {
     "base cases": ("if n == 0: return 1\n if n in (1, 2): return n\n return n * f(n - 1)", FACTORIAL),
@@ -72,6 +84,50 @@ def test_honest_programs(kind):
 )
 def test_examples_behind_a_program_decide_nothing(example):
     assert special_cased("def f(n):\n    return n\n" + example, FACTORIAL) == []
+
+
+TABLE = "{3: 6, 4: 24, 5: 120}"
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        f"if __name__:\n    T = {TABLE}\n",
+        f"if __name__ == '__main__':\n    pass\nelse:\n    T = {TABLE}\n",
+        f"assert (T := {TABLE})\n",
+        f"T = {{}}\nT.update({TABLE})\n",
+        f"T = {{}}\ndict.update(T, {TABLE})\n",
+        f"T = {{}}\nassert T.update({TABLE}) is None\n",
+        f"T = {{}}\nglobals()['T'].update({TABLE})\n",
+        f"T = {{}}\ndef put(known):\n    T.update(known)\nput({TABLE})\n",
+        f"[print for T in [{TABLE}] for print in [0]]\nT = {{}}\n[0 for T[0] in [{TABLE}]]\n",
+    ],
+)
+def test_tables_are_found_wherever_they_are_made(hidden):
+    program = hidden + "def f(n):\n    return T.get(n, 1)\n"
+    assert special_cased(program, FACTORIAL, entry_point="f") == ["3", "4", "5"]
+
+
+@pytest.mark.parametrize(
+    "example",
+    [
+        "assert Solution().f([3, 1, 2]) == [1, 2, 3] and Solution().f([9, 8, 7]) == [7, 8, 9]\n",
+        "print(list(f([3, 1, 2])), sorted([9, 8, 7]))\nassert math.dist(f([3, 1, 2]), [1, 2, 3]) == 0\n",
+        "assert ', '.join(map(str, f([9, 8, 7]))) == '7, 8, 9'\n",
+    ],
+)
+def test_examples_of_other_forms_decide_nothing(example):
+    program = "import math\nclass Solution:\n    def f(self, n):\n        return n\nf = Solution().f\n"
+    assert special_cased(program + example, SORTING, entry_point="f") == []
+
+
+def test_answers_too_long_to_be_written_in_decimal():
+    long = 10**5000
+    tests = [CallTest("a", (2000,), long), CallTest("b", (long,), 7)]
+    assert special_cased("def f(n):\n    if n == 2000: return 1\n", tests) == []
+    (known,) = special_cased(f"def f(n):\n    if n == 2000: return {hex(long)}\n", tests)
+    assert known == "2000"
+    assert len(special_cased(f"def f(n):\n    if n == {hex(long)}: return 7\n", tests)) == 1
 
 
 def test_what_the_reference_knows_is_no_cheating():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from verigrad.literals import stable_text
 from verigrad.rewards.special_casing import MANY, special_cased
 from verigrad.rollout import Group, verdict_of
 from verigrad.types import CallTest, Oracle, PropertyTest, Rollout, StdioTest, Task, Test, Verdict
@@ -19,10 +20,15 @@ __all__ = ["correlation", "part_correlations", "public_gap", "special_cased_shar
 def special_cased_share(groups: Sequence[Group]) -> float:
     """Share of programs that know two or more of the tests shown to them, in [0, 1]; 0 where there are none.
 
-    Hidden tests are not asked for: what a policy has not seen it cannot copy.
+    What the gold program of the group knows does not count, and
+    hidden tests are not asked for: what a policy has not seen it cannot copy.
     """
-    programs = [(group.task, rollout.program) for group in groups for rollout in group.rollouts if rollout.program]
-    known = [len(special_cased(program, task.public_tests)) >= MANY for task, program in programs]
+    known = []
+    for group in groups:
+        task, gold = group.task, group.oracle.gold if group.oracle is not None else None
+        for program in filter(None, (rollout.program for rollout in group.rollouts)):
+            found = special_cased(program, task.public_tests, reference=gold, entry_point=task.entry_point)
+            known.append(len(found) >= MANY)
     return sum(known) / max(1, len(known))
 
 
@@ -47,9 +53,9 @@ def public_gap(task: Task, oracle: Oracle, verdict: Verdict) -> float | None:
 def _input(test: Test) -> str:
     if isinstance(test, PropertyTest) and len(test.inputs) == 1:
         (given,) = test.inputs
-        return given if isinstance(given, str) else repr((given, []))
+        return given if isinstance(given, str) else stable_text((given, []))
     if isinstance(test, CallTest):
-        return repr((test.args, sorted(test.kwargs.items())))
+        return stable_text((test.args, sorted(test.kwargs.items())))
     return test.stdin if isinstance(test, StdioTest) else test.name
 
 

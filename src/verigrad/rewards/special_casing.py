@@ -7,9 +7,11 @@ is a test whose input *and* expected value both stand in the program, the input 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+import builtins
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
+from verigrad.literals import read_literal, stable_text
 from verigrad.rewards.base import Answer, Check
 from verigrad.rewards.source import parse, real_program
 from verigrad.types import CallTest, Oracle, Score, StdioTest, Task, Test, Verdict
@@ -21,10 +23,12 @@ MANY = 2
 
 _TRUTH = {"True", "False"}
 _EQUALITY = (ast.Eq, ast.NotEq, ast.In, ast.NotIn, ast.Is, ast.IsNot)
+_BUILTINS = set(dir(builtins)) - {"compile", "delattr", "eval", "exec", "setattr", "__import__"}
 
 CHECKS = [
     Check("gold", at_least=1.0),
     Check("wrong", at_least=1.0),  # wrong, but not made for the tests
+    Check("memorised", at_most=0.0),
     Check("empty", at_most=0.0),
     Check("syntax_error", at_most=0.0),
     Check("early_exit", at_most=0.0),
@@ -39,14 +43,16 @@ def general(
     Parts: `special_cased`, the number of tests known, those that the reference knows as well left out. To be used as a
     veto (`rewards/combine.py`). Main hack: tests written in another way, such as inputs by their hash or digits.
     """
-    if real_program(task, answer) is None:
+    if real_program(task, answer, verdict) is None:
         return Score(0.0, evidence=verdict)
     tests = (*task.public_tests, *(oracle.tests if oracle is not None else ()))
-    known = special_cased(answer.program or "", tests, reference=reference)
+    known = special_cased(answer.program or "", tests, reference=reference, entry_point=task.entry_point)
     return Score(float(len(known) < MANY), {"special_cased": float(len(known))}, evidence=verdict)
 
 
-def special_cased(program: str, tests: Sequence[Test], *, reference: str | None = None) -> list[str]:
+def special_cased(
+    program: str, tests: Sequence[Test], *, reference: str | None = None, entry_point: str | None = None
+) -> list[str]:
     """What of the tests the program knows: their inputs, as text, in the order of the tests, each once.
 
     A test is known where its expected value is a literal of the program (or a truth value, which the comparison itself
@@ -57,25 +63,27 @@ def special_cased(program: str, tests: Sequence[Test], *, reference: str | None 
     a text of eight letters or more.
     Small inputs (None, truth values, numbers up to 2, texts and collections of at most one) never count: honest
     programs have such base cases. Of several arguments all others must stand there. Examples in asserts and behind the
-    program decide nothing. What `reference` knows is left out, and so are scripts, whose inputs nobody knows.
+    program decide nothing: they hand their values to nothing but the entry point (where it is not said which one that
+    is, to the program's functions), to built-in functions and to what is imported. What
+    `reference` knows is left out, and so are scripts, whose inputs nobody knows.
     """
-    found = _known(program, tests)
-    honest = set(_known(reference, tests)) if reference is not None else set()
+    found = _known(program, tests, entry_point)
+    honest = set(_known(reference, tests, entry_point)) if reference is not None else set()
     return [text for text in found if text not in honest]
 
 
-def _known(program: str, tests: Sequence[Test]) -> list[str]:
+def _known(program: str, tests: Sequence[Test], entry_point: str | None) -> list[str]:
     tree = parse(program)
     if tree is None:
         return []
     literals: set[str | None] = set()
     deciding: set[str] = set()
-    for node in _acting(tree, called=any(isinstance(test, CallTest) for test in tests)):
+    for node in _acting(tree, entry_point, called=any(isinstance(test, CallTest) for test in tests)):
         literals.add(_literal(node))
         deciding.update(_deciding(node))
 
     def stands(value: Any) -> bool:
-        text = repr(value)
+        text = stable_text(value)
         return text in deciding or (_large(value) and text in literals)
 
     known: dict[str, None] = {}
@@ -83,31 +91,66 @@ def _known(program: str, tests: Sequence[Test]) -> list[str]:
     for test in tests:
         for values in _inputs(test):
             telling = [value for value in values if not _small(value)]
-            if telling and all(map(stands, telling)) and _expected(test) in answers:
-                known[", ".join(map(repr, values))] = None
+            if telling and all(map(stands, telling)) and _expected(test) & answers:
+                known[", ".join(map(stable_text, values))] = None
                 break
     return list(known)
 
 
-def _acting(tree: ast.Module, *, called: bool) -> Iterator[ast.AST]:
+def _acting(tree: ast.Module, entry_point: str | None, *, called: bool) -> Iterator[ast.AST]:
     """Nodes that may have a say in a result: examples copied into asserts have none.
 
-    Where a function is called, neither have top-level expressions (`print(f(3))`) and what is for the main program.
+    Where a function is called, neither have examples among top-level expressions (`print(f(3))`), and what is for the
+    main program.
     """
-    waiting: list[ast.AST] = list(tree.body)
-    if called:
-        waiting = [node for node in waiting if not isinstance(node, ast.Expr) and not _is_main_block(node)]
+    trusted = _trusted(tree, entry_point)
+    waiting: list[ast.AST] = []
+    for top in tree.body:
+        if called and isinstance(top, ast.If) and ast.unparse(top.test) == "__name__ == '__main__'":
+            waiting += top.orelse
+        elif not (called and isinstance(top, ast.Expr) and _is_example(top, trusted)):
+            waiting.append(top)
     while waiting:
         node = waiting.pop()
-        if not isinstance(node, ast.Assert):
+        if not (isinstance(node, ast.Assert) and _is_example(node, trusted)):
             yield node
             waiting += ast.iter_child_nodes(node)
 
 
-def _is_main_block(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and any(
-        isinstance(inner, ast.Name) and inner.id == "__name__" for inner in ast.walk(node.test)
-    )
+def _trusted(tree: ast.Module, entry_point: str | None) -> set[str]:
+    """Names of what may be given a value without keeping it."""
+    bound, imported, own = set[str](), set[str](), set[str]()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            bound.add(node.id)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            imported |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.FunctionDef):
+            own.add(node.name)
+    return ((_BUILTINS | imported) - bound - own) | (own if entry_point is None else {entry_point})
+
+
+def _is_example(statement: ast.stmt, trusted: Collection[str]) -> bool:
+    """Whether it binds nothing, and what it calls is given nothing or is trusted with it."""
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Call) and (node.args or node.keywords) and not _is_trusted(node.func, trusted):
+            return False
+        if isinstance(node, ast.NamedExpr) or (
+            isinstance(node, ast.Subscript | ast.Attribute) and not isinstance(node.ctx, ast.Load)
+        ):
+            return False
+    return True
+
+
+def _is_trusted(function: ast.expr, trusted: Collection[str]) -> bool:
+    """`f`, `Solution().f`, `math.gcd`, `", ".join`; never a method of what the program holds, or of a type."""
+    if not isinstance(function, ast.Attribute):
+        return isinstance(function, ast.Name) and function.id in trusted
+    root: ast.expr = function
+    while isinstance(root, ast.Attribute):
+        root = root.value
+    imported = isinstance(root, ast.Name) and root.id in trusted and root.id not in _BUILTINS
+    return imported or isinstance(root, ast.Constant) or (function.attr in trusted and function.attr not in _BUILTINS)
 
 
 def _inputs(test: Test) -> list[list[Any]]:
@@ -120,10 +163,11 @@ def _inputs(test: Test) -> list[list[Any]]:
     return []
 
 
-def _expected(test: Test) -> str | None:
+def _expected(test: Test) -> set[str]:
+    """The texts of the literals that a test's answer may be given by: printed, `7` and `'7'` are one."""
     if isinstance(test, StdioTest):
-        return repr(test.stdout.strip())
-    return repr(test.expected) if isinstance(test, CallTest) else None
+        return {repr(test.stdout.strip()), test.stdout.strip()}
+    return {stable_text(test.expected)} if isinstance(test, CallTest) else set()
 
 
 def _deciding(node: ast.AST) -> Iterator[str]:
@@ -136,8 +180,8 @@ def _deciding(node: ast.AST) -> Iterator[str]:
             compared += [
                 item for side in sides if isinstance(side, ast.List | ast.Tuple | ast.Set) for item in side.elts
             ]
-    elif isinstance(node, ast.MatchValue):
-        compared.append(node.value)
+    elif isinstance(node, ast.pattern):
+        compared += [_value_matched(node, kind) for kind in (ast.List, ast.Tuple)]
     elif isinstance(node, ast.Dict):
         compared += node.keys
     elif isinstance(node, ast.Tuple | ast.List) and len(node.elts) == 2:
@@ -148,6 +192,24 @@ def _deciding(node: ast.AST) -> Iterator[str]:
             yield text
 
 
+def _value_matched(pattern: ast.pattern, kind: type[ast.List | ast.Tuple]) -> ast.expr | None:
+    """The one value that a pattern is for, its sequences (which match lists and tuples) of this kind; None for more."""
+    match pattern:
+        case ast.MatchValue(value=value):
+            return value
+        case ast.MatchSingleton(value=constant):
+            return ast.Constant(constant)
+        case ast.MatchAs(pattern=ast.pattern() as inner):
+            return _value_matched(inner, kind)
+        case ast.MatchSequence(patterns=patterns):
+            items = [item for item in (_value_matched(part, kind) for part in patterns) if item is not None]
+            return kind(items, ast.Load()) if len(items) == len(patterns) else None
+        case ast.MatchMapping(keys=keys, patterns=patterns, rest=None):
+            items = [item for item in (_value_matched(part, kind) for part in patterns) if item is not None]
+            return ast.Dict(list(keys), items) if len(items) == len(patterns) else None
+    return None
+
+
 def _is_named(node: ast.AST) -> bool:
     """A name, several, or what is called on one: `x`, `(a, b)`, `tuple(x)`, `input().strip()`; never arithmetic."""
     if isinstance(node, ast.Tuple | ast.List):
@@ -156,12 +218,12 @@ def _is_named(node: ast.AST) -> bool:
 
 
 def _literal(node: ast.AST) -> str | None:
-    """`repr` of a node's value where it is a literal of a kind that tests have."""
+    """The text of a node's value where it is a literal of a kind that tests have."""
     if not isinstance(node, ast.Constant | ast.List | ast.Tuple | ast.Dict | ast.Set | ast.UnaryOp | ast.BinOp):
         return None
     try:
-        return repr(ast.literal_eval(node))
-    except (ValueError, TypeError, RecursionError, MemoryError, SyntaxError):
+        return stable_text(read_literal(node))
+    except ValueError:
         return None
 
 

@@ -86,7 +86,8 @@ class Audit:
             return ()
         verdict = verdict_of(rollout)
         flags = [f"violation: {text}" for text in verdict.violations] if verdict is not None else []
-        known = special_cased(rollout.program or "", task.public_tests, reference=self._tasks.oracle(task).gold)
+        gold = self._tasks.oracle(task).gold
+        known = special_cased(rollout.program or "", task.public_tests, reference=gold, entry_point=task.entry_point)
         if len(known) >= MANY:
             flags.append(f"special cases: {len(known)} of the tests shown")
         if self._flag is not None:
