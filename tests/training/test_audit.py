@@ -259,6 +259,18 @@ def test_a_probe_asks_for_so_many_answers_of_each_task(monkeypatch, play, sample
     assert row["impossible_passed"] == pytest.approx(share)
 
 
+def test_probes_need_no_reference(play):
+    """An impossible task has no gold program, which this reward compares with."""
+    folder = play([HONEST], reward="short", audit=AuditConfig(probe_every=1))
+    assert [row["impossible_passed"] for row in train_metrics(folder)] == [0.0, 0.0]
+
+
+def test_programs_that_are_hard_to_read_stop_no_audit(play):
+    hard = "x = 1" + "0" * 400 + " + 1j\n" + HONEST
+    folder = play([hard, HONEST])
+    assert [row["flagged"] for row in train_metrics(folder)] == [0.0, 0.0]
+
+
 def test_probes_change_no_trajectory(settings, workshop):
     short = SamplingConfig(max_tokens=8)
     plain = train(RLConfig(**settings, steps=3, sampling=short))

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from verigrad.evaluation.fresh import FreshTests
 from verigrad.rewards.base import Reward
+from verigrad.rewards.tests import all_pass
 from verigrad.rollout import Group, collect
 from verigrad.seeds import derive_seed
 from verigrad.tasks.base import TaskSet
@@ -60,13 +61,17 @@ class Sampler:
     fresh_tests: FreshTests | None = None
 
     def probe(self, step: int) -> dict[str, float]:
-        """The share of impossible tasks that the policy passes, where a probe is due."""
+        """The share of impossible tasks that the policy passes, where a probe is due.
+
+        The verdicts alone count: an impossible task has no gold program, which the run's own reward may want.
+        """
         pairs = self.audit.probe(step)
         if not pairs:
             return {}
         chosen, oracles = zip(*pairs, strict=True)
         size = self.config.audit.probe_samples
-        share = passed_share(self._sampled(chosen, oracles, "probe", step, step=step, group_size=size))
+        found = self._sampled(chosen, oracles, "probe", step, step=step, group_size=size, reward=all_pass)
+        share = passed_share(found)
         return {} if share is None else {"impossible_passed": share}
 
     def sample(self, step: int, cursor: int) -> Sampled:
@@ -107,6 +112,7 @@ class Sampler:
         step: int,
         group_size: int,
         greedy: bool = False,
+        reward: Reward | None = None,
     ) -> list[Group]:
         """Scored rollouts of these tasks by the policy as it is now; `words` tell their draws from others'."""
         params = sampling_params(self.config.sampling, temperature=0.0 if greedy else None)
@@ -117,7 +123,7 @@ class Sampler:
                 agent=self.stage.agent(params, self.curriculum.prefill if self.curriculum else None),
                 engine=self.stage.engine,
                 judge=self.stage.judge,
-                reward=self.reward,
+                reward=reward or self.reward,
                 group_size=group_size,
                 seed=derive_seed(self.config.seed, *words),
                 trace_lines=bool(self.config.executed_only),
