@@ -60,7 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def read_command(words: Sequence[str]) -> Work:
     """Read a command line, its options and settings with it; calling what is returned does the work.
 
-    Nothing is read but recipes, nothing is loaded or written. Words that argparse refuses end the process, as ever.
+    Nothing is written, and nothing read but recipes, the settings of a run to resume, and a miner's file. Words that
+    argparse refuses end the process, as ever.
 
     Args:
         words: those after `verigrad`.
