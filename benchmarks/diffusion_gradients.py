@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -260,20 +260,23 @@ def expected_reward(world: World, order: str) -> Tensor:
 
 @dataclass(frozen=True)
 class Scoring:
-    """An estimator with its settings and the objective its scores go to."""
+    """An estimator with its settings, the objective its scores go to, and the orders that it may be trained in."""
 
     name: str
     settings: ScoringConfig
     objective: Callable[..., Tensor] = reinforce
+    orders: tuple[str, ...] = ORDER_NAMES
 
 
 def _scoring(name: str, estimator: Any, objective: Callable[..., Tensor] = reinforce, **options: Any) -> Scoring:
-    return Scoring(name, ScoringConfig(estimator=estimator, **{"samples": 1, **options}), objective)
+    orders = ("random",) if estimator == "random_order" else ORDER_NAMES  # refused in any other
+    return Scoring(name, ScoringConfig(estimator=estimator, **{"samples": 1, **options}), objective, orders)
 
 
 SCORINGS = [
     _scoring("trace", "trace", ppo_clip),
     _scoring("trace, shrink 2", "trace", ppo_clip, shrink=2),
+    _scoring("random order", "random_order", ppo_clip),
     _scoring("left to right", "left_to_right", ppo_clip),
     _scoring("mean field (diffu-GRPO, wd1)", "mean_field", ppo_clip),
     _scoring("coupled, paper", "coupled", ppo_clip),
@@ -394,7 +397,8 @@ def measure(world: World, scorings: Sequence[Scoring], orders: Sequence[str], dr
         chances[order] = {(trace.canvas, trace.steps): trace.chance for trace in traces(world, order)}
     for scoring in scorings:
         visited = ESTIMATORS[scoring.settings.estimator or "trace"].visited
-        for group in [[order] for order in orders] if visited else [list(orders)]:
+        own = [order for order in orders if order in scoring.orders]
+        for group in [[order] for order in own] if visited else [own]:
             ways = _ways(chances, group, visited)
             rows = _rows(world, ways)
             value = world.rewards[[world.completion(way.canvas) for way in ways]]
@@ -471,13 +475,14 @@ def table(
     return found
 
 
-def _line(name: str, by_order: Sequence[Sequence[Figures]]) -> str:
-    """A row of the table: for each order cosine, the least cosine and scale; then noise, passes and error."""
-    columns = [[torch.tensor(column) for column in zip(*figures, strict=True)] for figures in by_order]
-    cells = [f"{c.median():.3f} ({c.min():.2f}), {s.median():.2f}" for c, s, *_ in columns]
-    noise = columns[ORDER_NAMES.index("random")][2].median()
-    error = max(float(column[3].max()) for column in columns)
-    return f"| {name} | {' | '.join(cells)} | {noise:.1f} | {columns[0][4].mean():.1f} | {error:.3f} |"
+def _line(name: str, by_order: Mapping[str, Sequence[Figures]]) -> str:
+    """A row of the table: for each order cosine, the least cosine and scale, or a dash; then noise, passes, error."""
+    columns = {order: [torch.tensor(column) for column in zip(*own, strict=True)] for order, own in by_order.items()}
+    cells = {order: f"{c.median():.3f} ({c.min():.2f}), {s.median():.2f}" for order, (c, s, *_) in columns.items()}
+    error = max(float(column[3].max()) for column in columns.values())
+    _, _, noise, _, passes = columns["random"]
+    told = " | ".join(cells.get(order, "-") for order in ORDER_NAMES)
+    return f"| {name} | {told} | {noise.median():.1f} | {passes.mean():.1f} | {error:.3f} |"
 
 
 def main() -> None:
@@ -492,7 +497,7 @@ def main() -> None:
     columns = ["estimator", *ORDER_NAMES, "noise", "passes", "error"]
     print(f"| {' | '.join(columns)} |\n" + "| --- " * len(columns) + "|")
     for scoring in SCORINGS:
-        print(_line(scoring.name, [found[order, scoring.name] for order in ORDER_NAMES]))
+        print(_line(scoring.name, {order: found[order, scoring.name] for order in scoring.orders}))
 
 
 if __name__ == "__main__":

@@ -349,7 +349,7 @@ def test_the_estimator_is_the_settings_then_the_algorithms_then_the_trace():
         assert chosen_estimator(config_of("elbo"), algorithm).estimator == "elbo"
     assert not set(DIFFUSION_PRESETS) & set(PRESETS)
     for row in DIFFUSION_PRESETS.values():
-        order = "left_to_right" if row.estimator == "left_to_right" else "entropy"
+        order = {"left_to_right": "left_to_right", "random_order": "random"}.get(row.estimator, "entropy")
         assert chosen_estimator(config_of(denoise=DenoiseParams(order=order)), row).estimator == row.estimator
 
 

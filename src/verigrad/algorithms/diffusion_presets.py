@@ -14,10 +14,22 @@ from verigrad.algorithms.presets import Algorithm
 from verigrad.algorithms.reductions import fixed_length, sequence_mean, sequence_sum, token_mean
 from verigrad.algorithms.sequence_objectives import gspo
 
-__all__ = ["COUPLED_GRPO", "DIFFUSION_PRESETS", "DIFFU_GRPO", "ESPO", "JUST_GRPO", "SPG", "TRACE_RL", "WD1"]
+__all__ = [
+    "COUPLED_GRPO",
+    "DIFFUSION_PRESETS",
+    "DIFFU_GRPO",
+    "ESPO",
+    "JUST_GRPO",
+    "RANDOM_GRPO",
+    "SPG",
+    "TRACE_RL",
+    "WD1",
+]
 
 # fmt: off
 JUST_GRPO = Algorithm(name="just_grpo", paper="arXiv:2601.15165", estimator="left_to_right",
+    advantage=adv.group_normalized, objective=ppo_clip, reduction=sequence_mean)
+RANDOM_GRPO = Algorithm(name="random_grpo", paper="arXiv:2402.03300", estimator="random_order",
     advantage=adv.group_normalized, objective=ppo_clip, reduction=sequence_mean)
 TRACE_RL = Algorithm(name="trace_rl", paper="arXiv:2509.06949", estimator="trace",
     advantage=adv.group_normalized, objective=ppo_clip, reduction=fixed_length)
@@ -34,5 +46,5 @@ SPG = Algorithm(name="spg", paper="arXiv:2510.09541", estimator="sandwich",
 # fmt: on
 
 DIFFUSION_PRESETS: dict[str, Algorithm] = {
-    row.name: row for row in (JUST_GRPO, TRACE_RL, DIFFU_GRPO, COUPLED_GRPO, ESPO, WD1, SPG)
+    row.name: row for row in (JUST_GRPO, RANDOM_GRPO, TRACE_RL, DIFFU_GRPO, COUPLED_GRPO, ESPO, WD1, SPG)
 }
