@@ -130,6 +130,24 @@ def test_integer_rewards_and_negative_rewards_are_refused_where_they_make_no_sen
         mean_normalized(torch.tensor([1.0, -0.5]), torch.tensor([0, 0]))
 
 
+@pytest.mark.parametrize(
+    ("chance", "alike"), [(0.05, {4: 0.815, 8: 0.663, 16: 0.440}), (0.02, {4: 0.922, 8: 0.851, 16: 0.724})]
+)
+def test_how_many_groups_have_no_signal(chance, alike):
+    """All successes or all failures: p ** G + (1 - p) ** G of the groups, worked by hand for G = 4, 8, 16.
+
+    0.95 ** 4 = 0.8145, 0.95 ** 8 = 0.6634, 0.95 ** 16 = 0.4401; 0.98 ** 4 = 0.9224, 0.98 ** 8 = 0.8508 and
+    0.98 ** 16 = 0.7238; p ** 4 adds 0.000006 at most. Here every outcome of a group, with its probability.
+    """
+    for size, wanted in alike.items():
+        outcomes = torch.arange(2**size)[:, None] >> torch.arange(size) & 1
+        chances = torch.where(outcomes == 1, chance, 1 - chance).double().prod(1)
+        groups = torch.arange(2**size).repeat_interleave(size)
+        signal = has_signal(outcomes.double().flatten(), groups).view(-1, size).any(1)
+        assert float(chances[~signal].sum()) == pytest.approx(wanted, abs=6e-4)
+        assert float(chances.sum()) == pytest.approx(1.0)
+
+
 def test_has_signal_looks_at_the_range_and_needs_two():
     rewards = torch.tensor([0.5, 0.5, 0.5 + 1e-9, 1.0, NAN, 1.0, 0.0, NAN])
     ids = torch.tensor([0, 0, 0, 1, 1, 2, 2, 2])

@@ -1,5 +1,6 @@
 """Likelihoods of a model small enough to enumerate: the chain rule sums to 1, the bound is a bound."""
 
+from dataclasses import asdict
 from itertools import permutations, product
 
 import pytest
@@ -9,7 +10,11 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from verigrad.evaluation.likelihood import chain_rule, elbo
 from verigrad.models.diffusion import DiffusionSpec, hidden_states
+from verigrad.models.scoring import token_logprobs
 from verigrad.models.visibility import Places
+from verigrad.training.config import ScoringConfig
+from verigrad.training.estimators import drawn_batch
+from verigrad.types import Row
 
 START, MASK_ID = 3, 4
 LENGTH = 3
@@ -70,6 +75,27 @@ def test_the_chain_rule_sums_to_one_over_all_completions_and_is_the_product(case
             assert float(found[index]) == pytest.approx(
                 probability(model, spec, completions[index], range(1, LENGTH + 1)), rel=1e-3
             )
+
+
+@pytest.mark.parametrize("order", list(permutations(range(1, LENGTH + 1))))
+def test_the_chain_rule_of_any_fixed_order_sums_to_one_over_all_completions(case, order):
+    """By the trace of a sampler that reveals places in this order; a block is behind the clean ones before it."""
+    model, spec = case
+    model.config.verigrad_diffusion = asdict(spec)
+    completions = list(product([0, 1, 2, START], repeat=LENGTH))
+    step_map = (-1, *(order.index(place) for place in range(1, LENGTH + 1)))
+    nothing, own = (0.0,) * (LENGTH + 1), (False,) + (True,) * LENGTH
+    parts = [Row((START, *one), own, nothing, (1.0,) * (LENGTH + 1), {}, 1, step_map) for one in completions]
+    numbers = list(range(len(parts)))
+    scoring = ScoringConfig(estimator="trace", samples=1)
+    batch = drawn_batch(
+        parts, numbers, numbers, nothing[:1] * len(parts), spec=spec, scoring=scoring, kind="exact", seed=0
+    )
+    found = token_logprobs(model, batch).values.sum(1).exp()
+    assert float(found.sum()) == pytest.approx(1.0, abs=1e-4)
+    if spec.attention != "block":
+        for index in (0, 7, 30):
+            assert float(found[index]) == pytest.approx(probability(model, spec, completions[index], order), rel=1e-3)
 
 
 def test_answers_of_all_lengths_sum_to_one_where_what_is_behind_their_end_stays_masked(case):

@@ -128,6 +128,25 @@ def test_neither_batch_nor_padding_changes_a_score(attention, block, shift):
     assert [len(pack.input_ids) for pack in packs] == [1, 1, 1]
 
 
+@pytest.mark.parametrize(("attention", "block"), [*KINDS, ("prefix", 0)])
+@pytest.mark.parametrize("left", [1, 3, 8])
+def test_padding_on_the_left_changes_no_state(attention, block, left):
+    """Canvases of half a row behind padding, beside a longer row, against the row alone."""
+    model, spec = tiny_diffusion(attention, block_length=block)
+    ids = ids_of("a + b")
+    length = len(ids)
+    row = torch.cat([torch.full((left,), spec.pad_id), ids])
+    batch = torch.stack([row, torch.arange(left + length) + 60])
+    real = torch.arange(left + length)[None] >= torch.tensor([[left], [0]])
+    places = Places.of(real)
+    noisy = (places.positions >= length // 2) & real if attention == "prefix" else places.noisy
+    alone = Places.of(torch.ones(1, length, dtype=torch.bool))
+    with torch.no_grad():
+        states = hidden_states(model, batch, replace(places, noisy=noisy), spec)
+        wanted = hidden_states(model, ids[None], replace(alone, noisy=noisy[:1, left:]), spec)
+    assert torch.allclose(states[0, left:], wanted[0], atol=1e-5)
+
+
 def behind(row, clean, prompt, hidden, spec):
     """A view of an answer behind `prompt` tokens."""
     return replace(hide(row, clean, hidden, spec), prompt_length=prompt)

@@ -12,7 +12,7 @@ import torch
 from loops import check_a_stopped_run_goes_on, train_metrics, train_until
 from tiny import END, tiny_diffusion, tiny_tokenizer
 
-from verigrad.algorithms.diffusion_presets import COUPLED_GRPO, DIFFUSION_PRESETS, ESPO, TRACE_RL
+from verigrad.algorithms.diffusion_presets import COUPLED_GRPO, DIFFUSION_PRESETS, TRACE_RL
 from verigrad.algorithms.presets import GRPO, RLOO, Algorithm
 from verigrad.engines.denoise_params import DenoiseParams
 from verigrad.errors import ConfigError
@@ -33,11 +33,11 @@ from verigrad.types import Rollout, Row, Score, Tail, Turn
 SHORT = SamplingConfig(max_tokens=6)
 SPEED = OptimConfig(learning_rate=5e-3, warmup_steps=1)
 METHODS = {**DIFFUSION_PRESETS, "grpo": GRPO, "rloo": RLOO}
-LEFT_TO_RIGHT = DenoiseParams(order="left_to_right")
+ORDERS = {"left_to_right": "left_to_right", "random_order": "random"}  # of estimators that fit one alone
 
 
 def denoise_for(algorithm):
-    return LEFT_TO_RIGHT if algorithm.estimator == "left_to_right" else DenoiseParams()
+    return DenoiseParams(order=ORDERS.get(algorithm.estimator, "entropy"))
 
 
 def row_of(number, length):
@@ -90,7 +90,7 @@ def test_before_the_first_update_every_ratio_is_one(name):
     assert found["grad_norm"] > 1e-3
     if algorithm.reduction is GRPO.reduction:  # others weigh completions by their lengths, or have no ratio
         assert found["loss"] == pytest.approx(0.0, abs=1e-6)
-    assert ("sampler_drift" in found) == (algorithm.estimator in (None, "trace", "left_to_right"))
+    assert ("sampler_drift" in found) == (algorithm.estimator in (None, "trace", *ORDERS))
     if "sampler_drift" in found:
         assert found["sampler_drift_max"] < 1e-5
 
@@ -132,12 +132,24 @@ def test_the_update_follows_the_slope_of_its_surrogate(name):
     assert after["loss"] - before["loss"] == pytest.approx(expected, rel=0.1, abs=2e-6)
 
 
-def test_shared_masks_cancel_in_the_ratio_and_others_do_not():
-    model, _, batch = step_of(ESPO)
-    _, _, other = step_of(ESPO, seed=1)
+DRAWN = {
+    "coupled_grpo": {},
+    "espo": {},
+    "spg": {},
+    "diffu_grpo": {"prompt_masking": 0.5},
+    "wd1": {"prompt_masking": 0.5},
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_shared_masks_cancel_in_the_ratio_and_others_do_not(name):
+    """Those drawn for another seed change the scores of the methods that draw any; the states visited are no draw."""
+    settings = {"diffusion": ScoringConfig(**DRAWN.get(name, {}))}
+    model, _, batch = step_of(METHODS[name], **settings)
+    _, _, other = step_of(METHODS[name], seed=1, **settings)
     own, same, different = (token_logprobs(model, one).values.sum(1) for one in (batch, batch, other))
     assert torch.equal(own, same)
-    assert float((own - different).abs().max()) > 0.1
+    assert (float((own - different).abs().max()) > 0.1) == (name in DRAWN)
 
 
 @pytest.mark.parametrize("name", METHODS)
