@@ -1,5 +1,8 @@
 """Who sees whom: the one builder of attention masks for training, scoring and sampling masked-diffusion models.
 
+Training and scoring of `prefix` attention alone have no mask: canvases are packed behind their prompt by the layout of
+`attention`, which leaves out the pairs that this function hides.
+
 A place is one input of a forward pass. It stands at a position of its row, and is `noisy` or not: where a row is run
 twice, masked and as it is, and where what is written never changes how the prompt is read. Visibility goes by
 positions, never by columns, so padding on either side and other rows of the batch change nothing.
