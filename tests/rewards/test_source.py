@@ -1,15 +1,36 @@
 """Reading programs: bounds, suppression comments, what counts as a program."""
 
 import ast
+from dataclasses import replace
 
 import pytest
 from rewards.hostile import HOSTILE
 
 from verigrad.rewards.base import Answer
-from verigrad.rewards.source import find_function, parse, real_program, strip_suppressions
-from verigrad.types import Task
+from verigrad.rewards.source import (
+    code_lines,
+    find_function,
+    makes_code,
+    parse,
+    reached,
+    real_program,
+    strip_suppressions,
+)
+from verigrad.types import Task, TestResult, Verdict
 
 TASK = Task(id="t", prompt="", entry_point="f")
+BOUND = [
+    "def f(n): return n\nf = cache(f)",
+    "f = partial(mul, 2)",
+    "class Solution:\n    def f(self, n): return n\nf = Solution().f",
+    "f: Callable[[int], int] = lambda n: n",
+    "from math import sqrt as f",
+    "(f := lambda n: n)",
+    "for _ in '1':\n    def f(n): return n",
+    "while True:\n    def f(n): return n\n    break",
+    "match 1:\n    case 1:\n        def f(n): return n",
+    "try:\n    def f(n): return n\nexcept* ValueError:\n    pass",
+]
 
 
 @pytest.mark.parametrize(
@@ -60,10 +81,63 @@ def test_stripping_keeps_the_meaning(program):
         ("def f(a):\n    '''Doc.'''\n    import os\n    raise NotImplementedError", False),
         ("def g(a): return a", False),
         ("f = 3", False),
+        ("f: int", False),
+        ("def f(a): return a\nf = None", False),
+        ("class f: pass", False),
+        ("class f(int):\n    def __add__(self, other): return 3", True),
+        *((program, True) for program in BOUND),
     ],
 )
 def test_a_program_that_does_something(program, real):
     assert (real_program(TASK, Answer("", program)) is not None) == real
+
+
+def test_what_passes_its_tests_does_something():
+    passed = Verdict(status="passed", results=(TestResult("a", "passed"),))
+    hidden = Answer("", "globals()['f'] = lambda n: 2 * n\n")
+    assert real_program(TASK, hidden, passed) is not None
+    assert real_program(TASK, hidden, replace(passed, status="failed")) is None
+    assert real_program(TASK, Answer("", "def f(:"), passed) is None
+    assert real_program(TASK, Answer("", "def f(n): pass"), passed) is None  # the tests are weak
+
+
+def test_functions_that_the_entry_point_reaches():
+    tree = parse(
+        "def f(a): return g(a) + Box(a).used()\n"
+        "def g(a):\n    def inner(): return g\n    return inner\n"
+        "def pad(): return pad2()\n"
+        "def pad2(): return pad()\n"
+        "class Box:\n    def __init__(self, a): h(a)\n    def used(self): pass\n    def unused(self): pad()\n"
+        "h = wrap(k)\n"
+        "def k(): pass\n"
+    )
+    names = {function.name for function in reached(tree, "f")}
+    assert names == {"f", "g", "inner", "__init__", "used", "k"}
+    assert len(reached(tree, None)) == 9 and reached(tree, "nothing") == []
+
+
+def test_lines_of_code():
+    doc = "'" * 3
+    source = f"{doc}Says\nmore.{doc}\nx = 1  # one\n\n    # two\n"
+    source += f"def f():\n    'Doc.'  # three\n    return {doc}\n# no{doc}\n"
+    assert code_lines(source) == ["x = 1", "", "def f():", f"    return {doc}", f"# no{doc}", ""]
+
+
+@pytest.mark.parametrize(
+    ("program", "makes"),
+    [
+        ("exec('x = 1')", True),
+        ("run = eval", True),
+        ("import builtins as b\nb.exec('x = 1')", True),
+        ("from builtins import exec as run", True),
+        ("__builtins__['eval']('1')", True),
+        ("globals()['x']('1')", True),
+        ("import re\nre.compile('x')", False),
+        ("model.eval()\nx = 'eval'", False),
+    ],
+)
+def test_code_made_of_text(program, makes):
+    assert makes_code(parse(program)) == makes
 
 
 def test_the_last_definition_counts():

@@ -91,7 +91,7 @@ def graded_by(
     )
 
     async def model_grade(task: Task, answer: Answer, verdict: Verdict | None) -> Score:
-        tree = real_program(task, answer)
+        tree = real_program(task, answer, verdict)
         if tree is None or answer.program is None or (passed_only and not (verdict and verdict.passed)):
             return Score(0.0, evidence=verdict)
         program = answer.program if show_comments else _bare(tree)

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from verigrad.rewards.base import Answer, Check
-from verigrad.rewards.source import Function, functions, real_program, top_level
+from verigrad.rewards.source import Function, code_lines, functions, makes_code, real_program, top_level
 from verigrad.types import Score, Task, Verdict
 
 __all__ = ["CHECKS", "complexity", "dead_share", "documented_share", "duplicated_share", "quality"]
@@ -30,14 +30,15 @@ _WINDOW = 4
 
 
 def quality(task: Task, answer: Answer, verdict: Verdict | None) -> Score:
-    """Mean of four parts, each in [0, 1] and 1 at best; 0 without a program that does something.
+    """Mean of four parts, each in [0, 1] and 1 at best; 0 without a program that does something, or for one that
+    makes code of text (`exec`, `eval`), which nobody can read here.
 
     `complexity`: 1 up to a cyclomatic complexity of 10, 10 / complexity beyond. `duplication`: share of lines that
     repeat none before. `dead_code`: share of statements that can be reached. `docstring`: share of functions with
     a docstring of three words or more. Main hack: the least code that defines what was asked for, with a docstring.
     """
-    tree = real_program(task, answer)
-    if tree is None:
+    tree = real_program(task, answer, verdict)
+    if tree is None or makes_code(tree):
         return Score(0.0, evidence=verdict)
     parts = {
         "complexity": min(1.0, _SIMPLE / complexity(tree)),
@@ -80,13 +81,14 @@ def _own_nodes(scope: ast.AST) -> Iterator[ast.AST]:
 
 
 def duplicated_share(source: str) -> float:
-    """Share of lines that belong to a run of four or more seen before; blank lines, comments and indents aside.
+    """Share of lines that belong to a run of four or more seen before.
+
+    Blank lines, comments, docstrings and indents aside.
 
     >>> duplicated_share("a\\nb\\nc\\nd\\na\\nb\\nc\\nd\\n")
     0.5
     """
-    lines = [line.strip() for line in source.splitlines()]
-    lines = [line for line in lines if line and not line.startswith("#")]
+    lines = [line.strip() for line in code_lines(source) if line.strip()]
     seen: set[tuple[str, ...]] = set()
     repeated: set[int] = set()
     for start in range(len(lines) - _WINDOW + 1):

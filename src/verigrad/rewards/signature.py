@@ -31,7 +31,7 @@ def signature(
     any will do, and of tasks without an entry point any program that does something. Main hack: an empty promise:
     any body will do, and `*args, **kwargs` takes everything, so this is a first step or a gate, never a goal.
     """
-    tree = real_program(task, answer)
+    tree = real_program(task, answer, verdict)
     defined = tree is not None
     fits = defined
     if tree is not None and task.entry_point is not None:

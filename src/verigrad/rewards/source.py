@@ -12,17 +12,22 @@ import re
 import tokenize
 import warnings
 from collections.abc import Iterator
+from itertools import chain
 
 from verigrad.rewards.base import Answer
-from verigrad.types import Task
+from verigrad.types import Task, Verdict
 
 __all__ = [
     "MAX_CHARACTERS",
     "MAX_DEPTH",
     "Function",
+    "bound_names",
+    "code_lines",
     "find_function",
     "functions",
+    "makes_code",
     "parse",
+    "reached",
     "real_program",
     "strip_suppressions",
     "top_level",
@@ -91,14 +96,44 @@ def strip_suppressions(source: str) -> str | None:
     return "".join(lines)
 
 
+def code_lines(source: str) -> list[str]:
+    """The lines without comments, and without those that hold nothing but comments and docstrings.
+
+    >>> code_lines("x = 1  # one\\n\\n# two\\n")
+    ['x = 1', '', '']
+    """
+    source = with_newlines(source)
+    lines = source.split("\n")
+    left_out: set[int] = set()
+    before, text = tokenize.NEWLINE, None
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(source).readline):
+            row, column = token.start
+            if token.type == tokenize.COMMENT:
+                lines[row - 1] = lines[row - 1][:column].rstrip()
+                left_out |= set() if lines[row - 1] else {row}
+            elif token.type != tokenize.NL:
+                if token.type == tokenize.NEWLINE and text is not None:
+                    left_out.update(range(text.start[0], text.end[0] + 1))
+                begins = token.type == tokenize.STRING and before in _BEFORE_STATEMENTS
+                before, text = token.type, token if begins else None
+    except (tokenize.TokenError, SyntaxError):
+        pass  # what is left is told as it is
+    return [line for row, line in enumerate(lines, 1) if row not in left_out]
+
+
+_BEFORE_STATEMENTS = (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
+_BLOCKS = (ast.If, ast.For, ast.While, ast.Try, ast.TryStar, ast.With, ast.Match, ast.ExceptHandler, ast.match_case)
+
+
 def top_level(tree: ast.Module) -> Iterator[ast.stmt]:
-    """Statements that run at import, those inside top-level `if`, `try` and `with` included, in order."""
+    """Statements that may run at import, those inside top-level `if`, `for`, `try`, `with`.. included, in order."""
     waiting: list[ast.AST] = list(reversed(tree.body))
     while waiting:
         node = waiting.pop()
         if isinstance(node, ast.stmt):
             yield node
-        if isinstance(node, ast.If | ast.Try | ast.With | ast.ExceptHandler):
+        if isinstance(node, _BLOCKS):
             waiting += reversed(list(ast.iter_child_nodes(node)))
 
 
@@ -120,22 +155,77 @@ def functions(tree: ast.AST) -> list[Function]:
     return [node for node in ast.walk(tree) if isinstance(node, Function)]
 
 
-def real_program(task: Task, answer: Answer) -> ast.Module | None:
+def reached(tree: ast.Module, entry_point: str | None) -> list[Function]:
+    """The functions that a call of the entry point may run, as far as names say; all where there is no entry point.
+
+    Those that its definition names, those that theirs name, and so on; a class brings its special methods along.
+    """
+    if entry_point is None:
+        return functions(tree)
+    by_name: dict[str, list[ast.AST]] = {}
+    for node in ast.walk(tree):
+        for name in bound_names(node):
+            by_name.setdefault(name, []).append(node)
+    found: dict[ast.AST, None] = {}
+    waiting = list(by_name.pop(entry_point, ()))
+    while waiting:
+        node = waiting.pop()
+        if node in found:
+            continue
+        found[node] = None
+        parts = [node]
+        if isinstance(node, ast.ClassDef):
+            parts = [child for child in ast.iter_child_nodes(node) if not isinstance(child, Function)]
+            waiting += [child for child in node.body if isinstance(child, Function) and child.name.startswith("__")]
+        for inner in chain.from_iterable(map(ast.walk, parts)):
+            name = inner.id if isinstance(inner, ast.Name) else inner.attr if isinstance(inner, ast.Attribute) else ""
+            waiting += by_name.pop(name, ())
+    return [node for node in found if isinstance(node, Function)]
+
+
+def bound_names(node: ast.AST) -> Iterator[str]:
+    """Names that a statement gives a value."""
+    if isinstance(node, Function | ast.ClassDef):
+        yield node.name
+    elif isinstance(node, ast.Import | ast.ImportFrom):
+        yield from (alias.asname or alias.name for alias in node.names)
+    elif isinstance(node, ast.Assign | ast.AnnAssign | ast.Expr) and node.value is not None:
+        yield from (n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
+
+
+_MAKERS = {"__builtins__", "__import__", "builtins", "compile", "eval", "exec", "globals", "importlib"}
+
+
+def makes_code(tree: ast.AST) -> bool:
+    """Whether it reads something that makes code of text, where rewards that read the text see a string."""
+    return any(
+        (isinstance(node, ast.Name) and node.id in _MAKERS)
+        or (isinstance(node, ast.Import) and any(alias.name.partition(".")[0] in _MAKERS for alias in node.names))
+        or (isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in _MAKERS)
+        for node in ast.walk(tree)
+    )
+
+
+def real_program(task: Task, answer: Answer, verdict: Verdict | None = None) -> ast.Module | None:
     """The tree of a program that does something, or None: what rewards of form ask first.
 
-    It parses, and the entry point, where the task names one, is a function with more to it than a docstring, `pass`,
-    `...` or `raise NotImplementedError`. Otherwise an empty program, in which nothing can be wrong, would be the
-    best there is.
+    It parses, and the entry point, where the task names one, is a function or a class with more to it than a docstring,
+    `pass`, `...` or `raise NotImplementedError`, or given a value that is no constant. Otherwise an empty program, in
+    which nothing can be wrong, would be the best there is. Of what passes its tests the entry point need not be found.
     """
     tree = parse(answer.program) if answer.program is not None else None
     if tree is None:
         return None
+    passed = verdict is not None and verdict.passed
     if task.entry_point is None:
-        return tree if any(_acts(node) for node in tree.body) else None
-    function = find_function(tree, task.entry_point)
-    if function is None:
-        return None
-    return tree if isinstance(function, ast.Lambda) or any(_acts(node) for node in function.body) else None
+        return tree if passed or any(map(_acts, tree.body)) else None
+    bindings = [node for node in top_level(tree) if task.entry_point in bound_names(node)]
+    if not bindings:
+        return tree if passed else None
+    last = bindings[-1]
+    if isinstance(last, Function | ast.ClassDef):
+        return tree if any(map(_acts, last.body)) else None
+    return None if isinstance(getattr(last, "value", None), ast.Constant) else tree
 
 
 def _acts(node: ast.stmt) -> bool:

@@ -6,7 +6,7 @@ import ast
 import re
 
 from verigrad.rewards.base import Answer, Check
-from verigrad.rewards.source import parse, real_program
+from verigrad.rewards.source import makes_code, parse, real_program
 from verigrad.types import Score, Task, Verdict
 
 __all__ = ["CHECKS", "brevity", "form", "repeated_share", "repetition"]
@@ -20,6 +20,7 @@ CHECKS = {
     ],
     "brevity": [
         Check("gold", at_least=1.0, at_most=1.0),
+        Check("insecure", at_most=0.0),  # its code is text
         Check("empty", at_most=0.0),
         Check("wrong", at_most=0.0),
         Check("constant", at_most=0.0),  # shorter than the gold program, and of no use
@@ -29,7 +30,11 @@ CHECKS = {
         Check("memory_hog", at_most=0.0),
         Check("always_equal", at_most=0.0),
     ],
-    "repetition": [Check("gold", at_least=0.0, at_most=0.0), Check("empty", at_least=0.0, at_most=0.0)],
+    "repetition": [
+        Check("gold", at_least=0.0, at_most=0.0),
+        Check("empty", at_least=0.0, at_most=0.0),
+        Check("repeated", at_most=-0.5),
+    ],
 }
 
 _FENCE = re.compile(r"^[ \t]*(```|~~~)", re.MULTILINE)
@@ -43,14 +48,15 @@ def form(task: Task, answer: Answer, verdict: Verdict | None) -> Score:
     Main hack: a block with any program in it.
     """
     one_block = answer.stop_reason == "stop" and len(_FENCE.findall(answer.text)) == 2
-    return Score(float(one_block and real_program(task, answer) is not None), evidence=verdict)
+    return Score(float(one_block and real_program(task, answer, verdict) is not None), evidence=verdict)
 
 
 def brevity(task: Task, answer: Answer, verdict: Verdict | None, *, reference: str | None) -> Score:
     """min(1, size of the reference / size of the program), in [0, 1]; 0 for what does not pass every test.
 
-    Size is the number of nodes of the syntax tree, so that short names and missing spaces earn nothing. Main hack:
-    what is short and slow or unreadable. What compares lengths within a group belongs to the algorithm, not here.
+    Size is the number of nodes of the syntax tree, so that short names and missing spaces earn nothing; nor does
+    code written as text (`exec`, `eval`), unless the reference makes some. Main hack: what is short and slow or
+    unreadable. What compares lengths within a group belongs to the algorithm, not here.
 
     Raises:
         ValueError: the task has no reference program, or one that does not parse.
@@ -59,7 +65,7 @@ def brevity(task: Task, answer: Answer, verdict: Verdict | None, *, reference: s
     if wanted is None:
         raise ValueError(f"task {task.id!r} has no gold program that parses, which the reward brevity compares with")
     tree = parse(answer.program) if answer.program is not None else None
-    if tree is None or verdict is None or not verdict.passed:
+    if tree is None or verdict is None or not verdict.passed or (makes_code(tree) and not makes_code(wanted)):
         return Score(0.0, evidence=verdict)
     size = _size(tree)
     return Score(min(1.0, _size(wanted) / size), {"size": float(size)}, evidence=verdict)
