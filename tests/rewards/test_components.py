@@ -10,6 +10,7 @@ import pytest
 
 from verigrad.errors import MissingExtra, RewardError
 from verigrad.rewards import lint as lint_module
+from verigrad.rewards import tools as tools_module
 from verigrad.rewards.base import Answer, score_answer
 from verigrad.rewards.combine import vetoed
 from verigrad.rewards.gated import secure
@@ -18,7 +19,7 @@ from verigrad.rewards.quality import complexity, dead_share, documented_share, d
 from verigrad.rewards.security import bandit_findings, secure_cost, security
 from verigrad.rewards.tests import fraction
 from verigrad.rewards.tools import run_tool
-from verigrad.rewards.typed import type_errors, typed
+from verigrad.rewards.typed import annotated_share, checked, typed
 from verigrad.sandbox.judge import Judge
 from verigrad.sandbox.process import ProcessSandbox
 from verigrad.tasks import load_tasks
@@ -45,6 +46,7 @@ def value(reward, program):
         ("# ruff: noqa\n# flake8: noqa\ndef f(a):\n    return b\n", 1),
         ("def f(a):\n    if (a, 'never empty'):\n        return '%d %d' % (a,)\n", 2),
         ("def f(a):\n    return b, c, d, e, g, h\n", 6),
+        ("from math import *\n\ndef f(a):\n    return b, c\n", 2),
     ],
 )
 def test_static_errors(program, errors):
@@ -59,6 +61,8 @@ def test_lint_counts_what_static_lets_pass():
 
 
 def test_style_is_the_share_of_lines_left_alone():
+    told = "def f(a):\n" + '    """Say"""\n' * 50 + "    # more\n" * 50 + "    return a+1\n"
+    assert value(style, told) == value(style, told.replace(" # more\n", " # less\n")) < 0.6
     assert value(style, "def f(a):\n    return a\n") == 1.0
     assert value(style, "def f(a):\n    return a+1\n") == 0.5
     assert value(style, "def f(a):\n    return a+1  # fmt: skip\n") == 0.5
@@ -154,7 +158,7 @@ def test_the_pages_task_with_hostile_inputs(tmp_path):
         pytest.param(
             "import numpy\n\ndef f(a: int, b):\n    return numpy.zeros(a)\n", 1 / 3, 0, marks=pytest.mark.slow
         ),
-        ("from typing import Any\n\ndef f(a: Any) -> 'list[str]':\n    return a\n", 1 / 2, 0),
+        ("from typing import Any\n\ndef f(a: Any) -> 'list[str]':\n    return a\n", 0, 0),
         pytest.param(
             "import typing\n\n@typing.no_type_check\ndef f(a: int) -> str:\n    return a\n",
             0,
@@ -173,6 +177,89 @@ def test_types(program, annotated, errors):
     found = score(typed, program)
     assert found.parts == {"annotated": pytest.approx(annotated), "type_errors": errors}
     assert found.value == pytest.approx(annotated * (1 - 0.25 * errors))
+
+
+WIDE = """
+import typing as t
+from typing import Any, Any as T, Callable
+try:
+    from nowhere import Thing
+except ImportError:
+    pass
+Alias = t.Any
+
+
+def quoted(a: "Any") -> int:
+    return a.x
+
+
+def renamed(a: T) -> int:
+    return a.x
+
+
+def aliased(a: "list[Alias]") -> int:
+    return a[0].x
+
+
+def missing(a: Thing) -> int:
+    return a.x
+
+
+def bare(a: list) -> int:
+    return a[0].x
+
+
+def cast(a: int) -> int:
+    return t.cast(T, a).x
+
+
+def fine(a: int, b: "list[str]") -> int:
+    return len(b[a])
+
+
+class Box:
+    def __init__(self, a: T) -> None:
+        self.a = a
+
+    def unused(self, a: int, b: int, c: int) -> int:
+        return a
+
+
+def _pad(a0: int, a1: int, a2: int, a3: int, a4: int, a5: int, a6: int) -> int:
+    return a0
+"""
+
+
+def test_any_by_another_name_is_no_annotation():
+    found = checked(WIDE)
+    assert found.errors == 0
+    tree = ast.parse(WIDE)
+    shares = {name: annotated_share(tree, name, found.any_lines) for name in WIDE_NAMES}
+    assert shares == {**dict.fromkeys(WIDE_NAMES, 0.0), "fine": 1.0}
+
+
+WIDE_NAMES = ("quoted", "renamed", "aliased", "missing", "bare", "cast", "fine")
+
+
+def test_functions_that_nobody_calls_pay_nothing():
+    entry = "def f(a):\n    return Box(a).a\n"
+    assert annotated_share(ast.parse(WIDE + entry), "f") == pytest.approx(2 / 4)  # f has none of 2, __init__ both
+    assert annotated_share(ast.parse(WIDE + entry + "g = _pad\n"), "f") == pytest.approx(2 / 4)
+    called = "def f(a):\n    return _pad(*a)\n"
+    assert annotated_share(ast.parse(WIDE + called), "f") == pytest.approx(8 / 10)
+    wrapped = "def _f(a: int):\n    return a\nf = cache(_f)\n"
+    assert annotated_share(ast.parse(WIDE + wrapped), "f") == pytest.approx(1 / 2)
+
+
+def test_what_is_not_to_be_checked_has_no_annotations():
+    renamed = "from typing import no_type_check as fast\n\n@fast\ndef f(a: int) -> int:\n    return a.x\n"
+    assert annotated_share(ast.parse(renamed), "f") == 0.0
+
+
+def test_modules_of_the_working_directory_play_no_part(tmp_path, monkeypatch):
+    (tmp_path / "helper.py").write_text("x: int = 'one'\ny: int = 'two'\n")
+    monkeypatch.chdir(tmp_path)
+    assert checked("import helper\n\ndef f(a: int) -> int:\n    return a + 20\n").errors == 0
 
 
 BRANCHES = """
@@ -222,6 +309,12 @@ def test_duplication():
     assert duplicated_share("def f(a, b):\n" + block + "    # again\n\n" + block + "    return a\n") == 4 / 10
     assert duplicated_share("x = 1\n" * 10) == pytest.approx(9 / 10)  # every window but the first
     assert duplicated_share("") == 0
+    lines = [line for line in block.splitlines() if line]
+    noted = ["".join(f"{line}  # {n}\n" for line in lines) for n in range(2)]
+    assert duplicated_share("def f(a, b):\n" + "".join(noted)) == 4 / 9
+    told = '    """Says\n' + "    more.\n" * 100 + '    """\n'
+    short, long = (duplicated_share("def f(a, b):\n" + doc + block * 2) for doc in ("", told))
+    assert short == long == 4 / 9
 
 
 def test_docstrings():
@@ -242,7 +335,7 @@ def test_quality_is_the_mean_of_its_parts():
     [(static, "ruff", "quality"), (typed, "mypy", "quality"), (security, "bandit", "security")],
 )
 def test_a_missing_package_stops_the_run_and_scores_nothing(reward, package, extra, monkeypatch):
-    for cached in (lint_module._ruff, ruff_findings, type_errors, bandit_findings):
+    for cached in (lint_module._ruff, ruff_findings, checked, bandit_findings):
         cached.cache_clear()
     monkeypatch.setitem(sys.modules, "ruff.__main__", None)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
@@ -250,13 +343,55 @@ def test_a_missing_package_stops_the_run_and_scores_nothing(reward, package, ext
         value(reward, "def f(a):\n    return a\n")
 
 
+def python(script):
+    return [sys.executable, "-c", script]
+
+
 def test_a_checker_that_fails_is_an_error_of_ours():
     with pytest.raises(RewardError, match="ended with status 3, wanted one of"):
-        run_tool([sys.executable, "-c", "raise SystemExit(3)"], "x = 1", expected=(0, 1))
+        run_tool(python("raise SystemExit(3)"), "y = 1", expected=(0, 1))
+    with pytest.raises(RewardError, match="Traceback"):
+        run_tool(python("1 / 0"), "y = 1", expected=(0, 1))
     with pytest.raises(RewardError, match="timed out"):
-        run_tool([sys.executable, "-c", "while True: pass"], "x = 1", expected=(0,), seconds=0.2)
-    with pytest.raises(RewardError, match="No such file"):
-        run_tool(["/nowhere/ruff"], "x = 1", expected=(0,))
+        run_tool(python("while True: pass"), "y = 1", expected=(0,), seconds=0.2)
+    with pytest.raises(RewardError, match="ended with status 127"):
+        run_tool(["/nowhere/ruff"], "y = 1", expected=(0,))
+
+
+@pytest.mark.parametrize(
+    "fault", ["while True: pass", "bytes(10**9)", "raise SystemExit(3)", "1 / 0", "os.kill(os.getpid(), 11)"]
+)
+def test_a_program_that_is_too_much_for_a_checker_is_unreadable(fault, monkeypatch):
+    """It copes with others: with all but the one that says `hard`, on its standard input and in its file."""
+    monkeypatch.setattr(tools_module, "_CPU_S", 1)
+    monkeypatch.setattr(tools_module, "_MEMORY_MB", 500)
+    hard = "'hard' in sys.stdin.read() == open('program.py').read()"
+    checker = python(f"import os, sys\nif {hard}:\n    {fault}\nprint(1)")
+    assert run_tool(checker, "hard = 1", expected=(0, 1)) is None
+    assert run_tool(checker, "easy = 1", expected=(0, 1)) == "1\n"
+
+
+def test_a_checker_that_is_killed_from_outside_says_nothing_of_the_program():
+    killed = python("import os, sys\nif 'hard' in sys.stdin.read(): os.kill(os.getpid(), 9)")
+    with pytest.raises(RewardError, match="status -9"):
+        run_tool(killed, "hard = 1", expected=(0,))
+
+
+GENERIC = "from typing import TypeVar\nT = TypeVar('T')\ndef g(x: T) -> tuple[T, T]: return (x, x)\n"
+TOO_MUCH = {
+    # Types twice as long a level: 2 ** 24 in the end.
+    typed: f"{GENERIC}def f(n: int) -> int:\n    y = {'g(' * 24}n{')' * 24}\n    return n\n",
+    # Text that is joined again for each of its parts.
+    security: "x = " + " + ".join(["'" + "select " * 70 + "'"] * 90) + "\ndef f(n):\n    return n\n",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reward", [typed, security])
+def test_programs_made_to_be_too_much_are_unreadable(reward, monkeypatch):
+    monkeypatch.setattr(tools_module, "_CPU_S", 3)
+    found = score(reward, TOO_MUCH[reward])
+    assert found.value == 0.0 and found.parts == {"unreadable": 1.0}
 
 
 def test_a_users_own_configuration_changes_nothing(tmp_path, monkeypatch):
