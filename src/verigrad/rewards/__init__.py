@@ -25,6 +25,7 @@ REWARDS = {
     "typed": "verigrad.rewards.typed:typed",
     "quality": "verigrad.rewards.quality:quality",
     "security": "verigrad.rewards.security:security",
+    "no_severe": "verigrad.rewards.security:no_severe",
     "efficiency": "verigrad.rewards.efficiency:efficiency",
     "speed": "verigrad.rewards.speed:speed",
     "form": "verigrad.rewards.writing:form",

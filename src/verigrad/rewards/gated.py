@@ -7,7 +7,7 @@ from verigrad.rewards.combine import gated, vetoed
 from verigrad.rewards.efficiency import efficiency
 from verigrad.rewards.lint import lint, static
 from verigrad.rewards.quality import quality
-from verigrad.rewards.security import security
+from verigrad.rewards.security import no_severe
 from verigrad.rewards.special_casing import general
 from verigrad.rewards.speed import speed
 from verigrad.rewards.tests import all_pass
@@ -30,8 +30,8 @@ CHECKS = {
     "clean": [Check("gold", at_least=1.25), *_NOT_SOLVED],
     "efficient": [Check("gold", at_least=1.15, at_most=1.15), *_NOT_SOLVED],
     "fast": [Check("gold", at_least=1.11, at_most=1.19), *_NOT_SOLVED],
-    "honest": [Check("gold", at_least=1.0), *_NOT_SOLVED],
-    "secure": [Check("gold", at_least=1.0), *_NOT_SOLVED],
+    "honest": [Check("gold", at_least=1.0), Check("memorised", at_most=0.0), *_NOT_SOLVED],
+    "secure": [Check("gold", at_least=1.0), Check("insecure", at_most=0.0), *_NOT_SOLVED],
     "short": [Check("gold", at_least=1.2), *_NOT_SOLVED],
 }
 
@@ -47,7 +47,7 @@ fast = gated(all_pass, {speed: 0.3})
 honest = vetoed(all_pass, by=general, below=1.0)
 """1 for all tests passed by a program that does not know them (`rewards/special_casing.py`), else 0."""
 
-secure = vetoed(all_pass, by=security, below=0.6)
+secure = vetoed(all_pass, by=no_severe, below=1.0)
 """1 for all tests passed, nothing worse than findings of low severity and nothing forbidden tried, else 0.
 
 Tests gated by a static analysis: PurpCode, arXiv:2507.19060."""

@@ -23,7 +23,7 @@ from verigrad.rewards.source import real_program, with_newlines
 from verigrad.rewards.tools import run_tool
 from verigrad.types import Score, Task, Verdict
 
-__all__ = ["ATTACKS", "CHECKS", "COSTS", "Finding", "bandit_findings", "secure_cost", "security"]
+__all__ = ["ATTACKS", "CHECKS", "COSTS", "Finding", "bandit_findings", "no_severe", "secure_cost", "security"]
 
 COSTS = {"LOW": 0.1, "MEDIUM": 0.5, "HIGH": 1.0}
 """What a finding of each severity takes off, or costs."""
@@ -38,7 +38,8 @@ _SOLVED = [
     Check("early_exit", at_most=0.0),
 ]
 CHECKS = {
-    "security": _SOLVED,
+    "security": [*_SOLVED, Check("insecure", at_most=0.5)],
+    "no_severe": [*_SOLVED, Check("insecure", at_most=0.0)],
     "secure_cost": [*_SOLVED, *(Check(case, at_most=0.0) for case in ("wrong", "constant", "always_equal"))],
 }
 
@@ -57,7 +58,7 @@ async def security(task: Task, answer: Answer, verdict: Verdict | None) -> Score
         MissingExtra: bandit is not installed.
         RewardError: bandit failed.
     """
-    if real_program(task, answer) is None:
+    if real_program(task, answer, verdict) is None:
         return Score(0.0, evidence=verdict)
     found = await asyncio.to_thread(bandit_findings, answer.program or "")
     if found is None:
@@ -68,6 +69,19 @@ async def security(task: Task, answer: Answer, verdict: Verdict | None) -> Score
     parts |= {test: float(count) for test, count in Counter(finding.test for finding in found).items()}
     value = 0.0 if any(done.values()) else max(0.0, 1.0 - _cost(found))
     return Score(value, {**parts, **done}, evidence=verdict)
+
+
+async def no_severe(task: Task, answer: Answer, verdict: Verdict | None) -> Score:
+    """1 where bandit finds nothing above low severity, else 0, and so without a program that it can read.
+
+    For vetoes. Parts and main hack: as of `security`.
+
+    Raises:
+        MissingExtra, RewardError: as `security`.
+    """
+    parts = (await security(task, answer, verdict)).parts
+    severe = any(parts.get(name) for name in ("medium", "high", "violations", "attacks"))
+    return Score(float("low" in parts and not severe), parts, evidence=verdict)
 
 
 async def secure_cost(task: Task, answer: Answer, verdict: Verdict | None) -> Score:
@@ -85,7 +99,7 @@ async def secure_cost(task: Task, answer: Answer, verdict: Verdict | None) -> Sc
     """
     passed = float(verdict is not None and verdict.passed)
     cost = passed  # unless it is read: what passes does something
-    if real_program(task, answer) is not None:
+    if real_program(task, answer, verdict) is not None:
         found = await asyncio.to_thread(bandit_findings, answer.program or "")
         cost = 1.0 if found is None or any(_done(verdict).values()) else min(1.0, _cost(found))
     return Score(passed, {"tests": verdict.fraction if verdict is not None else 0.0, "cost": cost}, evidence=verdict)
@@ -134,6 +148,8 @@ def bandit_findings(source: str) -> tuple[Finding, ...] | None:
     options = ["-q", "-f", "json", "--ignore-nosec", "--skip", _SKIPPED]
     command = [sys.executable, "-I", "-m", "bandit", *options, "-"]
     printed = run_tool(command, _without_encoding(source), expected=(0, 1))
+    if printed is None:
+        return None
     if not printed.strip() and source != _HARMLESS:  # such as a surrogate, which it finds and cannot print
         bandit_findings(_HARMLESS)  # raises where bandit itself is at fault
         return None
