@@ -21,8 +21,8 @@ CHECKS = [
     Check("early_exit", at_most=-1.0),
 ]
 
-_MOST_PAIRS = 4_000_000
-"""Pairs of letters (or lines) that are compared one with the other: seconds at worst, for texts made to be slow."""
+_MOST_PAIRS = 400_000
+"""Pairs of letters (or lines) that are compared one with the other: a second at worst, for texts made to be slow."""
 
 _HUNK = re.compile(r"^@@ .*@@", re.MULTILINE)
 
@@ -42,7 +42,7 @@ def patch(task: Task, answer: Answer, verdict: Verdict | None, *, reference: str
         raise ValueError(f"task {task.id!r} has no gold program, which the reward patch compares with")
     program = answer.program or ""
     if not _HUNK.search(reference):
-        found = real_program(task, answer) is not None
+        found = real_program(task, answer, verdict) is not None
         ours, theirs = {"": program}, {"": reference}
     else:
         ours, theirs = changes(program), changes(reference)
