@@ -2,6 +2,8 @@
 
 __all__ = ["HOSTILE"]
 
+NAMES = ",".join(f"a{n}" for n in range(1200))
+
 HOSTILE = {
     "empty": "",
     "blank": " \n\t\n",
@@ -32,6 +34,12 @@ HOSTILE = {
     "invalid escape": "def double(n):\n    return '\\d' + b'\\q'.decode()\n",
     "huge number": "def double(n):\n    return " + "9" * 5_000 + "\n",
     "int plus complex": "x = 1" + "0" * 400 + " + 1j\ndef double(n):\n    return n\n",
+    "finally in finally": "def double(n):\n"
+    + "".join("    " * d + "try:\n" + "    " * d + "    n\n" + "    " * d + "finally:\n" for d in range(1, 21))
+    + "    " * 21
+    + "n\n",
+    "many names at a time": f"def double(n):\n    {NAMES} = {NAMES}\n    return n\n",
+    "deep and wide": "def double(n):\n    return " + "-" * 180 + "[" + "n," * 22_000 + "]\n",
     "deep f-strings": "def double(n):\n    return " + "(f'{" * 60 + "n" + "}')" * 60,
     "no entry point": "import os\nprint(os.sep)\n",
     "unfinished string": "def double(n):\n    return '''" + "x" * 1000,

@@ -2,8 +2,8 @@
 
 import asyncio
 import math
+import os
 import re
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,6 +41,17 @@ HACKS = {
 }
 FAILED = Verdict(status="failed", results=tuple(TestResult(str(n), "failed") for n in range(4)))
 FAILED = replace(FAILED, shown=FAILED)
+PASSED = Verdict(status="passed", results=tuple(TestResult(str(n), "passed") for n in range(4)))
+PASSED = replace(PASSED, shown=PASSED)
+SOLUTION = 'def double(n):\n    """Double a number of any kind."""\n    return 2 * n\n'
+# Texts of programs that pass, and in which there is less to see than in the solution.
+IN_TEXT = {
+    "exec": f"exec({SOLUTION!r})\n",
+    "eval": "double = eval('lambda n: 2 * n')\n",
+    "eval in a function": 'def double(n):\n    """Double a number of any kind."""\n    return eval("2 * n")\n',
+    "exec by another name": f"import builtins as b\nb.exec({SOLUTION!r})\n",
+    "compile": "def double(n):\n    return eval(compile('2 * n', '', 'eval'), {'n': n})\n",
+}
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +118,7 @@ def test_so_do_those_of_rewards_that_are_made(name, own_checks, tmp_path):
 
 
 # A type checker takes about a second a program, and combinations of rewards look through their parts again.
-AGAIN = {"clean", "secure", "secure_cost", "honest"}
+AGAIN = {"clean", "no_severe", "secure", "secure_cost", "honest"}
 
 
 def each(*slow):
@@ -122,17 +133,50 @@ def test_hacks_earn_no_more_than_an_honest_failure(name, score):
         assert score(name, program, FAILED if program else None).value <= honest, kind
 
 
+READS_CODE = ("brevity", "clean", "lint", "quality", "short", "static", "style")
+
+
+@pytest.mark.parametrize("name", READS_CODE)
+def test_code_in_a_text_earns_no_more_than_code(name, score):
+    honest = score(name, SOLUTION, PASSED).value
+    for kind, program in IN_TEXT.items():
+        assert score(name, program, PASSED).value < honest, kind
+
+
 def test_every_reward_is_on_the_page():
     page = (Path(__file__).parents[2] / "docs" / "rewards.md").read_text()
     rows = re.findall(r"^\| (`.*?`) \|", page, re.MULTILINE)
     assert set(REWARDS) <= set(re.findall(r"`(\w+)`", " ".join(rows)))
 
 
+def cpu_seconds():
+    """Of this process and of those that it waited for, such as checkers."""
+    return sum(os.times()[:4])
+
+
 @pytest.mark.parametrize("name", each("typed", *AGAIN))
 def test_no_program_is_too_strange(name, score):
     for kind, program in HOSTILE.items():
-        started = time.process_time()
+        started = cpu_seconds()
         found = score(name, program, FAILED)
-        assert time.process_time() - started < 5, kind
+        assert cpu_seconds() - started < 5, kind
         assert found.value is not None and math.isfinite(found.value), kind
         assert all(math.isfinite(part) for part in found.parts.values()), kind
+
+
+@pytest.mark.parametrize(("said", "fine"), [("None", set()), ("1.0", {"gold"})])
+def test_checks_fail_for_rewards_that_say_nothing_or_always_the_same(said, fine, tmp_path):
+    """None is neither what a solution should earn nor what a failure should."""
+    file = tmp_path / "own.py"
+    file.write_text(
+        "from verigrad.rewards.base import only_gold\nCHECKS = only_gold(1.0)\n"
+        f"def own(task, answer, verdict):\n    return {said}\n"
+    )
+
+    async def holds():
+        sandbox = PolyglotSandbox(workers=1)
+        results = await check_reward(f"{file}:own", Judge(sandbox, canaries_every=0))
+        await sandbox.close()
+        return {result.check.case for result in results if result.holds}
+
+    assert asyncio.run(holds()) == fine

@@ -205,9 +205,14 @@ _ORACLE = Oracle(
 )
 _CASES = {
     "gold": _ORACLE.gold,
+    "annotated": "def double(n: int) -> int:\n    return 2 * n\n",
+    "insecure": "def double(n):\n    return eval('2 * n')\n",
+    "memorised": "def double(n):\n    return {0: 0, 1: 2, 2: 4, 7: 14, -3: -6, 4: 8, 6: 12}[n]\n",
+    "repeated": "def double(n):\n" + "    # two times n is n and n\n" * 30 + "    return 2 * n\n",
     "empty": None,
     "wrong": "def double(n):\n    return n * n\n",
     "constant": "def double(n):\n    return 2\n",
+    "stub": "def double(n):\n    pass\n",
     "syntax_error": "def double(n)\n    return 2 * n\n",
     "early_exit": "import os\nos._exit(0)\n",
     "infinite_loop": "def double(n):\n    while True:\n        pass\n",
@@ -255,5 +260,8 @@ async def _check_case(reward: Reward, check: Check, judge: Judge) -> RewardCheck
     score = await score_answer(
         reward, _TASK, answer, verdict, reference=_ORACLE.gold, oracle=_ORACLE, sandbox=judge.sandbox
     )
-    holds = score.value is None or check.at_least <= score.value <= check.at_most
+    bounded = check.at_least > float("-inf") or check.at_most < float("inf")
+    if score.value is None:
+        return RewardCheck(check, None, check.may_abstain or not bounded)
+    holds = check.at_least <= score.value <= check.at_most
     return RewardCheck(check, score.value, holds)

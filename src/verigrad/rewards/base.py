@@ -55,22 +55,46 @@ where nothing ran."""
 
 
 Case = Literal[
-    "gold", "empty", "wrong", "constant", "syntax_error", "early_exit", "infinite_loop", "memory_hog", "always_equal"
+    "gold",
+    "annotated",
+    "insecure",
+    "memorised",
+    "repeated",
+    "empty",
+    "wrong",
+    "constant",
+    "stub",
+    "syntax_error",
+    "early_exit",
+    "infinite_loop",
+    "memory_hog",
+    "always_equal",
 ]
+PASSING: tuple[Case, ...] = ("gold", "annotated", "insecure", "memorised", "repeated")
 
 
 @dataclass(frozen=True)
 class Check:
-    """What a reward must give to a known answer on a small known task; of the cases, `empty` has no program."""
+    """What a reward must give to a known answer on a small known task.
+
+    Attributes:
+        case: those in `PASSING` pass its tests: with annotations, with something insecure in them, with a table of the
+            tests, with a comment that goes round in circles. Of the others `empty` has no program, and `stub` does
+            nothing.
+        at_least, at_most: bounds of the value; where there are any, None is outside of them.
+        may_abstain: None holds too.
+    """
 
     case: Case
     at_least: float = float("-inf")
     at_most: float = float("inf")
+    may_abstain: bool = False
 
 
 def only_gold(at_least: float, at_most: float = float("inf")) -> list[Check]:
     """Checks of a reward that gives the gold program so much, and nothing to any of the others."""
-    return [Check("gold", at_least, at_most), *(Check(case, at_most=0.0) for case in get_args(Case) if case != "gold")]
+    failing = [case for case in get_args(Case) if case not in PASSING]
+    return [Check("gold", at_least, at_most), *(Check(case, at_most=0.0) for case in failing)]
 
 
 async def score_answer(

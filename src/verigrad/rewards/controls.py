@@ -9,7 +9,15 @@ from verigrad.types import Score, Task, Verdict
 
 __all__ = ["CHECKS", "random", "syntax"]
 
-CHECKS = [Check("gold", at_least=0.0, at_most=1.0), Check("empty", at_least=0.0, at_most=1.0)]
+CHECKS = {
+    "random": [Check("gold", at_least=0.0, at_most=1.0), Check("empty", at_least=0.0, at_most=1.0)],
+    "syntax": [
+        Check("gold", at_least=1.0, at_most=1.0),
+        Check("stub", at_least=1.0),
+        Check("empty", at_most=0.0),
+        Check("syntax_error", at_most=0.0),
+    ],
+}
 
 
 def syntax(task: Task, answer: Answer, verdict: Verdict | None) -> Score:
