@@ -1,6 +1,11 @@
 """The endpoint engine against a real HTTP server on the loopback interface."""
 
 import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -8,7 +13,7 @@ from endpoint import Endpoint, answer, served
 
 from verigrad.engines.base import Request, SamplingParams, generate
 from verigrad.engines.openai import OpenAIEngine
-from verigrad.errors import EngineError
+from verigrad.errors import ConfigError, EngineError
 from verigrad.types import Message
 
 KEY = "sk-very-secret"
@@ -180,3 +185,119 @@ def test_what_cannot_be_sent_is_refused(endpoint, make):
     with pytest.raises(EngineError, match="serves its own"):
         asyncio.run(engine.update_weights("base", 1, iter(())))
     assert endpoint.received == []
+
+
+@pytest.mark.parametrize("around", ["\n", "\r\n", " "])
+def test_white_space_around_the_key_is_not_sent(endpoint, around):
+    """A file read without `strip` ends in a line break."""
+    endpoint.script = [answer("a")]
+    engine = OpenAIEngine(endpoint.url, "coder", around + KEY + around)
+    generate(engine, [ask()])
+    asyncio.run(engine.close())
+    assert endpoint.received[0][1]["Authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize("key", ["sk-very secret", "sk-very\nsecret", "sk-véry-secret"])
+def test_a_key_that_cannot_be_sent_is_refused_unshown(endpoint, key):
+    with pytest.raises(ConfigError, match="the API key has spaces") as caught:
+        OpenAIEngine(endpoint.url, "coder", key)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["localhost:8000/v1", "ftp://localhost/v1", "http://", "http://localhost:port/v1"])
+def test_an_address_says_how_it_is_spoken_to(url):
+    with pytest.raises(ConfigError, match=r"base_url is .*; wanted .*http://localhost:8000/v1"):
+        OpenAIEngine(url, "coder")
+
+
+def test_contents_that_cannot_be_decoded_are_tried_again(endpoint, make):
+    endpoint.script = [(200, b"no gzip", {"Content-Encoding": "gzip"}), answer("a")]
+    assert generate(make(), [ask()])[0].text == "a"
+    endpoint.script = [(200, b"no gzip", {"Content-Encoding": "gzip"})] * 2
+    assert "DecodingError" in failure(make(retries=1))
+
+
+def test_a_finish_reason_that_is_no_word_is_an_engine_error(endpoint, make):
+    endpoint.script = [answer("a", {"type": "stop"})]
+    assert "finish_reason {'type': 'stop'}" in failure(make())
+
+
+def test_half_a_character_is_an_engine_error(endpoint, make):
+    assert r"holds '\ud83d', half a character" in failure(make(), ask("lone \ud83d"))
+    assert endpoint.received == []
+
+
+def test_a_closed_engine_refuses(make):
+    engine = make()
+    asyncio.run(engine.close())
+    assert "closed" in failure(engine)
+
+
+def test_a_request_given_up_is_asked_no_more_and_leaves_its_place(endpoint, make):
+    """One place, held by a request that hangs for longer than the test; the next has it at once."""
+    release = threading.Event()
+    endpoint.script = [lambda body: release.wait(20) and None, answer("next")]
+    engine = make(max_concurrency=1, timeout_s=15)
+
+    async def play():
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await engine.sample(ask())
+        async with asyncio.timeout(10):
+            return await engine.sample(ask("again"))
+
+    assert asyncio.run(play()).text == "next"
+    assert [body["messages"][1]["content"] for _, _, body in endpoint.received] == ["hi", "again"]
+    release.set()
+
+
+def test_a_request_given_up_between_tries_is_asked_no_more(endpoint, make):
+    endpoint.script = [(503, {})] * 9
+    engine = make(backoff_s=0.2)
+
+    async def play():
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await engine.sample(ask())
+        asked = len(endpoint.received)
+        await asyncio.sleep(0.6)  # two more pauses
+        return asked
+
+    assert asyncio.run(play()) == len(endpoint.received)
+
+
+_ASK_A_SILENT_SERVER = """
+import asyncio, sys
+from verigrad.engines.base import Request
+from verigrad.engines.openai import OpenAIEngine
+from verigrad.types import Message
+
+async def main():
+    engine = OpenAIEngine(sys.argv[1], "m", timeout_s=60)
+    try:
+        await engine.sample(Request(messages=(Message("user", "hi"),)))
+    finally:
+        await engine.close()
+
+asyncio.run(main())
+"""
+
+
+def test_an_interrupt_ends_the_program_with_a_request_under_way():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(60)
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/v1"
+        program = subprocess.Popen(
+            [sys.executable, "-c", _ASK_A_SILENT_SERVER, url],
+            env={**os.environ, "NO_PROXY": "*"},
+            stderr=subprocess.PIPE,
+        )
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(1)  # the request is there
+            program.send_signal(signal.SIGINT)
+            try:
+                _, said = program.communicate(timeout=20)  # seconds, of the 60 it would wait for an answer
+            finally:
+                program.kill()
+    assert b"KeyboardInterrupt" in said

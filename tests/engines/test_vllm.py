@@ -53,6 +53,20 @@ def test_shards_hold_every_tensor_tied_ones_too(tmp_path, monkeypatch, limit, nu
     assert all(torch.equal(read[name], sent[name]) for name in sent)
 
 
+@pytest.mark.parametrize(
+    ("reason", "length", "expected"),
+    [("stop", 3, "stop"), ("stop", 8, "stop"), ("length", 8, "length"), ("length", 7, "context_overflow")],
+)
+def test_a_full_context_is_told_from_a_full_answer(reason, length, expected):
+    """Of 8 tokens asked for; vLLM says `length` for both."""
+    assert adapter._stop_reason(reason, length, 8) == expected
+
+
+def test_an_end_that_is_none_of_ours_is_an_engine_error():
+    with pytest.raises(EngineError, match="ended a request with 'abort', wanted 'stop' or 'length'"):
+        adapter._stop_reason("abort", 3, 8)
+
+
 @pytest.fixture(scope="module")
 def folder():
     from verigrad.models.gguf import default_model_dir
@@ -211,3 +225,5 @@ def test_what_vllm_cannot_do_is_an_engine_error(engine, request_, match):
 def test_a_prompt_that_does_not_fit_is_said_so(engine):
     (completion,) = generate(engine, [Request(prompt_ids=(1,) * 256)])
     assert (completion.ids, completion.stop_reason) == ((), "context_overflow")
+    (tight,) = generate(engine, [Request(prompt_ids=(1,) * 250, params=SamplingParams(max_tokens=20))])
+    assert tight.stop_reason in ("stop", "context_overflow") and len(tight.ids) <= 6

