@@ -48,18 +48,28 @@ def on_the_model(folder, command, *words):
     return main([command, *words, "--model", str(folder / "model"), "--device", "cpu", "--dtype", "float32"])
 
 
-def test_sample_answers_a_prompt(tmp_path, capsys):
-    """Greedily, with what transformers' own decoding of the chat prompt gives."""
-    model, tokenizer = tiny_model("llama", seed=3)
+@pytest.mark.parametrize("prompt", ["Hello", "x" * 2100])
+def test_sample_answers_a_prompt(tmp_path, capsys, prompt):
+    """Greedily, with what transformers' own decoding of the chat prompt gives; any prompt that there is room for."""
+    model, tokenizer = tiny_model("llama", seed=3, max_position_embeddings=4096)
     model.save_pretrained(tmp_path / "model")
     tokenizer.save_pretrained(tmp_path / "model")
-    assert on_the_model(tmp_path, "sample", "Hello", "--max-tokens", "12") == 0
+    assert on_the_model(tmp_path, "sample", prompt, "--max-tokens", "12") == 0
     model, tokenizer = (kind.from_pretrained(tmp_path / "model") for kind in (AutoModelForCausalLM, AutoTokenizer))
     ids = tokenizer.apply_chat_template(
-        [{"role": "user", "content": "Hello"}], add_generation_prompt=True, return_tensors="pt", return_dict=True
+        [{"role": "user", "content": prompt}], add_generation_prompt=True, return_tensors="pt", return_dict=True
     )
     said = model.generate(**ids, max_new_tokens=12, do_sample=False)[0, ids["input_ids"].shape[1] :]
     assert capsys.readouterr().out.rstrip("\n") == tokenizer.decode(said, skip_special_tokens=True).rstrip("\n")
+
+
+def test_eval_says_what_did_not_fit(folder, capsys):
+    """A chat prompt of these tasks has more than 20 ids, and the model room for all of them."""
+    words = ["--tasks", f"{folder}/my.py:load", "--max-tokens", "4"]
+    assert on_the_model(folder, "eval", *words, "--max-length", "20") == 0
+    assert "4 of 4 samples had no room" in capsys.readouterr().out
+    assert on_the_model(folder, "eval", *words) == 0
+    assert "no room" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["2", "say@1/2"])

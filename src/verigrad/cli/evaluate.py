@@ -89,7 +89,18 @@ def _partial(options: argparse.Namespace, source: TaskSet) -> AbstractContextMan
 
 def _settings(options: argparse.Namespace, source: TaskSet) -> dict[str, Any]:
     """All that a sample and its verdict depend on, and not how many are drawn or at once."""
-    names = ("tasks", "model", "engine", "denoise", "base_url", "temperature", "top_p", "max_tokens", "system")
+    names = (
+        "tasks",
+        "model",
+        "engine",
+        "denoise",
+        "base_url",
+        "temperature",
+        "top_p",
+        "max_tokens",
+        "max_length",
+        "system",
+    )
     named = {name: getattr(options, name) for name in (*names, "dtype", "seed")}
     return {**named, "content of the tasks": tasks_digest(source), "files of the model": model_stamp(options.model)}
 
@@ -184,6 +195,12 @@ def _model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
     parser.add_argument("--top-p", type=float, default=1.0)
     parser.add_argument("--max-tokens", type=int, default=512, help="completion tokens at most")
+    parser.add_argument(
+        "--max-length",
+        type=int,
+        default=None,
+        help="tokens of prompt and completion at most (default: the model's own)",
+    )
     parser.add_argument("--system", default=None, help="system message (default: the chat template's own)")
     parser.add_argument(
         "--dtype",
@@ -211,6 +228,8 @@ def _open_engine(options: argparse.Namespace) -> tuple[Any, Any]:
     if options.engine == "openai":
         if not options.base_url:
             raise ConfigError("--engine openai needs --base-url, such as http://localhost:8000/v1")
+        if options.max_length is not None:
+            raise ConfigError("--max-length is for models run here; an endpoint has its own limit, so leave it out")
         key = os.environ.get("OPENAI_API_KEY") or None
         return make(base_url=options.base_url, model=options.model, api_key=key), None
     if options.engine == "vllm":
@@ -221,7 +240,7 @@ def _open_engine(options: argparse.Namespace) -> tuple[Any, Any]:
 
         name = str(default_model_dir()) if options.model == DEFAULT_MODEL else options.model
         dtype = str(resolved_dtype(options.dtype, pick_device(options.device))).removeprefix("torch.")
-        return make(name, dtype=dtype), AutoTokenizer.from_pretrained(name)
+        return make(name, dtype=dtype, max_length=options.max_length), AutoTokenizer.from_pretrained(name)
     return _open_own_engine(options, make)
 
 
@@ -237,7 +256,12 @@ def _open_own_engine(options: argparse.Namespace, make: Any = None) -> tuple[Any
     print(f"loading {options.model}", file=sys.stderr)
     device = pick_device(options.device)
     model, tokenizer = load_causal(options.model, device=device)
-    sizes = {"dtype": resolved_dtype(options.dtype, device), "device": device, "max_slots": options.slots}
+    sizes = {
+        "dtype": resolved_dtype(options.dtype, device),
+        "device": device,
+        "max_slots": options.slots,
+        "max_length": options.max_length,
+    }
     if make is None and (options.engine == "denoise" or is_diffusion(model)):
         words = [f"--{word}" for word in options.denoise.split(",") if word]
         return DenoiseEngine(model, tokenizer, params=load_config(DenoiseParams, None, words), **sizes), tokenizer
@@ -327,6 +351,10 @@ def _print_rates(rows: Sequence[Mapping[str, Any]], ks: Sequence[int]) -> None:
         print(
             f"pass@{k} {found.value:.1%}  [{found.low:.1%}, {found.high:.1%}] ({found.method}, 95 %) over "
             f"{found.num_tasks} tasks, {found.num_samples} samples" + (f"; {lost}" if len(enough) < num_tasks else "")
+        )
+    if overflowed := sum(row.get("stop_reason") == "context_overflow" for row in rows):
+        print(
+            f"{overflowed} of {len(rows)} samples had no room for their prompt and --max-tokens in the model's context"
         )
     counts = Counter(row["status"] for row in rows)
     print("  ".join(f"{status} {count}" for status, count in counts.most_common()))
