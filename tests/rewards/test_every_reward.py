@@ -114,7 +114,7 @@ def test_so_do_those_of_rewards_that_are_made(name, own_checks, tmp_path):
     results = own_checks(f"{tmp_path}/own.py:made")
     assert results and all(result.holds for result in results), results
     free = {result.check.case: result.holds for result in own_checks(f"{tmp_path}/free.py:made")}
-    assert free == {case: case == "gold" for case in free} and len(free) == 9
+    assert free == {case: case == "gold" for case in free} and len(free) == 10
 
 
 # A type checker takes about a second a program, and combinations of rewards look through their parts again.
