@@ -95,7 +95,7 @@ async def _check_task(task: Task, oracle: Oracle, judge: Judge) -> TaskCheck:
         bad += [(f"the constant program {text}", source) for text, source in await _gold_answers(task, oracle, judge)]
         if any(isinstance(test, InvariantTest) for test in oracle.tests):
             bad += [("an invariant that says nothing", "True"), ("an invariant that nothing meets", "False")]
-        bad += [pair for prover in _provers(oracle) for pair in WRONG_PROOFS[prover]]
+        bad += [pair for prover in _provers(oracle) for pair in _WRONG_PROOFS[prover]]
         if task.tag("source") == "builtin":
             bad += [(f"wrong program {n}", source) for n, source in enumerate(wrong_programs(task), 1)]
         through = [name for name, source in bad if (await judge.judge(source, oracle, task.entry_point)).passed]
@@ -108,7 +108,7 @@ async def _check_task(task: Task, oracle: Oracle, judge: Judge) -> TaskCheck:
     return TaskCheck(task.id, tuple(complaints), len(bad) + judged + len(changed), len(changed), sum(changed))
 
 
-WRONG_PROOFS = {
+_WRONG_PROOFS = {
     "coq": [
         ("a proof that does nothing", "intros."),
         ("a proof of True", "intros. exact I."),
