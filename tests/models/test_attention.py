@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 import torch
 
-from verigrad.models.attention import Layout, Stretch
+from verigrad.models.attention import Layout, Stretch, _not_yet
 
 STRETCHES = (Stretch(5, (3, 7, 1)), Stretch(4, (6,)), Stretch(9, ()), Stretch(0, (4, 2)), Stretch(2, (17, 20)))
 HEADS, KV_HEADS, WIDTH = 6, 2, 8
@@ -77,3 +77,13 @@ def test_longer_than_the_scores_that_are_kept(monkeypatch, causal, dtype):
     for got, expected in both(causal, dtype, torch.float64):
         bound = {torch.float64: 1e-12, torch.bfloat16: 3 / 256}[dtype]
         assert (got.double() - expected).norm() / expected.norm() < bound
+
+
+def test_masks_of_long_rows_are_not_kept():
+    """Each would hold the square of its length, and a run meets hundreds of lengths."""
+    _not_yet.cache_clear()
+    for longest in (900, 901):
+        layout = Layout((Stretch(20, (longest, 3)),), torch.device("cpu"))
+        queries = torch.randn(1, layout._stretches[0].length, 4)
+        layout.attend(queries, queries, queries, 0.5)
+    assert _not_yet.cache_info().currsize == 0

@@ -59,8 +59,8 @@ class _Group:
         scatter: (sum of lengths,) padded place of each position.
         padding: (G * C,) True where a place holds nothing.
         causal: see `Layout`.
-        blocked: (1, C, C) True where a query may not see a key of its own completion; (G, 1, C) where that is padding
-            for all of them; None where all is seen.
+        blocked: (G, 1, C) True where no query may see a key of its own completion, since that is padding; None where
+            there is none, or what comes later is not seen anyway.
     """
 
     size: int
@@ -135,7 +135,7 @@ def _group(lengths: tuple[int, ...], device: torch.device, causal: bool) -> _Gro
         scatter=torch.cat(scatter).to(device),
         padding=padding.flatten().to(device),
         causal=causal,
-        blocked=_not_yet(width, device)[None] if causal else _padding_keys(padding, device),
+        blocked=None if causal else _padding_keys(padding, device),
     )
 
 
@@ -167,7 +167,7 @@ def _together(own: tuple[Tensor, ...], prompt_k: Tensor, prompt_v: Tensor, group
     mixed = []
     for q, k, v in zip(*(x.split(group.lengths, dim=1) for x in own), strict=True):
         keys, values = torch.cat([prompt_k, k], dim=1), torch.cat([prompt_v, v], dim=1)
-        seen = ~_not_yet(keys.shape[1], q.device)[-q.shape[1] :] if group.causal else None
+        seen = _seen(q.shape[1], keys.shape[1], q.device) if group.causal else None
         grouped = q.view(len(k), -1, *q.shape[1:])
         keys, values = (x[:, None].expand(-1, grouped.shape[1], -1, -1) for x in (keys, values))
         out = F.scaled_dot_product_attention(grouped, keys, values, attn_mask=seen, scale=scale)
@@ -206,7 +206,8 @@ class _BehindPrompt(torch.autograd.Function):
         kv_heads = len(k)
         rows = _to_rows(q, group, kv_heads)
         keys, values = (_behind(prompt, x, group) for prompt, x in ((prompt_k, k), (prompt_v, v)))
-        out, weights = _mix(rows, keys, values, group.blocked, scale)
+        blocked = _not_yet(group.width, q.device)[None] if group.causal else group.blocked
+        out, weights = _mix(rows, keys, values, blocked, scale)
         ctx.save_for_backward(rows, keys, values, weights, out)
         ctx.group, ctx.scale, ctx.kv_heads, ctx.prompt = group, scale, kv_heads, prompt_k.shape[1]
         return _from_rows(out, group, kv_heads)
@@ -257,7 +258,10 @@ def _behind(prompt: Tensor, own: Tensor, group: _Group) -> Tensor:
 
 
 def _mix(rows: Tensor, keys: Tensor, values: Tensor, blocked: Tensor | None, scale: float) -> tuple[Tensor, Tensor]:
-    """Attention of (B, R * C, D) queries to (B, P + C, D) keys, the last C of which `blocked` hides; see `_Group`.
+    """Attention of (B, R * C, D) queries to (B, P + C, D) keys, the last C of which `blocked` hides.
+
+    Args:
+        blocked: (1, C, C), or (G, 1, C) for each of the G completions that B goes through; None where all is seen.
 
     Returns:
         (B, R * C, D), and the weights (B, R * C, P + C).
@@ -290,8 +294,13 @@ def _scaled_bmm(x: Tensor, y: Tensor, scale: float) -> Tensor:
 
 @lru_cache(64)
 def _not_yet(length: int, device: torch.device) -> Tensor:
-    """(L, L) True where a key comes after its query."""
-    return torch.ones(length, length, dtype=torch.bool, device=device).triu_(1)
+    """(L, L) True where a key comes after its query; kept, so for `_LONG` positions at most."""
+    return ~_seen(length, length, device)
+
+
+def _seen(queries: int, keys: int, device: torch.device) -> Tensor:
+    """(Q, L) True where a key comes no later than its query; the queries are the last positions."""
+    return torch.ones(queries, keys, dtype=torch.bool, device=device).tril_(keys - queries)
 
 
 def slides(config: Any) -> bool:

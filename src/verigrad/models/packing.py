@@ -66,11 +66,16 @@ def pack_views(views: Sequence[View], *, token_budget: int, share_prompts: bool 
     pack of its own. The order is a function of the views alone.
 
     Raises:
-        ValueError: a view's attention is not causal.
+        ValueError: a view's attention is not causal, or its first token is scored, which nothing comes before.
     """
     for view in views:
         if view.attention != "causal":
             raise ValueError(f"packing is for causal views, got a view with {view.attention!r} attention")
+        if bool(view.scored[:1].any()):
+            raise ValueError(
+                f"row {view.row} scores its first token, which no token comes before to predict it; wanted a prompt of "
+                "one token or more, such as the one that begins a text"
+            )
     packs: list[list[_Family]] = []
     for family in _families(views, token_budget, share_prompts):
         if not packs or sum(member.length for member in packs[-1]) + family.length > token_budget:
