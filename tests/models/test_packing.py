@@ -7,8 +7,9 @@ from tiny import tiny_model
 
 from verigrad.models.attention import Stretch
 from verigrad.models.base import Batch, View
-from verigrad.models.causal import score_pack, token_logprobs
+from verigrad.models.causal import score_pack
 from verigrad.models.packing import pack_views
+from verigrad.models.scoring import token_logprobs
 
 FAMILIES = ["llama", "qwen2", "qwen3", "gpt_neox"]
 
@@ -130,6 +131,14 @@ def test_the_budget_splits_a_group_and_keeps_every_target():
     assert sorted(target for pack in packs for target in pack.targets()) == [
         (row, t) for row in range(6) for t in batch.mask[row].nonzero().flatten().tolist()
     ]
+
+
+@pytest.mark.parametrize("share", [True, False])
+def test_a_first_token_that_nothing_predicts_is_refused(share):
+    """It would be scored by the end of the row before it, or by the padding."""
+    views = [View(n, torch.arange(4) + n, torch.tensor([n == 1, True, True, True])) for n in range(2)]
+    with pytest.raises(ValueError, match="row 1 scores its first token"):
+        pack_views(views, token_budget=100, share_prompts=share)
 
 
 def test_full_attention_is_refused():

@@ -1,4 +1,5 @@
-"""What every loop refuses before it begins: tests a policy could forge, and a sandbox weaker than it asks for."""
+"""What every loop refuses before it begins: tests a policy could forge, a sandbox weaker than it asks for, an engine
+that does not say what it sampled."""
 
 import asyncio
 import json
@@ -14,7 +15,9 @@ from verigrad.sandbox.base import LEVELS, Call
 from verigrad.sandbox.languages import PolyglotSandbox
 from verigrad.training import stage
 from verigrad.training.config import RLConfig, SamplingConfig
+from verigrad.training.reporter import Silent
 from verigrad.training.rl import train
+from verigrad.training.stage import open_stage
 from verigrad.types import Limits
 
 ONE, TWO = "Write `one()`.", "Write `two()`."
@@ -95,3 +98,17 @@ def test_a_sandbox_below_the_floor_is_refused(reached, settings, monkeypatch):
         with pytest.raises(SandboxError, match="closed"):
             asyncio.run(made[-1].run("", [Call("f")], Limits()))
         assert not Path(config.run).exists()
+
+
+class Endpoint(ScriptedEngine):
+    """Gives texts alone, as an endpoint does."""
+
+    exact = False
+
+
+def test_an_engine_without_ids_of_its_own_is_refused(settings):
+    def make(model, tokenizer, **_):
+        return Endpoint(lambda request: "1", tokenizer)
+
+    with pytest.raises(ConfigError, match=r"Endpoint does not report the ids it sampled .* wanted an exact engine"):
+        open_stage(RLConfig(**settings), Silent(), (), make_engine=make)

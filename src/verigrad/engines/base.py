@@ -95,7 +95,7 @@ class Engine(Protocol):
 
     @property
     def exact(self) -> bool:
-        """True where ids and log-probs are the sampler's own; only such engines can feed training."""
+        """True where ids and log-probs are the sampler's own; training takes no other (`open_stage`)."""
         ...
 
     async def sample(self, request: Request) -> Completion:

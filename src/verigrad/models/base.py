@@ -119,9 +119,3 @@ class Scores:
     values: Tensor
     kind: ScoreKind
     entropy: Tensor | None = None
-
-    def require_exact(self, what: str) -> Tensor:
-        """The values, or a ValueError where they are not log-probabilities."""
-        if self.kind != "exact":
-            raise ValueError(f"{what} needs exact log-probabilities, got scores of kind {self.kind!r}")
-        return self.values

@@ -22,7 +22,7 @@ from verigrad.models.linear import use_fast_linear
 from verigrad.models.logprobs import selected_logprobs
 from verigrad.models.lora import is_lora
 from verigrad.models.norm import use_fast_norm
-from verigrad.models.packing import Pack, pack_views
+from verigrad.models.packing import Pack
 from verigrad.models.quiet import quiet_transformers
 from verigrad.paths import cache_dir
 
@@ -39,7 +39,6 @@ __all__ = [
     "predictor_states",
     "resolved_dtype",
     "score_pack",
-    "token_logprobs",
 ]
 
 
@@ -261,26 +260,6 @@ def packed_states(
     if attended < layers:  # the others mixed completions with their siblings, or looked ahead
         raise not_packed(body, f"{attended} of its {layers} layers attend as they are told")
     return states
-
-
-def token_logprobs(
-    model: nn.Module,
-    batch: Batch,
-    *,
-    token_budget: int = 2048,
-    share_prompts: bool = True,
-    dtype: torch.dtype = torch.float32,
-) -> Scores:
-    """Log-probabilities of every scored token of a batch, without gradient, on the CPU: (B, T)."""
-    values = torch.zeros(batch.mask.shape)
-    entropy = torch.zeros(batch.mask.shape)
-    with torch.no_grad():
-        for pack in pack_views(batch.views, token_budget=token_budget, share_prompts=share_prompts):
-            scores = score_pack(model, pack, batch, dtype=dtype)
-            values += scores.values.cpu()
-            assert scores.entropy is not None
-            entropy += scores.entropy.cpu()
-    return Scores(values, "exact", entropy)
 
 
 def body_of(model: Any) -> Any:

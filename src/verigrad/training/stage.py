@@ -283,6 +283,11 @@ def open_stage(
     engine = make_engine(
         model, tokenizer, dtype=dtype, device=device, max_slots=config.slots, max_length=config.max_length
     )
+    if not engine.exact:
+        raise ConfigError(
+            f"{type(engine).__name__} does not report the ids it sampled and their log-probs, so nothing can be "
+            "trained on what it writes; wanted an exact engine: local, denoise or vllm"
+        )
     model = prepare_model(model, config)
     sandbox = _open_sandbox(config)
     return Stage(

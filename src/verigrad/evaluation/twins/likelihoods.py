@@ -16,9 +16,9 @@ from verigrad.evaluation.twins.bench import Bench, Row
 from verigrad.evaluation.twins.models import Twin, dtype_of
 from verigrad.evaluation.twins.rows import CLOSE, OPEN, answered
 from verigrad.models.base import Batch, View
-from verigrad.models.causal import token_logprobs
 from verigrad.models.diffusion import DiffusionSpec
 from verigrad.models.masked import masked_logprobs
+from verigrad.models.scoring import token_logprobs
 from verigrad.seeds import derive_seed
 
 __all__ = ["LOW_NOISE", "measure"]
