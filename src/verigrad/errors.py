@@ -4,7 +4,7 @@
     ├── ConfigError          a setting is wrong (also a ValueError)
     ├── DataError            a file of demonstrations or preferences is malformed (also a ValueError)
     ├── MissingExtra         an optional dependency is absent (also an ImportError)
-    ├── RunError             a run folder cannot be written, read or resumed
+    ├── RunError             a run folder cannot be written, read or resumed, or its training diverged
     │   └── CheckpointError  a checkpoint is damaged or does not belong to this run
     └── InfrastructureError  something of ours broke, not the program being judged
         ├── TaskError        a task source is malformed
@@ -59,7 +59,7 @@ class DataError(VerigradError, ValueError):
 
 
 class RunError(VerigradError):
-    """A run folder cannot be written, read or resumed."""
+    """A run folder cannot be written, read or resumed, or its training diverged."""
 
 
 class CheckpointError(RunError):

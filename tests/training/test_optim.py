@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from verigrad.errors import RunError
 from verigrad.training.config import OptimConfig
 from verigrad.training.optim import clip_gradients, learning_rate, make_optimizer, set_learning_rate
 
@@ -38,6 +39,14 @@ def test_gradients_are_scaled_by_their_joint_norm(most, left):
     weights = with_gradients()
     assert clip_gradients(weights, most) == pytest.approx(5.0)
     assert [float(weights[0].grad[0]), float(weights[1].grad[1])] == pytest.approx(left, rel=1e-5)
+
+
+@pytest.mark.parametrize("broken", [float("nan"), float("inf")])
+def test_a_gradient_that_is_not_finite_ends_the_run_before_the_weights_are_broken(broken):
+    weights = with_gradients()
+    weights[1].grad[0] = broken
+    with pytest.raises(RunError, match=f"norm is {broken}.*lower optim.learning_rate"):
+        clip_gradients(weights, 1.0)
 
 
 def test_matrices_decay_and_biases_do_not():

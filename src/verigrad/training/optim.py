@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from verigrad.errors import RunError
 from verigrad.training.config import OptimConfig
 
 __all__ = ["clip_gradients", "learning_rate", "make_optimizer", "set_learning_rate"]
@@ -54,5 +55,15 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
 
 
 def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> float:
-    """Scale all gradients so that their joint norm is at most `max_norm`; returns the norm before."""
-    return float(torch.nn.utils.clip_grad_norm_(list(parameters), max_norm))
+    """Scale all gradients so that their joint norm is at most `max_norm`; returns the norm before.
+
+    Raises:
+        RunError: it is not finite, so that a step would leave no weight a number.
+    """
+    norm = float(torch.nn.utils.clip_grad_norm_(list(parameters), max_norm))
+    if not math.isfinite(norm):
+        raise RunError(
+            f"training diverged: the gradient's norm is {norm}, and a step by it would break every weight. Checkpoints "
+            "are as they were; lower optim.learning_rate, or warm it up (optim.warmup_steps)"
+        )
+    return norm
