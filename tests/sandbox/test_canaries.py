@@ -1,6 +1,8 @@
 """Canaries: a broken judge is found out at the start and in the middle, and an honest one costs nothing but time."""
 
 import asyncio
+import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -9,9 +11,10 @@ from verigrad.errors import CanaryError, SandboxError
 from verigrad.rewards.tests import all_pass
 from verigrad.rollout import collect
 from verigrad.sandbox.base import Execution, Outcome, Stdin
-from verigrad.sandbox.canaries import CANARIES, check_canaries
+from verigrad.sandbox.canaries import CANARIES, canaries_for, check_canaries
 from verigrad.sandbox.checker import Ruling
 from verigrad.sandbox.judge import Judge, judge_rows
+from verigrad.sandbox.languages import LANGUAGES, PolyglotSandbox
 from verigrad.types import CallTest, Oracle, Task, Turn, Verdict
 
 ORACLE = Oracle(task_id="double@1/0", tests=(CallTest("f(3)", (3,), 6),))
@@ -184,3 +187,51 @@ def test_a_drift_is_no_row_and_no_rollout(box):
                 seed=0,
             )
         )
+
+
+class BrokenElsewhere(Broken):
+    """A sandbox that works for plain Python and answers the same to all that runs elsewhere."""
+
+    def __init__(self, inner, wrong):
+        super().__init__(inner)
+        self.other, self.asked = Broken(inner), []
+        self.other.wrong = wrong
+
+    def for_language(self, language, packages=()):
+        self.asked.append((language, tuple(packages)))
+        return self if (language, tuple(packages)) == ("python", ()) else self.other
+
+
+@pytest.mark.parametrize(
+    "ground", [{"language": "c"}, {"language": "cpp"}, {"language": "javascript"}, {"packages": ("zlib",)}]
+)
+def test_a_sandbox_for_something_else_is_found_out_when_it_is_first_used(box, ground):
+    judge = Judge(broken := BrokenElsewhere(box, WRONG["true for everything"]))
+    assert run(judge).passed  # plain Python alone is in use, and works
+    elsewhere = replace(ORACLE, prototype="int f(int x)", **ground)
+    for _ in range(2):  # and stays found out
+        with pytest.raises(CanaryError):
+            asyncio.run(judge.judge(DOUBLE, elsewhere, "f"))
+    assert {language for language, _ in broken.asked} == {"python", ground.get("language", "python")}
+    assert run(judge).passed
+
+
+@pytest.mark.parametrize(
+    "language", [pytest.param(name, marks=pytest.mark.slow if name == "cpp" else ()) for name in LANGUAGES]
+)
+def test_known_programs_in_other_languages_get_their_verdicts(language):
+    if any(shutil.which(tool) is None for tool in LANGUAGES[language].tools):
+        pytest.skip(f"{LANGUAGES[language].package} is not installed")
+
+    async def main():
+        async with PolyglotSandbox(workers=2) as polyglot:
+            judge = Judge(polyglot, canaries_every=0)
+            known = [(canary.program, canary.oracle, canary.entry_point) for canary in canaries_for(language)]
+            return [(await judge.judge(*one)).status for one in known]
+
+    assert asyncio.run(main()) == ["passed", "failed", "syntax_error", "timeout", "crashed"]
+
+
+def test_no_canary_where_no_program_runs():
+    assert canaries_for("text") == ()
+    assert [canary.program for canary in canaries_for("python", ("json",))] == [canary.program for canary in CANARIES]

@@ -2,19 +2,19 @@
 
 A sandbox that answers `timeout` to everything, a comparator that finds everything equal, a checker that is never
 asked: each would fill a run with wrong rewards and raise no error. Good programs must pass, bad ones fail in their own
-way, cheating ones get nothing.
+way, cheating ones get nothing. They run where the programs do: in each language, and with each set of packages, in use.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 
 from verigrad.errors import CanaryError, TaskError
 from verigrad.types import CallTest, Limits, Oracle, ProgramStatus, PropertyTest, StdioTest, Verdict
 
-__all__ = ["CANARIES", "Canary", "check_canaries"]
+__all__ = ["CANARIES", "Canary", "canaries_for", "check_canaries"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Canary:
 
     @property
     def entry_point(self) -> str | None:
-        return None if self.oracle is _PRINTED else "f"
+        return None if all(isinstance(test, StdioTest) for test in self.oracle.tests) else "f"
 
 
 _QUICK = Limits(cpu_s=0.1, wall_s=2.0)
@@ -80,11 +80,48 @@ CANARIES = (
 )
 
 
+# In other languages each program is compiled or a runtime started, so these are few.
+_COUNTED = Oracle(
+    task_id="canary@1/counted",
+    tests=tuple(CallTest(f"f({n})", (n,), n * n + 7) for n in (2, 30)),
+    prototype="int f(int n)",
+)
+_NUMBERS = Oracle(  # JavaScript has no ints
+    task_id="canary@1/numbers", tests=tuple(CallTest(f"f({n})", (n,), float(n * n + 7)) for n in (2, 30))
+)
+_Known = tuple[tuple[str, str, Oracle, ProgramStatus], ...]
+_C: _Known = (
+    ("a right function", "int f(int n) { return n * n + 7; }\n", _COUNTED, "passed"),
+    ("a wrong value for one input", "int f(int n) { return n * n + 7 + (n > 9); }\n", _COUNTED, "failed"),
+    ("no program", "int f(int n) { return n * ; }\n", _COUNTED, "syntax_error"),
+    ("a loop", "int f(int n) { volatile int i = n; while (1) i++; }\n", replace(_COUNTED, limits=_QUICK), "timeout"),
+    ("an early exit", "#include <stdlib.h>\nint f(int n) { exit(0); }\n", _COUNTED, "crashed"),
+)
+_JAVASCRIPT: _Known = (
+    ("a right function", "function f(n) { return n * n + 7; }\n", _NUMBERS, "passed"),
+    ("a wrong value for one input", "function f(n) { return n * n + 7 + (n > 9); }\n", _NUMBERS, "failed"),
+    ("no program", "function f(n) { return n * ; }\n", _NUMBERS, "syntax_error"),
+    ("a loop", "function f(n) { for (;;); }\n", replace(_NUMBERS, limits=_QUICK), "timeout"),
+    ("an early exit", "function f(n) { process.exit(0); }\n", _NUMBERS, "crashed"),
+)
+_OTHERS = {"c": _C, "cpp": _C, "javascript": _JAVASCRIPT}
+
+
+def canaries_for(language: str, packages: Sequence[str] = ()) -> tuple[Canary, ...]:
+    """The known programs in a language, which may import these packages; none where no program runs (`text`)."""
+    if language == "python":
+        return tuple(replace(one, oracle=replace(one.oracle, packages=tuple(packages))) for one in CANARIES)
+    return tuple(
+        Canary(f"{name} in {language}", program, replace(oracle, language=language), status)
+        for name, program, oracle, status in _OTHERS.get(language, ())
+    )
+
+
 _Judge = Callable[[str, Oracle, str | None], Awaitable[Verdict]]
 
 
-async def check_canaries(judge: _Judge) -> None:
-    """Judge every canary by `judge(program, oracle, entry point)`, which must not answer from memory.
+async def check_canaries(judge: _Judge, canaries: Sequence[Canary] = CANARIES) -> None:
+    """Judge these canaries by `judge(program, oracle, entry point)`, which must not answer from memory.
 
     One that is off is judged once more by itself, since time is short on a busy machine.
 
@@ -92,8 +129,8 @@ async def check_canaries(judge: _Judge) -> None:
         CanaryError: a verdict is not what it must be.
         SandboxError: the sandbox failed.
     """
-    drifts = await asyncio.gather(*(_drift(judge, canary) for canary in CANARIES))
-    for canary, drift in zip(CANARIES, drifts, strict=True):
+    drifts = await asyncio.gather(*(_drift(judge, canary) for canary in canaries))
+    for canary, drift in zip(canaries, drifts, strict=True):
         if drift and (drift := await _drift(judge, canary)):
             raise CanaryError(
                 f"a known program ({canary.name}) was judged {drift}, wanted {canary.status!r}; sandbox or comparison "

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from verigrad.errors import CanaryError, ConfigError, InfrastructureError, TaskError
 from verigrad.registry import did_you_mean
 from verigrad.sandbox.base import Call, Execution, Outcome, Sandbox, Script, Stdin
-from verigrad.sandbox.canaries import check_canaries
+from verigrad.sandbox.canaries import canaries_for, check_canaries
 from verigrad.sandbox.checker import rule
 from verigrad.sandbox.questions import questions
 from verigrad.sandbox.records import assemble, verdict_row
@@ -55,7 +55,7 @@ class Judge:
         cache_size: verdicts remembered.
         reruns: tests of a passing program that run once more in a fresh process, see `rerun`; 0 for none.
         canaries_every: known programs are judged before the first verdict and after so many more, see
-            `canaries`; 0 for never.
+            `canaries`, and those in another language or with packages before the first verdict there; 0 for never.
     """
 
     def __init__(
@@ -68,6 +68,7 @@ class Judge:
         self._reruns = reruns
         self._canaries_every = canaries_every
         self._until_canaries = 0
+        self._grounds: set[tuple[str, tuple[str, ...]]] = {("python", ())}
 
     async def judge(
         self, program: str, oracle: Oracle, entry_point: str | None, *, seed: int = 0, trace_lines: bool = False
@@ -84,7 +85,7 @@ class Judge:
             ConfigError: the sandbox does not run the oracle's language, or a compiler or a package is missing.
             CanaryError: known programs get wrong verdicts, so this one would mean nothing.
         """
-        await self._mind_canaries()
+        await self._mind_canaries(oracle)
         key = self._key(program, oracle, entry_point, seed, trace_lines)
         if key in self._cache:
             return self._cache[key]
@@ -94,16 +95,32 @@ class Judge:
             self._cache[key] = verdict
         return verdict
 
-    async def _mind_canaries(self) -> None:
-        """Judge the canaries where it is time; after a failure it stays time."""
-        if self._canaries_every and self._until_canaries == 0:
+    async def _mind_canaries(self, oracle: Oracle) -> None:
+        """Judge the canaries where it is time, or where this is the first oracle of its language and packages.
+
+        After a failure it stays time. (The suites of repositories have canaries of their own among their tests.)
+        """
+        if not self._canaries_every:
+            return
+        new = {(oracle.language, tuple(sorted(set(oracle.packages))))} - self._grounds
+        self._grounds |= new
+        if self._until_canaries == 0:
             self._until_canaries = self._canaries_every
-            try:
-                await check_canaries(lambda program, oracle, name: self._judge(program, oracle, name, 0, False))
-            except BaseException:
-                self._until_canaries = 0
-                raise
+            await self._check_canaries(self._grounds, new)
+        elif new:
+            await self._check_canaries(new, new)
         self._until_canaries -= 1
+
+    async def _check_canaries(
+        self, grounds: Iterable[tuple[str, tuple[str, ...]]], new: set[tuple[str, tuple[str, ...]]]
+    ) -> None:
+        canaries = [canary for language, packages in sorted(grounds) for canary in canaries_for(language, packages)]
+        try:
+            await check_canaries(lambda program, oracle, name: self._judge(program, oracle, name, 0, False), canaries)
+        except BaseException:
+            self._until_canaries = 0
+            self._grounds -= new
+            raise
 
     def _key(self, program: str, oracle: Oracle, entry_point: str | None, seed: int, trace_lines: bool) -> str:
         level = self.sandbox.level
