@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from loops import Stopping, train_metrics
+from rewards.hostile import HOSTILE
 
 from verigrad.engines.scripted import ScriptedEngine
 from verigrad.errors import ConfigError, RunError
@@ -265,12 +266,6 @@ def test_probes_need_no_reference(play):
     assert [row["impossible_passed"] for row in train_metrics(folder)] == [0.0, 0.0]
 
 
-def test_programs_that_are_hard_to_read_stop_no_audit(play):
-    hard = "x = 1" + "0" * 400 + " + 1j\n" + HONEST
-    folder = play([hard, HONEST])
-    assert [row["flagged"] for row in train_metrics(folder)] == [0.0, 0.0]
-
-
 def test_probes_change_no_trajectory(settings, workshop):
     short = SamplingConfig(max_tokens=8)
     plain = train(RLConfig(**settings, steps=3, sampling=short))
@@ -284,6 +279,14 @@ def times_two():
     shown = (CallTest("a", (3,), 6), CallTest("b", (5,), 10))
     task = Task(id="t", prompt="assert f(3) == 6\nassert f(5) == 10", entry_point="f", public_tests=shown)
     return TaskSet("t", (task,), {"t": Oracle(task_id="t", tests=(CallTest("c", (7,), 14),))}, {})
+
+
+def test_programs_that_are_hard_to_read_stop_no_audit():
+    tasks = times_two()
+    made = {"task_id": "t", "episode_id": "e", "group_id": "t", "turns": (), "status": "finished", "score": Score(1.0)}
+    rollouts = tuple(Rollout(**made, program=program) for program in (HOSTILE["int plus complex"], HOSTILE["1 MB"]))
+    (group,) = Audit(AuditConfig(), tasks, 0).treated([Group(tasks.tasks[0], rollouts)])
+    assert [rollout.flags for rollout in group.rollouts] == [(), ()]
 
 
 def test_alarms_go_by_means_and_are_remembered():
