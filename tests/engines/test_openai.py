@@ -204,10 +204,13 @@ def test_a_key_that_cannot_be_sent_is_refused_unshown(endpoint, key):
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["localhost:8000/v1", "ftp://localhost/v1", "http://", "http://localhost:port/v1"])
+@pytest.mark.parametrize(
+    "url", ["localhost:8000/v1", "ftp://localhost/v1", "http://", "http://me:password@localhost:port/v1"]
+)
 def test_an_address_says_how_it_is_spoken_to(url):
-    with pytest.raises(ConfigError, match=r"base_url is .*; wanted .*http://localhost:8000/v1"):
+    with pytest.raises(ConfigError, match=r"base_url is .*; wanted .*http://localhost:8000/v1") as caught:
         OpenAIEngine(url, "coder")
+    assert "password" not in str(caught.value)
 
 
 def test_contents_that_cannot_be_decoded_are_tried_again(endpoint, make):

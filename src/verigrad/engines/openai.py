@@ -69,11 +69,12 @@ class OpenAIEngine:
         self._retries, self._backoff_s = retries, backoff_s
         try:
             self._url = httpx.URL(base_url.rstrip("/") + "/chat/completions")
-        except httpx.InvalidURL as error:
-            raise ConfigError(f"base_url is {base_url!r}: {error}; wanted such as http://localhost:8000/v1") from error
+        except httpx.InvalidURL:
+            self._url = httpx.URL("")
         if self._url.scheme not in ("http", "https") or not self._url.host:
+            shown = base_url.rpartition("@")[2]  # a name and password may stand before it
             raise ConfigError(
-                f"base_url is {base_url!r}; wanted http:// or https:// and a host, such as http://localhost:8000/v1"
+                f"base_url is {shown!r}; wanted http:// or https:// and a host, such as http://localhost:8000/v1"
             )
         headers = {"Content-Type": "application/json"}
         if self._api_key:
