@@ -2,7 +2,7 @@
 
 base         the contract of a sandbox
 process      the sandbox; pooled, pool, jobs, protocol: its side of the worker
-worker       the process that runs programs; supervisor, zygote, program: its parts
+worker       the process that runs programs; supervisor, zygote, program, usage: its parts
 languages    C, C++ and JavaScript behind the same contract; language_c, language_javascript, drivers/: their parts
 commands     the sandbox for any command; command_worker, command_watch, command_enclosure, command_root: its parts
 enclosure    what stands around programs at each level; confine, namespaces, mounts, root, landlock, seccomp: its parts
