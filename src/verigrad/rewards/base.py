@@ -26,7 +26,18 @@ from verigrad.errors import MissingExtra, RewardError
 from verigrad.sandbox.base import Sandbox
 from verigrad.types import Oracle, Score, StopReason, Task, Verdict
 
-__all__ = ["Answer", "Case", "Check", "Reward", "RewardResult", "call_reward", "only_gold", "score_answer", "wanted_by"]
+__all__ = [
+    "PASSING",
+    "Answer",
+    "Case",
+    "Check",
+    "Reward",
+    "RewardResult",
+    "call_reward",
+    "only_gold",
+    "score_answer",
+    "wanted_by",
+]
 
 
 @dataclass(frozen=True)
