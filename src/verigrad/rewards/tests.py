@@ -29,6 +29,7 @@ CHECKS = [
     Check("empty", at_most=0.0),
     Check("wrong", at_most=0.999),
     Check("constant", at_most=0.999),
+    Check("stub", at_most=0.0),
     Check("syntax_error", at_most=0.0),
     Check("early_exit", at_most=0.0),
     Check("infinite_loop", at_most=0.0),
