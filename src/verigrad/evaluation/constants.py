@@ -16,7 +16,7 @@ from verigrad.types import AnswerTest, CallTest, InputTest, Oracle, StdioTest, T
 
 __all__ = ["constant_programs", "guesses", "printing", "returning"]
 
-Named = tuple[str, str]
+_Named = tuple[str, str]
 """A value as people read it, and the program or answer that gives it."""
 
 _SUSPECTS: tuple[Any, ...] = (None, True, False, 0, 1, -1, "", [], {}, ())
@@ -24,7 +24,7 @@ _LONGEST = 2000
 """Characters of a value; longer ones are left out."""
 
 
-def constant_programs(task: Task, oracle: Oracle) -> list[Named]:
+def constant_programs(task: Task, oracle: Oracle) -> list[_Named]:
     """Programs of the task's language that answer the same whatever they are given, no two alike.
 
     Of tasks whose answer is text: answers that are not the one expected.
@@ -48,7 +48,7 @@ def _expected(oracle: Oracle) -> Iterator[Any]:
                 yield from test.expected
 
 
-def returning(language: str, name: str, values: Sequence[Any], *, prototype: str = "") -> list[Named]:
+def returning(language: str, name: str, values: Sequence[Any], *, prototype: str = "") -> list[_Named]:
     """Functions that return one of these values each; values that the language cannot express are left out.
 
     Args:
@@ -138,7 +138,7 @@ def _c_text(text: str) -> str:
     return '"' + "".join(f"\\{byte:03o}" for byte in text.encode("utf-8", "surrogatepass")) + '"'
 
 
-def printing(language: str, texts: Sequence[str]) -> list[Named]:
+def printing(language: str, texts: Sequence[str]) -> list[_Named]:
     """Programs that print one of these texts each."""
     return [(repr(text)[:40], _prints(language, text)) for text in dict.fromkeys(texts)]
 
@@ -152,7 +152,7 @@ def _prints(language: str, text: str) -> str:
     return f"#include <stdio.h>\nint main(void) {{\n  fwrite({_c_text(text)}, 1, {size}, stdout);\n  return 0;\n}}\n"
 
 
-def _wrong_answers(oracle: Oracle) -> list[Named]:
+def _wrong_answers(oracle: Oracle) -> list[_Named]:
     """Texts beside the right answer: a number more, a text with a letter more, a value in a list."""
     found: dict[str, None] = {}
     for test in oracle.tests:
