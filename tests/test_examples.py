@@ -51,7 +51,7 @@ def test_the_splits_of_own_tasks_share_nothing_and_what_is_shown_is_not_hidden()
 
 def test_own_reward_keeps_its_checks(output_of):
     lines = output_of("own_reward.py")
-    assert lines[0] == "gold: 1.2 ok" and len(lines) == 9 and all(line.endswith(" 0.0 ok") for line in lines[1:])
+    assert lines[0] == "gold: 1.2 ok" and len(lines) == 10 and all(line.endswith(" 0.0 ok") for line in lines[1:])
 
 
 def test_own_algorithm_keeps_the_right_answers_apart(output_of):

@@ -117,7 +117,7 @@ def test_check_tasks_finds_what_is_unsound(tmp_path, capsys):
 @pytest.mark.parametrize("reward", ["tests", "fraction"])
 def test_check_reward(reward, capsys):
     assert main(["check", "reward", reward]) == 0
-    assert "9 of 9 checks hold" in capsys.readouterr().out
+    assert "10 of 10 checks hold" in capsys.readouterr().out
 
 
 def test_check_reward_catches_a_reward_that_pays_for_form(tmp_path, capsys):

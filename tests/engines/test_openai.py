@@ -270,7 +270,8 @@ def test_a_request_given_up_between_tries_is_asked_no_more(endpoint, make):
 
 
 _ASK_A_SILENT_SERVER = """
-import asyncio, sys
+import asyncio, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has what it starts in the background ignore it
 from verigrad.engines.base import Request
 from verigrad.engines.openai import OpenAIEngine
 from verigrad.types import Message

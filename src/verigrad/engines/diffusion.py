@@ -121,15 +121,19 @@ class DenoiseEngine:
         """Join the next batch; return when the canvas is filled.
 
         A prompt that leaves less room than `max_tokens` has a shorter canvas; filled to its end, the completion has
-        `context_overflow`.
+        `context_overflow`, and so has the empty one of a prompt that leaves no place.
 
         Raises:
-            ConfigError: a sampling parameter is out of range, the canvas has fewer places than there are steps, or the
-                prompt leaves no place.
+            ConfigError: a sampling parameter is out of range, or the canvas has fewer places than there are steps.
             EngineError: generation failed, the policy is unknown, or the engine is closed.
         """
         self._check(request)
         room = min(request.params.max_tokens, self._max_length - len(request.prompt_ids))
+        if room < 1:
+            version = self._versions.get(request.policy, 0)  # of a policy whose first weights are on their way
+            return Completion(
+                ids=(), sampler_logprobs=(), text="", stop_reason="context_overflow", policy_version=version
+            )
         job = _Job(request, room, asyncio.get_running_loop().create_future())
         completion: Completion = await self._submit(job)
         return completion
@@ -166,7 +170,6 @@ class DenoiseEngine:
         if self._spec.mask_id in request.prompt_ids:
             raise ConfigError(f"the prompt holds the mask id {self._spec.mask_id}; `denoise` fills places in a text")
         self._params.check_places(params.max_tokens, "max_tokens")
-        check_room(len(request.prompt_ids), self._max_length)
         if params.max_tokens < 1 or params.temperature < 0 or params.top_k < 0 or not 0 < params.top_p <= 1:
             raise ConfigError(f"{params}; wanted max_tokens >= 1, temperature >= 0, top_k >= 0 and top_p in (0, 1]")
         self._stopping.check(params.stop)

@@ -141,6 +141,8 @@ class OpenAIEngine:
     async def _complete(self, body: bytes) -> Completion:
         task = asyncio.current_task()
         assert task is not None
+        if self._closed:  # between the question and its turn
+            raise self._error("the engine was closed")
         self._tasks.add(task)
         try:
             async with self._places:

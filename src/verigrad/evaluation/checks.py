@@ -10,6 +10,7 @@ seeds. A reward is sound where its own `CHECKS` hold on a small known task.
 from __future__ import annotations
 
 import asyncio
+import pickle
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,7 +18,6 @@ from verigrad.errors import ConfigError, TaskError
 from verigrad.evaluation.constants import constant_programs, guesses, printing, returning
 from verigrad.evaluation.fresh import FreshTests
 from verigrad.evaluation.mutants import mutants
-from verigrad.literals import stable_text
 from verigrad.registry import load_attribute, resolve
 from verigrad.rewards import REWARDS
 from verigrad.rewards.base import Answer, Check, Reward, score_answer, wanted_by
@@ -151,7 +151,7 @@ async def _check_gold(task: Task, oracle: Oracle, judge: Judge) -> tuple[list[st
     if oracle.generator is None:
         return complaints, 2
     once, twice = [await FreshTests(judge.sandbox).draw([task], [oracle], seed=1) for _ in range(2)]
-    if stable_text(once) != stable_text(twice):
+    if pickle.dumps(once) != pickle.dumps(twice):  # not compared: NaN is not equal to itself
         complaints.append("the generator draws other tests for the same seed")
     fresh = await judge.judge(oracle.gold, once[0], task.entry_point)
     if not fresh.passed:

@@ -6,12 +6,14 @@ and every value that the task's own tests expect.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from verigrad.prototypes import Prototype, Type, parse
+from verigrad.sandbox.answers import answer_is_right
 from verigrad.types import AnswerTest, CallTest, InputTest, Oracle, StdioTest, Task
 
 __all__ = ["constant_programs", "guesses", "printing", "returning"]
@@ -153,17 +155,15 @@ def _prints(language: str, text: str) -> str:
 
 
 def _wrong_answers(oracle: Oracle) -> list[_Named]:
-    """Texts beside the right answer: a number more, a text with a letter more, a value in a list."""
+    """Texts beside the right answer that the task's own rule refuses: another number, a letter more, another kind."""
     found: dict[str, None] = {}
     for test in oracle.tests:
-        if not isinstance(test, AnswerTest):
-            continue
-        if test.form == "literal":
-            found.update(dict.fromkeys(repr(value) for value in _beside(test.expected)))
-        elif test.form == "number":
-            found[f"{test.expected}1"] = None
-        else:
+        if isinstance(test, AnswerTest) and test.form == "math":
             found[f"$({test.expected}) + 1$"] = None
+        elif isinstance(test, AnswerTest):
+            texts = map(repr, _beside(test.expected)) if test.form == "literal" else (f"1{test.expected}", "0", "-1")
+            wrong = (text for text in texts if not answer_is_right(text, test, oracle.comparator)[0])
+            found.update(dict.fromkeys(itertools.islice(wrong, 2)))
     return [(f"answer {text[:40]}", text) for text in found]
 
 
@@ -177,11 +177,11 @@ def guesses(oracle: Oracle) -> list[str]:
     return [repr(value) for value in _SUSPECTS] if any(isinstance(test, InputTest) for test in oracle.tests) else []
 
 
-def _beside(value: Any) -> list[Any]:
+def _beside(value: Any) -> tuple[Any, ...]:
     if isinstance(value, bool):
-        return [not value]
+        return (not value, None)
     if isinstance(value, int | float):
-        return [value + 1] if value + 1 != value else []
+        return (value + 1, 2 * value + 1, None)  # the second one is beyond most tolerances
     if isinstance(value, str):
-        return [value + "a"]
-    return [[value], None]
+        return (value + "a", None)
+    return ([value], None)

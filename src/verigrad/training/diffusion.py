@@ -138,7 +138,7 @@ def _canvases(stage: Stage, config: DiffusionConfig, spec: DiffusionSpec, tasks:
         shown = gold_demonstrations(tasks) if tasks else read_demonstrations(Path(config.data))
         rows = demonstration_rows(stage.tokenizer, shown, config.system or None, config.max_length)
         stage.reporter.message(f"{len(shown) - len(rows)} demonstrations longer than max_length left out")
-        _check_answers_fit(rows, config.canvas)
+        rows = _fitting(rows, config.canvas, stage.reporter)
         found = [
             answer_canvas(row, spec, canvas=config.canvas, eos_in_loss=config.eos_in_loss, pad_weight=config.pad_weight)
             for row in rows
@@ -148,15 +148,18 @@ def _canvases(stage: Stage, config: DiffusionConfig, spec: DiffusionSpec, tasks:
     return found
 
 
-def _check_answers_fit(rows: Sequence[Row], canvas: int) -> None:
-    """A sampler could not write an answer that is longer than the canvas it is given."""
+def _fitting(rows: Sequence[Row], canvas: int, reporter: Reporter) -> list[Row]:
+    """Those whose answer a sampler could write: no longer than the canvas it is given."""
     lengths = [len(row.ids) - row.prompt_length for row in rows]
-    longer = sum(length > canvas for length in lengths)
-    if canvas and longer:
+    found = [row for row, length in zip(rows, lengths, strict=True) if not canvas or length <= canvas]
+    if rows and not found:
         raise ConfigError(
-            f"canvas is {canvas}, and {longer} of {len(rows)} answers have more tokens, the longest {max(lengths)} "
-            "with its end; wanted at least as many, or 0 for canvases as long as their answers"
+            f"canvas is {canvas}, and all of {len(rows)} answers have more tokens, the shortest {min(lengths)} with "
+            "its end; wanted at least as many, or 0 for canvases as long as their answers"
         )
+    if longer := len(rows) - len(found):
+        reporter.message(f"{longer} answers longer than the canvas of {canvas} left out, the longest {max(lengths)}")
+    return found
 
 
 def step_attention(spec: DiffusionSpec, config: DiffusionConfig, step: int) -> tuple[DiffusionSpec, Tensor | None]:

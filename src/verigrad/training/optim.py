@@ -63,7 +63,7 @@ def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> float
     norm = float(torch.nn.utils.clip_grad_norm_(list(parameters), max_norm))
     if not math.isfinite(norm):
         raise RunError(
-            f"training diverged: the gradient's norm is {norm}, and a step by it would break every weight. Checkpoints "
-            "are as they were; lower optim.learning_rate, or warm it up (optim.warmup_steps)"
+            f"training diverged: the gradient's norm is {norm}, and a step by it would break every weight. To resume "
+            "repeats it; begin another run with a lower optim.learning_rate, or warm it up (optim.warmup_steps)"
         )
     return norm
