@@ -1,7 +1,6 @@
 """Masked-diffusion training: what is noised and what it weighs, that it learns, that it goes on where it stopped."""
 
 import json
-import re
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -32,6 +31,7 @@ from verigrad.training.config import (
     SamplingConfig,
 )
 from verigrad.training.diffusion import chosen_spec, step_attention, train
+from verigrad.training.reporter import Silent
 from verigrad.types import Message, Row
 
 KEYS = ("run", "dtype", "device", "slots", "max_length", "checkpoint_every", "threads")
@@ -341,30 +341,42 @@ def test_the_command_line_samples_a_diffusion_model_as_asked(tmp_path, capsys):
     "command", [["sample", "Hi"], ["eval", "--tasks", "{}/my.py:load"]], ids=lambda words: words[0]
 )
 @pytest.mark.parametrize(
-    ("more", "says"),
+    ("more", "status", "says"),
     [
-        (["--system", "x" * 600], r"the prompt has 6\d\d tokens, and prompt and canvas have 512 together"),
-        (["--denoise", "steps=9"], "9 steps for at most 8 masked tokens"),
+        (["--system", "x" * 600], 0, "samples had no room for their prompt"),
+        (["--denoise", "steps=9"], 1, "9 steps for at most 8 masked tokens"),
     ],
     ids=["prompt", "steps"],
 )
-def test_a_canvas_that_cannot_be_is_an_error_of_the_command_line(workshop, capsys, command, more, says):
+def test_a_canvas_that_cannot_be_is_told_on_the_command_line(workshop, capsys, command, more, status, says):
     """The model has 512 positions."""
     model, _ = tiny_diffusion()
     save_model(model, tiny_tokenizer(), workshop / "diffusion")
     words = [word.format(workshop) for word in command] + ["--model", str(workshop / "diffusion"), "--max-tokens", "8"]
-    assert main([*words, "--dtype", "float32", "--device", "cpu", *more]) == 1
-    assert re.search(says, capsys.readouterr().err)
+    assert main([*words, "--dtype", "float32", "--device", "cpu", *more]) == status
+    assert says in "".join(capsys.readouterr())
 
 
-def test_a_canvas_shorter_than_an_answer_is_refused(few):
-    """Answers of `33!` and their ends: four tokens."""
+class Heard(Silent):
+    def __init__(self):
+        self.words = []
+
+    def message(self, text):
+        self.words.append(text)
+
+
+def test_answers_longer_than_the_canvas_are_left_out_and_counted(few, tmp_path):
+    """Answers of `33!` and their ends are four tokens; of one digit more, five."""
     with pytest.raises(
-        ConfigError, match="canvas is 3, and 4 of 4 answers have more tokens, the longest 4 with its end"
+        ConfigError, match="canvas is 3, and all of 4 answers have more tokens, the shortest 4 with its end"
     ):
         train(DiffusionConfig(**few, canvas=3))
     assert not Path(few["run"]).exists()
-    train(DiffusionConfig(**few, canvas=4, epochs=1))
+    longer = Path(few["data"]).read_text() + json.dumps({"prompt": "12", "completion": "333!"}) + "\n"
+    (tmp_path / "longer.jsonl").write_text(longer)
+    heard = Heard()
+    train(DiffusionConfig(**{**few, "data": str(tmp_path / "longer.jsonl")}, canvas=4, epochs=1), reporter=heard)
+    assert "1 answers longer than the canvas of 4 left out, the longest 5" in heard.words
 
 
 @pytest.mark.parametrize(

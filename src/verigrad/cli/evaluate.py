@@ -353,9 +353,7 @@ def _print_rates(rows: Sequence[Mapping[str, Any]], ks: Sequence[int]) -> None:
             f"{found.num_tasks} tasks, {found.num_samples} samples" + (f"; {lost}" if len(enough) < num_tasks else "")
         )
     if overflowed := sum(row.get("stop_reason") == "context_overflow" for row in rows):
-        print(
-            f"{overflowed} of {len(rows)} samples had no room for their prompt and --max-tokens in the model's context"
-        )
+        print(_told_overflow(overflowed, len(rows)))
     counts = Counter(row["status"] for row in rows)
     print("  ".join(f"{status} {count}" for status, count in counts.most_common()))
     if counts["error"]:
@@ -423,6 +421,10 @@ def _one_task(spec: str) -> TaskSet:
     return TaskSet(tasks.name, (found[0],), tasks.oracles, tasks.aliases)
 
 
+def _told_overflow(overflowed: int, samples: int) -> str:
+    return f"{overflowed} of {samples} samples had no room for their prompt and --max-tokens in the model's context"
+
+
 async def _answer(options: argparse.Namespace) -> list[str]:
     from verigrad.seeds import derive_seed
     from verigrad.types import Task
@@ -435,4 +437,6 @@ async def _answer(options: argparse.Namespace) -> list[str]:
         attempts = await asyncio.gather(*(agent.attempt(task, engine, seed=seed) for seed in seeds))
     finally:
         await engine.close()
+    if overflowed := sum(attempt.turns[-1].stop_reason == "context_overflow" for attempt in attempts):
+        print(_told_overflow(overflowed, len(attempts)), file=sys.stderr)
     return [attempt.text for attempt in attempts]
