@@ -216,6 +216,64 @@ def test_a_sandbox_for_something_else_is_found_out_when_it_is_first_used(box, gr
     assert run(judge).passed
 
 
+class Asked(Broken):
+    """A sandbox that counts programs by their packages, and goes wrong for those with some."""
+
+    def __init__(self, inner):
+        super().__init__(inner)
+        self.counts, self.wrong_packages, self.now = {}, (), ()
+
+    def for_language(self, language, packages=()):
+        return Ground(self, tuple(packages))
+
+
+class Ground:
+    def __init__(self, box, packages):
+        self.box, self.packages, self.level = box, packages, box.level
+
+    async def run(self, program, inputs, limits, *, trace_lines=False):
+        self.box.counts[self.packages] = self.box.counts.get(self.packages, 0) + 1
+        if self.packages in self.box.wrong_packages:
+            return always("timeout")(inputs)
+        return await self.box.inner.run(program, inputs, limits, trace_lines=trace_lines)
+
+
+def test_only_what_is_in_use_is_judged_again(box):
+    """Rounds of three verdicts, with packages in the first one only."""
+    judge = Judge(asked := Asked(box), canaries_every=3, reruns=0)
+    packed = replace(ORACLE, packages=("zlib",))
+
+    def judged(oracle):
+        before = dict(asked.counts)
+        assert asyncio.run(judge.judge(DOUBLE, oracle, "f")).passed
+        return {key for key, count in asked.counts.items() if count - before.get(key, 0) >= len(CANARIES)}
+
+    plain, with_packages = {()}, {("zlib",)}
+    uses = [ORACLE, packed, ORACLE, ORACLE, ORACLE, ORACLE, ORACLE, packed]
+    assert [judged(oracle) for oracle in uses] == [
+        plain,
+        with_packages,
+        set(),
+        plain,
+        set(),
+        set(),
+        plain,
+        with_packages,
+    ]
+
+
+def test_a_failure_elsewhere_leaves_the_round_as_it_is(box):
+    judge = Judge(asked := Asked(box), canaries_every=100, reruns=0)
+    assert run(judge).passed
+    asked.wrong_packages = {("zlib",)}
+    for _ in range(2):
+        with pytest.raises(CanaryError):
+            asyncio.run(judge.judge(DOUBLE, replace(ORACLE, packages=("zlib",)), "f"))
+        before = asked.counts[()]
+        assert run(judge, DOUBLE + "#\n").passed
+        assert asked.counts[()] - before <= 1  # the program, if it was not remembered
+
+
 @pytest.mark.parametrize(
     "language", [pytest.param(name, marks=pytest.mark.slow if name == "cpp" else ()) for name in LANGUAGES]
 )

@@ -45,6 +45,8 @@ MAX_PROGRAM = 1_000_000
 """Characters of source beyond which a program is refused unseen."""
 
 _IN_FLIGHT = 64
+_PLAIN_PYTHON: tuple[str, tuple[str, ...]] = ("python", ())
+"""Canaries are judged here first in every round, since answers that are no programs have none, but are compared too."""
 _T = TypeVar("_T")
 
 
@@ -54,8 +56,9 @@ class Judge:
     Args:
         cache_size: verdicts remembered.
         reruns: tests of a passing program that run once more in a fresh process, see `rerun`; 0 for none.
-        canaries_every: known programs are judged before the first verdict and after so many more, see
-            `canaries`, and those in another language or with packages before the first verdict there; 0 for never.
+        canaries_every: verdicts are counted in rounds of so many. In each, known programs in plain Python are judged
+            before the first verdict, see `canaries`, and those in another language or with packages before the
+            first verdict there; 0 for never.
     """
 
     def __init__(
@@ -68,7 +71,7 @@ class Judge:
         self._reruns = reruns
         self._canaries_every = canaries_every
         self._until_canaries = 0
-        self._grounds: set[tuple[str, tuple[str, ...]]] = {("python", ())}
+        self._grounds: set[tuple[str, tuple[str, ...]]] = set()
 
     async def judge(
         self, program: str, oracle: Oracle, entry_point: str | None, *, seed: int = 0, trace_lines: bool = False
@@ -96,30 +99,28 @@ class Judge:
         return verdict
 
     async def _mind_canaries(self, oracle: Oracle) -> None:
-        """Judge the canaries where it is time, or where this is the first oracle of its language and packages.
+        """Judge the canaries of the oracle's language and packages, and of plain Python, not yet judged in this round.
 
-        After a failure it stays time. (The suites of repositories have canaries of their own among their tests.)
+        What is in use no more is forgotten with its round. Those that failed are judged before the next verdict there,
+        and no others are. (The suites of repositories have canaries of their own among their tests.)
         """
         if not self._canaries_every:
             return
-        new = {(oracle.language, tuple(sorted(set(oracle.packages))))} - self._grounds
-        self._grounds |= new
         if self._until_canaries == 0:
             self._until_canaries = self._canaries_every
-            await self._check_canaries(self._grounds, new)
-        elif new:
-            await self._check_canaries(new, new)
+            self._grounds.clear()
+        for ground in (_PLAIN_PYTHON, (oracle.language, tuple(sorted(set(oracle.packages))))):
+            if ground not in self._grounds:
+                self._grounds.add(ground)
+                await self._check_canaries(*ground)
         self._until_canaries -= 1
 
-    async def _check_canaries(
-        self, grounds: Iterable[tuple[str, tuple[str, ...]]], new: set[tuple[str, tuple[str, ...]]]
-    ) -> None:
-        canaries = [canary for language, packages in sorted(grounds) for canary in canaries_for(language, packages)]
+    async def _check_canaries(self, language: str, packages: tuple[str, ...]) -> None:
+        canaries = canaries_for(language, packages)
         try:
             await check_canaries(lambda program, oracle, name: self._judge(program, oracle, name, 0, False), canaries)
         except BaseException:
-            self._until_canaries = 0
-            self._grounds -= new
+            self._grounds.discard((language, packages))
             raise
 
     def _key(self, program: str, oracle: Oracle, entry_point: str | None, seed: int, trace_lines: bool) -> str:
