@@ -13,6 +13,7 @@ from sandbox.escapes import ESCAPES, LEAVINGS, holds
 from sandbox.exploits import HONEST
 
 from verigrad.sandbox.base import LEVELS, Call
+from verigrad.sandbox.usage import page_tables_kib
 from verigrad.types import Limits
 
 LIMITS = Limits(cpu_s=2, wall_s=10, processes=4)
@@ -218,15 +219,36 @@ def g():
     if os.fork() == 0:
         fill()
     time.sleep(9)
+def h():
+    if os.fork() == 0:
+        if os.fork() == 0:
+            fill()
+            time.sleep(9)
+        os._exit(0)
+    os.wait()
+    time.sleep(9)
 """
 
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_page_tables_count_as_memory(box_at, level):
     limits = replace(LIMITS, memory_mb=300, cpu_s=9)
-    for name in ("f", "g"):
+    for name in ("f", "g", "h"):  # its own, a child's, an orphan's
         outcome = run(box_at(level), SPARSE, Call(name), limits=limits)
         assert (outcome.status, "page tables" in outcome.error) == ("memory", True), outcome
+
+
+def test_page_tables_are_its_own_where_children_cannot_be_listed(monkeypatch):
+    def own():
+        line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmPTE:"))
+        return int(line.split()[1])
+
+    def refuse(path):
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    before = own()
+    assert 0 < before <= page_tables_kib(os.getpid()) <= own()
 
 
 @pytest.mark.parametrize("level", ["landlock", "full"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 
-__all__ = ["page_tables_kib", "starved_s", "we_starved_s"]
+__all__ = ["page_tables_kib", "ran_and_starved_s", "starved_s", "we_starved_s"]
 
 
 def starved_s(pid: int) -> float:
@@ -16,18 +16,23 @@ def starved_s(pid: int) -> float:
 
     0 where the kernel does not count (`CONFIG_SCHED_INFO`), and once the process has ended.
     """
+    return ran_and_starved_s(pid)[1]
+
+
+def ran_and_starved_s(pid: int) -> tuple[float, float]:
+    """Seconds that the first thread of a process ran, and those of `starved_s`."""
     file = _open_statistics(pid)
     if file is None:
-        return 0.0
+        return 0.0, 0.0
     try:
-        return _waited_s(file)
+        return _ran_and_waited_s(file)
     finally:
         os.close(file)
 
 
 def we_starved_s() -> float:
     """The same of the process that first loaded this module."""
-    return 0.0 if _OUR_STATISTICS is None else _waited_s(_OUR_STATISTICS)
+    return 0.0 if _OUR_STATISTICS is None else _ran_and_waited_s(_OUR_STATISTICS)[1]
 
 
 def _open_statistics(process: int | str) -> int | None:
@@ -37,30 +42,52 @@ def _open_statistics(process: int | str) -> int | None:
         return None
 
 
-def _waited_s(statistics: int) -> float:
-    """The second figure of `schedstat`, in nanoseconds, is the time spent waiting on a run queue."""
+def _ran_and_waited_s(statistics: int) -> tuple[float, float]:
+    """The first two figures of `schedstat`, in nanoseconds: on a processor, and waiting on a run queue."""
     try:
-        return int(os.pread(statistics, 100, 0).split()[1]) / 1e9
+        ran, waited = os.pread(statistics, 100, 0).split()[:2]
     except ProcessLookupError:
-        return 0.0
+        return 0.0, 0.0
+    return int(ran) / 1e9, int(waited) / 1e9
 
 
 _OUR_STATISTICS = _open_statistics("self")
 
 
 def page_tables_kib(pid: int) -> int:
-    """KiB that the kernel needs to keep account of the memory of a process and those it started."""
-    with contextlib.suppress(OSError):  # it ended meanwhile
-        with open(f"/proc/{pid}/status", "rb", buffering=0) as file:
-            own = [int(line.split()[1]) for line in file.read().splitlines() if line.startswith(b"VmPTE:")]
-        return sum(own) + sum(page_tables_kib(child) for child in _children(pid))
-    return 0
+    """KiB that the kernel needs to keep account of the memory of a process, of those it started and of their orphans.
+
+    Orphans are found where they come to its parent, which has no other children. (In a process namespace of its own
+    they come to the process itself.) Where children cannot be listed, it is what the process itself takes.
+    """
+    parent, total = _parent_and_page_tables_kib(pid)
+    seen, unseen = {pid}, [*_children(pid), *_children(parent)]
+    while unseen:
+        other = unseen.pop()
+        if other not in seen:
+            seen.add(other)
+            total += _parent_and_page_tables_kib(other)[1]
+            unseen += _children(other)
+    return total
+
+
+def _parent_and_page_tables_kib(pid: int) -> tuple[int, int]:
+    """Zeros once the process has ended."""
+    parent, size = 0, 0
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/status", "rb", buffering=0) as file:
+        for line in file.read().splitlines():
+            if line.startswith(b"PPid:"):
+                parent = int(line.split()[1])
+            elif line.startswith(b"VmPTE:"):
+                size = int(line.split()[1])
+    return parent, size
 
 
 def _children(pid: int) -> list[int]:
     """Of all threads of a process; none where the kernel keeps no list (`CONFIG_PROC_CHILDREN`)."""
-    found = []
-    for thread in os.listdir(f"/proc/{pid}/task"):
-        with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{thread}/children", "rb", buffering=0) as file:
-            found += [int(child) for child in file.read().split()]
+    found: list[int] = []
+    with contextlib.suppress(OSError):  # it ended meanwhile
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{thread}/children", "rb", buffering=0) as file:
+                found += [int(child) for child in file.read().split()]
     return found
