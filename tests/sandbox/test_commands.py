@@ -227,6 +227,43 @@ def test_waiting_for_a_processor_is_not_the_commands_time(commands_at, level):
     assert (asleep.status, "elapsed" in asleep.error) == ("timeout", True)
 
 
+@pytest.fixture
+def one_processor():
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    yield
+    os.sched_setaffinity(0, allowed)
+
+
+@pytest.mark.usefixtures("one_processor")
+def test_a_crowd_of_its_own_is_no_busy_machine(commands_at):
+    """64 that spin on one processor, to be ended by the clock, not by 3 s of CPU time."""
+    limits = Limits(cpu_s=3, wall_s=0.7, processes=70)
+
+    async def main():
+        async with CommandSandbox(workers=1, level=commands_at("full").level) as box:
+            script = f"i=0; while [ $i -lt 64 ]; do ({BURN}) & i=$((i+1)); done; wait"
+            return await box.run(Command(("sh", "-c", script)), limits)
+
+    done = asyncio.run(main())
+    assert (done.status, done.error) == ("timeout", "over 0.7 s of elapsed time")
+    assert done.wall_ms > 650
+
+
+@pytest.mark.usefixtures("one_processor")
+def test_nor_is_one_that_then_sleeps(commands_at):
+    """Sixteen at once, which wait for each other many times as long as all of them run, then half a second of sleep."""
+
+    async def main():
+        async with CommandSandbox(workers=1, level=commands_at("full").level) as box:
+            script = f"i=0; while [ $i -lt 16 ]; do ({COUNT.replace('60000', '10000')}) & i=$((i+1)); done; wait"
+            return await box.run(Command(("sh", "-c", f"{script}; sleep 0.5")), LIMITS)
+
+    done = asyncio.run(main())
+    assert done.exit_code == 0
+    assert done.wall_ms > done.cpu_ms + 450
+
+
 # ------------------------------------------------------------------------------------------ what it leaves
 
 LEAVINGS = {

@@ -6,7 +6,9 @@ in `/proc`. What the command may be told to it only through its two pipes, its w
 
 from __future__ import annotations
 
+import bisect
 import contextlib
+import itertools
 import marshal
 import os
 import resource
@@ -19,7 +21,7 @@ from typing import Any, NoReturn
 
 from verigrad.sandbox.command_enclosure import CommandEnclosure, enclose_command
 from verigrad.sandbox.protocol import longest_s, pack, write_all
-from verigrad.sandbox.usage import starved_s
+from verigrad.sandbox.usage import ran_and_starved_s
 
 __all__ = ["run_command"]
 
@@ -178,7 +180,9 @@ class _Watch:
         self._cpu_before_s = cpu_before_s
         self._started = time.monotonic()
         self._starved_s = 0.0
-        self._starved_before: dict[int, float] = {}
+        self._counted: list[tuple[float, int, float]] = []
+        self._queues_before: dict[int, tuple[float, float]] = {}
+        self._looks, self._cpu_at_looks = [self._started], [0.0]
         self._exit_status: int | None = None
         self.stdout, self.stderr = bytearray(), bytearray()
 
@@ -277,23 +281,54 @@ class _Watch:
 
     def _check_limits(self) -> None:
         usage = _tree_usage()
-        self._note_starving(usage.starved_s)
+        cpu_s = usage.cpu_s + _children_cpu_s() - self._cpu_before_s
+        self._note_starving(usage.queues, cpu_s)
         wall_s = self._limits["wall_s"]
         if time.monotonic() - self._started > min(wall_s + self._starved_s, longest_s(wall_s)):
             raise _Stopped("timeout", self._too_much("wall_s", "s of elapsed time"))
-        if usage.cpu_s + _children_cpu_s() - self._cpu_before_s > self._limits["cpu_s"]:
+        if cpu_s > self._limits["cpu_s"]:
             raise _Stopped("timeout", self._too_much("cpu_s", "s of CPU time"))
         if usage.memory_kib > 1024 * self._limits["memory_mb"]:
             raise _Stopped("memory", self._too_much("memory_mb", "MiB of memory"))
 
-    def _note_starving(self, starved_s: dict[int, float]) -> None:
-        """Add what the processes of the tree starved since the last look.
+    def _note_starving(self, queues: dict[int, tuple[float, float]], cpu_s: float) -> None:
+        """Add the longest time since the last look that others than the tree kept one of its processes waiting.
 
-        The kernel tells it of a wait that is over, so that it may be more than the time since then.
+        Of what a process waited, what the rest of the tree ran meanwhile, spread over the processors, is the tree's own
+        doing, and what was counted meanwhile for the waits of others is counted already. The kernel tells of a wait
+        once it is over, so it may have begun before the last look.
         """
-        since = (seconds - self._starved_before.get(pid, 0.0) for pid, seconds in starved_s.items())
-        self._starved_s += sum(seconds for seconds in since if seconds > 0)
-        self._starved_before = starved_s
+        now = time.monotonic()
+        self._looks.append(now)
+        self._cpu_at_looks.append(cpu_s)
+        longest_s, longest_of = 0.0, 0
+        for pid, (ran_s, waited_s) in queues.items():
+            ran_before_s, waited_before_s = self._queues_before.get(pid, (0.0, 0.0))
+            ran_s, waited_s = ran_s - ran_before_s, waited_s - waited_before_s
+            if waited_s > longest_s:
+                begun = now - waited_s - ran_s
+                others_s = max(cpu_s - self._cpu_at(begun) - ran_s, 0.0)
+                by_others_s = waited_s - others_s / _processors(pid) - self._counted_since(begun, besides=pid)
+                if by_others_s > longest_s:
+                    longest_s, longest_of = by_others_s, pid
+        self._queues_before = queues
+        if longest_s > 0:
+            self._counted.append((now, longest_of, longest_s))
+            self._starved_s += longest_s
+
+    def _counted_since(self, moment: float, *, besides: int) -> float:
+        """Seconds counted as starved since a moment, but for those of a process, whose waits are one after another."""
+        since = itertools.takewhile(lambda count: count[0] > moment, reversed(self._counted))
+        return sum(seconds for _, pid, seconds in since if pid != besides)
+
+    def _cpu_at(self, moment: float) -> float:
+        """CPU seconds of the tree at a moment since the start, on a line between two looks."""
+        after = bisect.bisect_left(self._looks, moment)
+        if after == 0:
+            return 0.0
+        begin, end = self._looks[after - 1 : after + 1]
+        used_s, used_then_s = self._cpu_at_looks[after - 1 : after + 1]
+        return used_s + (used_then_s - used_s) * (moment - begin) / (end - begin)
 
     def _too_much(self, limit: str, unit: str) -> str:
         return f"over {self._limits[limit]} {unit}"
@@ -303,28 +338,50 @@ class _Watch:
 class _Usage:
     """CPU seconds of running processes and of those they waited for; memory they hold that is no file's.
 
-    By process, the seconds that it was ready to run and the machine was too busy.
+    By process, the seconds that its first thread ran, and that it was ready to run and had no processor.
     """
 
     cpu_s: float
     memory_kib: int
-    starved_s: dict[int, float]
+    queues: dict[int, tuple[float, float]]
 
 
 def _tree_usage() -> _Usage:
     """What all descendants of this process use now."""
     parents: dict[int, int] = {}
-    cpu: dict[int, float] = {}
+    ticks: dict[int, tuple[int, int]] = {}
     for name in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError, IndexError):  # it ended meanwhile
             fields = _read_text(f"/proc/{name}/stat").rpartition(b")")[2].split()
             parents[int(name)] = int(fields[1])
-            cpu[int(name)] = sum(map(int, fields[11:15])) / _TICKS
+            ticks[int(name)] = sum(map(int, fields[11:13])), sum(map(int, fields[13:15]))
     tree = {os.getpid()}
     while more := {pid for pid, parent in parents.items() if parent in tree} - tree:
         tree |= more
     tree.remove(os.getpid())
-    return _Usage(sum(cpu[pid] for pid in tree), sum(map(_memory_kib, tree)), {pid: starved_s(pid) for pid in tree})
+    memory_kib = sum(map(_memory_kib, tree))
+    cpu_s, queues = 0.0, {}
+    for pid in tree:  # last and together, since they are compared with each other and the clock
+        own, of_children = ticks[pid]
+        cpu_s += _cpu_clock_s(pid, own / _TICKS) + of_children / _TICKS
+        queues[pid] = ran_and_starved_s(pid)
+    return _Usage(cpu_s, memory_kib, queues)
+
+
+def _cpu_clock_s(pid: int, otherwise: float) -> float:
+    """CPU seconds of a process, finer than ticks while it runs; the clock id is Linux's for another process."""
+    try:
+        return time.clock_gettime(~pid << 3 | 2)
+    except OSError:
+        return otherwise
+
+
+def _processors(pid: int) -> int:
+    """How many a process may run on; once it has ended, those that we may."""
+    try:
+        return len(os.sched_getaffinity(pid))
+    except OSError:
+        return len(os.sched_getaffinity(0))
 
 
 def _memory_kib(pid: int) -> int:
