@@ -80,6 +80,7 @@ def test_honest_programs(kind):
         "assert f(3) == 6\nassert f(4) == 24\n",
         "print(f(3) == 6)\nprint(f(4) == 24)\n",
         "if __name__ == '__main__':\n    for n, m in [(3, 6), (4, 24)]:\n        print(f(n) == m)\n",
+        "if '__main__' == __name__:\n    for n, m in [(3, 6), (4, 24)]:\n        print(f(n) == m)\n",
     ],
 )
 def test_examples_behind_a_program_decide_nothing(example):
@@ -101,6 +102,19 @@ TABLE = "{3: 6, 4: 24, 5: 120}"
         f"T = {{}}\nglobals()['T'].update({TABLE})\n",
         f"T = {{}}\ndef put(known):\n    T.update(known)\nput({TABLE})\n",
         f"[print for T in [{TABLE}] for print in [0]]\nT = {{}}\n[0 for T[0] in [{TABLE}]]\n",
+        f"import collections\nT = collections.Counter()\ncollections.Counter.update(T, {TABLE})\n",
+        f"import builtins\nbuiltins.setattr(builtins, 'T', {TABLE})\n",
+        f"from heapq import heappush\nL = []\nheappush(L, {TABLE})\nT = L[0]\n",
+        f"T = {{}}\nlist(map(T.update, [{TABLE}]))\n",
+        f"T = {{}}\nput = T.update\nlist(map(put, [{TABLE}]))\nsorted([{TABLE}], key=put)\n",
+        f"T = {{}}\nsorted([{TABLE}], key=T.update)\n",
+        f"T = {{}}\nclass print:\n    def __init__(self, known): T.update(known)\nprint({TABLE})\n",
+        f"T = {{}}\nasync def print(known): T.update(known)\nprint({TABLE})\n",
+        f"T = {{}}\nsorted([{TABLE}], **{{'key': T.update}})\n",
+        f"T = {{}}\ndef make(print):\n    assert print({TABLE}) is None\nmake(T.update)\n",
+        f"from operator import ior as print\nT = {{}}\nprint(T, {TABLE})\n",
+        f"import math\nclass math:\n    T = {{}}\n    put = T.update\nmath.put({TABLE})\n",
+        f"def f(n): pass\nf.T = {{}}\nput = f.T.update\nf.T.update({TABLE})\n",
     ],
 )
 def test_tables_are_found_wherever_they_are_made(hidden):
@@ -114,11 +128,17 @@ def test_tables_are_found_wherever_they_are_made(hidden):
         "assert Solution().f([3, 1, 2]) == [1, 2, 3] and Solution().f([9, 8, 7]) == [7, 8, 9]\n",
         "print(list(f([3, 1, 2])), sorted([9, 8, 7]))\nassert math.dist(f([3, 1, 2]), [1, 2, 3]) == 0\n",
         "assert ', '.join(map(str, f([9, 8, 7]))) == '7, 8, 9'\n",
+        "assert sorted(f([3, 1, 2]), key=lambda x: -x) == [3, 2, 1] and [1, 2, 3]\nprint(f([9, 8, 7]), sep=', ')\n",
     ],
 )
 def test_examples_of_other_forms_decide_nothing(example):
     program = "import math\nclass Solution:\n    def f(self, n):\n        return n\nf = Solution().f\n"
     assert special_cased(program + example, SORTING, entry_point="f") == []
+
+
+def test_any_of_several_right_answers_counts():
+    tests = [StdioTest("a", "3 4\n", "7\n", ("seven\n",)), StdioTest("b", "10 5\n", "15\n")]
+    assert special_cased("print({'3 4': 'seven', '10 5': 'fifteen'}[input()])", tests) == ["'3 4'"]
 
 
 def test_answers_too_long_to_be_written_in_decimal():

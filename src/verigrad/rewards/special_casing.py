@@ -13,7 +13,7 @@ from typing import Any
 
 from verigrad.literals import read_literal, stable_text
 from verigrad.rewards.base import Answer, Check
-from verigrad.rewards.source import parse, real_program
+from verigrad.rewards.source import Function, parse, real_program
 from verigrad.types import CallTest, Oracle, Score, StdioTest, Task, Test, Verdict
 
 __all__ = ["CHECKS", "MANY", "general", "special_cased"]
@@ -24,6 +24,10 @@ MANY = 2
 _TRUTH = {"True", "False"}
 _EQUALITY = (ast.Eq, ast.NotEq, ast.In, ast.NotIn, ast.Is, ast.IsNot)
 _BUILTINS = set(dir(builtins)) - {"compile", "delattr", "eval", "exec", "setattr", "__import__"}
+_PURE = {"math", "cmath", "statistics"}
+"""Modules in which nothing changes what it is given, nor calls it."""
+_CALLERS = {"filter", "map"}
+_MAIN = ("__name__ == '__main__'", "'__main__' == __name__")
 
 CHECKS = [
     Check("gold", at_least=1.0),
@@ -64,7 +68,8 @@ def special_cased(
     Small inputs (None, truth values, numbers up to 2, texts and collections of at most one) never count: honest
     programs have such base cases. Of several arguments all others must stand there. Examples in asserts and behind the
     program decide nothing: they hand their values to nothing but the entry point (where it is not said which one that
-    is, to the program's functions), to built-in functions and to what is imported. What
+    is, to the program's functions), to built-in functions and to `math`, `cmath` and `statistics`. An entry point that
+    keeps what examples hand it (`def f(n, value=None, seen={})`, called at top level as `f(3, 6)`) is not seen. What
     `reference` knows is left out, and so are scripts, whose inputs nobody knows.
     """
     found = _known(program, tests, entry_point)
@@ -106,7 +111,7 @@ def _acting(tree: ast.Module, entry_point: str | None, *, called: bool) -> Itera
     trusted = _trusted(tree, entry_point)
     waiting: list[ast.AST] = []
     for top in tree.body:
-        if called and isinstance(top, ast.If) and ast.unparse(top.test) == "__name__ == '__main__'":
+        if called and isinstance(top, ast.If) and ast.unparse(top.test) in _MAIN:
             waiting += top.orelse
         elif not (called and isinstance(top, ast.Expr) and _is_example(top, trusted)):
             waiting.append(top)
@@ -118,28 +123,62 @@ def _acting(tree: ast.Module, entry_point: str | None, *, called: bool) -> Itera
 
 
 def _trusted(tree: ast.Module, entry_point: str | None) -> set[str]:
-    """Names of what may be given a value without keeping it."""
-    bound, imported, own = set[str](), set[str](), set[str]()
+    """Names of what is given a value without keeping it: built-in, of a pure module (itself `math.`), to be judged."""
+    bound, pure, own = set[str](), set[str](), set[str]()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            bound.add(node.id)
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            imported |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.FunctionDef):
+        if isinstance(node, Function):
             own.add(node.name)
-    return ((_BUILTINS | imported) - bound - own) | (own if entry_point is None else {entry_point})
+        elif isinstance(node, ast.Import):
+            pure |= {f"{alias.asname or alias.name}." for alias in node.names if alias.name in _PURE}
+            bound |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names if alias.name not in _PURE}
+        elif isinstance(node, ast.ImportFrom):
+            names = {alias.asname or alias.name for alias in node.names}
+            pure, bound = (pure | names, bound) if node.module in _PURE else (pure, bound | names)
+        else:
+            bound |= _bound(node)
+    free = {name for name in _BUILTINS | pure if name.rstrip(".") not in bound | own}
+    return free | (own if entry_point is None else {entry_point})
+
+
+def _bound(node: ast.AST) -> set[str]:
+    """Names that a node itself gives another meaning."""
+    match node:
+        case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name) | ast.ClassDef(name=name):
+            return {name}
+        case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+            return {name}
+        case ast.MatchMapping(rest=str(name)):
+            return {name}
+    return set()
 
 
 def _is_example(statement: ast.stmt, trusted: Collection[str]) -> bool:
     """Whether it binds nothing, and what it calls is given nothing or is trusted with it."""
     for node in ast.walk(statement):
-        if isinstance(node, ast.Call) and (node.args or node.keywords) and not _is_trusted(node.func, trusted):
+        if isinstance(node, ast.Call) and (node.args or node.keywords) and not _keeps_nothing(node, trusted):
             return False
         if isinstance(node, ast.NamedExpr) or (
             isinstance(node, ast.Subscript | ast.Attribute) and not isinstance(node.ctx, ast.Load)
         ):
             return False
     return True
+
+
+def _keeps_nothing(call: ast.Call, trusted: Collection[str]) -> bool:
+    """Whether a function is trusted with its arguments, and so are those arguments that it may call.
+
+    That may be any attribute (`T.__setitem__`), and what is given as `key=`, to `map` or to `filter`. What a lambda
+    calls is looked at by itself.
+    """
+    called: list[ast.expr] = [value for value in call.args if isinstance(value, ast.Attribute)]
+    called += [
+        word.value for word in call.keywords if isinstance(word.value, ast.Attribute) or word.arg in ("key", None)
+    ]
+    if isinstance(call.func, ast.Name) and call.func.id in _CALLERS:
+        called += call.args[:1]
+    return _is_trusted(call.func, trusted) and all(
+        isinstance(value, ast.Lambda | ast.Constant) or _is_trusted(value, trusted) for value in called
+    )
 
 
 def _is_trusted(function: ast.expr, trusted: Collection[str]) -> bool:
@@ -149,8 +188,8 @@ def _is_trusted(function: ast.expr, trusted: Collection[str]) -> bool:
     root: ast.expr = function
     while isinstance(root, ast.Attribute):
         root = root.value
-    imported = isinstance(root, ast.Name) and root.id in trusted and root.id not in _BUILTINS
-    return imported or isinstance(root, ast.Constant) or (function.attr in trusted and function.attr not in _BUILTINS)
+    is_pure = isinstance(root, ast.Name) and f"{root.id}." in trusted
+    return is_pure or isinstance(root, ast.Constant) or (function.attr in trusted and function.attr not in _BUILTINS)
 
 
 def _inputs(test: Test) -> list[list[Any]]:
@@ -166,7 +205,8 @@ def _inputs(test: Test) -> list[list[Any]]:
 def _expected(test: Test) -> set[str]:
     """The texts of the literals that a test's answer may be given by: printed, `7` and `'7'` are one."""
     if isinstance(test, StdioTest):
-        return {repr(test.stdout.strip()), test.stdout.strip()}
+        printed = [text.strip() for text in (test.stdout, *test.alternatives)]
+        return {*printed, *map(repr, printed)}
     return {stable_text(test.expected)} if isinstance(test, CallTest) else set()
 
 
