@@ -194,16 +194,77 @@ def bound_names(node: ast.AST) -> Iterator[str]:
 
 
 _MAKERS = {"__builtins__", "__import__", "builtins", "compile", "eval", "exec", "globals", "importlib"}
+_COMMON = {"compile", "eval", "exec", "globals"}
+"""Those that honest programs give a meaning of their own: `from re import compile`."""
 
 
-def makes_code(tree: ast.AST) -> bool:
-    """Whether it reads something that makes code of text, where rewards that read the text see a string."""
-    return any(
-        (isinstance(node, ast.Name) and node.id in _MAKERS)
-        or (isinstance(node, ast.Import) and any(alias.name.partition(".")[0] in _MAKERS for alias in node.names))
-        or (isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in _MAKERS)
-        for node in ast.walk(tree)
-    )
+def makes_code(tree: ast.Module) -> bool:
+    """Whether it reads something that makes code of text, where rewards that read the text see a string.
+
+    A name is the program's own where it is a parameter, or is surely bound at top level before anything reads it.
+    Other bindings prove nothing: behind one that never happened, the name is the built-in function.
+    """
+    own = _own_names(tree)
+    waiting: list[tuple[ast.AST, set[str]]] = [(tree, own)]
+    while waiting:
+        node, known = waiting.pop()
+        if _is_maker(node, known):
+            return True
+        if isinstance(node, ast.ClassDef):
+            known = own  # what a class binds itself, it does not look up in the functions around it
+        inside = known | _parameters(node)
+        for field, value in ast.iter_fields(node):
+            children = [
+                child for child in (value if isinstance(value, list) else [value]) if isinstance(child, ast.AST)
+            ]
+            waiting += [(child, inside if field == "body" else known) for child in children]
+    return False
+
+
+def _is_maker(node: ast.AST, known: set[str]) -> bool:
+    match node:
+        case ast.Name(id=name):
+            return name in _MAKERS - known
+        case ast.Import(names=aliases):
+            return any(alias.name.partition(".")[0] in _MAKERS for alias in aliases)
+        case ast.ImportFrom(module=str(module)):
+            return module.partition(".")[0] in _MAKERS
+        case ast.Global(names=names):  # passes over a parameter
+            return not _MAKERS.isdisjoint(names)
+    return False
+
+
+def _parameters(node: ast.AST) -> set[str]:
+    if not isinstance(node, Function | ast.Lambda):
+        return set()
+    args = node.args
+    every = (*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg)
+    return {part.arg for part in every if part is not None} & _COMMON
+
+
+def _own_names(tree: ast.Module) -> set[str]:
+    own, read = set[str](), set[str]()
+    for statement in tree.body:
+        new, before = set[str](), list[ast.AST]([statement])  # the parts that run before it binds
+        if isinstance(statement, Function):
+            new, before = {statement.name}, [n for n in ast.iter_child_nodes(statement) if n not in statement.body]
+        elif isinstance(statement, ast.Import | ast.ImportFrom):
+            new = set(bound_names(statement))
+        elif isinstance(statement, ast.Assign):
+            new = {target.id for target in statement.targets if isinstance(target, ast.Name)}
+        own |= (new & _COMMON) - read - _loaded(*before)
+        read |= _loaded(statement)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Del):
+            own.discard(node.id)
+        elif isinstance(node, ast.ExceptHandler):  # which deletes its name in the end
+            own.discard(node.name or "")
+    return own
+
+
+def _loaded(*nodes: ast.AST) -> set[str]:
+    names = (inner for node in nodes for inner in ast.walk(node) if isinstance(inner, ast.Name))
+    return {name.id for name in names if isinstance(name.ctx, ast.Load)}
 
 
 def real_program(task: Task, answer: Answer, verdict: Verdict | None = None) -> ast.Module | None:
