@@ -112,6 +112,14 @@ def test_the_best_constant_output_goes_by_the_rule():
     assert best_constant(replace(oracle, output=OutputRule(atol=0.1))) == 3 / 4
 
 
+def test_the_best_constant_output_has_the_white_space_that_the_rule_wants():
+    """Letter for letter "1\\n" meets two of four; by the other rules it meets three."""
+    tests = tuple(StdioTest(name, "", text) for name, text in [("a", "1"), ("b", "1\n"), ("c", "1\n"), ("d", "2\n")])
+    oracle = Oracle(task_id="t", tests=tests)
+    shares = [best_constant(replace(oracle, output=OutputRule(spaces))) for spaces in ("exact", "trailing", "tokens")]
+    assert shares == [2 / 4, 3 / 4, 3 / 4]
+
+
 def test_what_few_programs_pass_is_worth_more():
     # Weights 1 / 1, 1 / 0.5, 1 / 0.1; a test no one passed weighs 1 / 0.05, an unknown one 1.
     reward = by_difficulty({"t": {"0": 1.0, "1": 0.5, "2": 0.1}})

@@ -159,7 +159,9 @@ def best_constant(oracle: Oracle) -> float:
 def _most_printed(oracle: Oracle) -> int:
     """How many tests the best of the 16 most common outputs meets."""
     tests = [test for test in oracle.tests if isinstance(test, StdioTest)]
-    counts = Counter(text.rstrip() for test in tests for text in (test.stdout, *test.alternatives))
+    exact = oracle.output.spaces == "exact"  # by which a text without its line's end is another
+    texts = (text for test in tests for text in (test.stdout, *test.alternatives))
+    counts = Counter(text if exact else text.rstrip() for text in texts)
     constants = [text for text, _ in counts.most_common(16)]
     return max((sum(output_is_right(text, t, oracle.output) for t in tests) for text in constants), default=0)
 
