@@ -52,6 +52,13 @@ def test_rows_and_expected_values(tmp_path):
     assert tasks == evalplus.load(path, expected={"HumanEval/127": [1.5, 0, evalplus.NO_VALUE]})
 
 
+@pytest.mark.parametrize("prompt", ["Add two numbers.", "{[]: 1}", "(" * 300])
+def test_prompts_that_are_no_docstring(tmp_path, prompt):
+    row = {**HUMANEVAL_ROW, "task_id": "Mbpp/2", "prompt": prompt}
+    with pytest.raises(TaskError, match=r"Plus\.jsonl:1: wanted a docstring under 'prompt'"):
+        evalplus.read(write(tmp_path, row))
+
+
 def test_expected_values_must_fit(tmp_path):
     rows = evalplus.read(write(tmp_path, HUMANEVAL_ROW))
     with pytest.raises(TaskError, match="wanted 3 expected values, got 0"):

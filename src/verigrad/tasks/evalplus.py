@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from verigrad.errors import ConfigError, TaskError
+from verigrad.literals import read_literal
 from verigrad.tasks.asserts import make_oracle, parse_asserts
 from verigrad.tasks.base import TaskSet
 from verigrad.tasks.constants import Evaluator, NotConstant, parse_source
@@ -186,7 +187,10 @@ def _read_row(row: dict[str, Any], where: str) -> EvalPlusRow:
     if not isinstance(base, list) or not isinstance(plus, list) or not all(isinstance(i, list) for i in base + plus):
         raise TaskError(f"{where}: wanted lists of argument lists under 'base_input' and 'plus_input'")
     whole = family == "Mbpp"
-    description, shown = _split_docstring(prompt) if whole else (prompt, "")
+    try:
+        description, shown = _split_docstring(prompt) if whole else (prompt, "")
+    except ValueError as error:
+        raise TaskError(f"{where}: wanted a docstring under 'prompt': {error}") from error
     return EvalPlusRow(
         task_id=native_id,
         prompt=prompt_with_asserts(description, shown.splitlines(), entry_point)
@@ -211,7 +215,7 @@ def _original_tests(script: str, entry_point: str) -> tuple[CallTest, ...]:
 
 def _split_docstring(prompt: str) -> tuple[str, str]:
     """Description and asserts of an MBPP+ prompt, which is a docstring."""
-    lines = str(ast.literal_eval(prompt.strip())).strip().splitlines()
+    lines = str(read_literal(prompt.strip())).strip().splitlines()
     is_assert = [line.startswith("assert") for line in lines]
     description = "\n".join(line for line, shown in zip(lines, is_assert, strict=True) if not shown)
     return description, "\n".join(line for line, shown in zip(lines, is_assert, strict=True) if shown)
