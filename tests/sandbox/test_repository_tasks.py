@@ -82,6 +82,8 @@ def test_dump_and_load_are_inverses(tmp_path):
         (changed(suite={"environment": {"A": 1}}), "environment: wanted texts"),
         (changed(suite={"accept": ["failed"]}), "wanted one of 'skipped', 'xfailed'"),
         (changed(tests=[{"kind": "suite", "name": "a", "group": "x"}]), "wanted one of 'fail_to_pass'"),
+        (changed(tests=[{"kind": "command", "name": "a", "argv": []}]), "argv: wanted a program and its arguments"),
+        (changed(tests=[{"kind": "command", "name": "a", "argv": [""]}]), "argv: wanted a program and its arguments"),
     ],
 )
 def test_what_is_no_task(tmp_path, row, why):

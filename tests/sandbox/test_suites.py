@@ -239,6 +239,9 @@ def test_oracles_that_make_no_sense(box):
         judge_on(box, GOLD, commanded(CommandTest("x", ("true",))))
     with pytest.raises(TaskError, match="two tests are called 'prints'"):
         judge_on(box, GOLD, commanded(PRINTS, PRINTS))
+    for argv in [(), ("",)]:
+        with pytest.raises(TaskError, match="the command 'x' names no program"):
+            judge_on(box, GOLD, commanded(CommandTest("x", argv, stdout="")))
     with pytest.raises(TaskError, match="kinds 'suite' and 'command'"):
         judge_on(box, "def f(): pass", replace(ORACLE, repository=None))
 

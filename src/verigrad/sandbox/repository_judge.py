@@ -87,6 +87,9 @@ def _repository(oracle: Oracle) -> Repository:
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise TaskError(f"{oracle.task_id}: two tests are called {twice!r}; name each once")
+    for test in oracle.tests:
+        if isinstance(test, CommandTest) and not (test.argv and test.argv[0]):
+            raise TaskError(f"{oracle.task_id}: the command {test.name!r} names no program to run")
     forgeable = [t.name for t in oracle.tests if isinstance(t, SuiteTest) or getattr(t, "stdout", "") is None]
     if forgeable and oracle.trust != "script":
         raise TaskError(

@@ -211,6 +211,12 @@ def _parse_environment(row: Any) -> dict[str, str]:
     return names
 
 
+def _parse_argv(row: Any) -> tuple[str, ...]:
+    if not (isinstance(row, list) and row and row[0] and all(isinstance(word, str) for word in row)):
+        raise ValueError(f"argv: wanted a program and its arguments, got {row!r}")
+    return tuple(row)
+
+
 def _object(row: Any, what: str) -> dict[str, Any]:
     if not isinstance(row, dict):
         raise ValueError(f"{what}: wanted an object, got {row!r}")
@@ -238,6 +244,7 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "suite": lambda row: _build(Suite, _object(row, "suite"), "suite"),
     "files": _parse_files,
     "environment": _parse_environment,
+    "argv": _parse_argv,
     "inputs": _parse_each(_parse_input, "inputs"),
     "args": _parse_each(decode, "args"),
     "kwargs": lambda row: {name: decode(value) for name, value in _object(row, "kwargs").items()},
