@@ -273,6 +273,12 @@ def test_tox_references_to_several_commands():
     )
 
 
+@pytest.mark.parametrize("line", ["{posargs}", "[]", "{env:X:}", '"{env:X:}" -q'])
+def test_tox_commands_that_come_to_nothing_are_no_checks(line):
+    found = read_tox(f"[testenv]\ncommands =\n  {line}\n  pytest {{posargs}}\n")
+    assert found == ([("pytest",)], {"tox/py/1": f"names no program: {line}"})
+
+
 @pytest.mark.parametrize(
     ("setting", "why"),
     [
@@ -401,6 +407,22 @@ def test_nox_sessions_go_where_they_say_and_tell_what_they_ask_for():
         "comes after other sessions, whose files it does not find: ['b']",
         "has another session run after it: s.notify('b')",
     ]
+
+
+def test_what_nox_sessions_say_changes_nothing():
+    assert read_nox("s.log('env: py312')\ns.warn(f'cd {x}')\ns.run('one')") == ([("one", "")], [])
+
+
+@pytest.mark.parametrize(
+    ("statement", "why"),
+    [
+        ("s.run('one', env={[]: 1})", "its arguments are not written out: s.run('one', env={[]: 1})"),
+        ("s.cd({[]: 1})", "decides how all after it runs, and would have to be executed: s.cd({[]: 1})"),
+        ("s.run('', 'one')", "is more than a command: s.run('', 'one')"),
+    ],
+)
+def test_nox_arguments_that_python_cannot_make(statement, why):
+    assert read_nox(statement) == ([], [why])
 
 
 def test_nox_sessions_on_a_condition_are_named():

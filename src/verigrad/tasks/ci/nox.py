@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from verigrad.errors import TaskError
+from verigrad.literals import read_literal
 from verigrad.tasks.ci.base import Checks, LeftOut, file_text, folder_below, stage_of
 from verigrad.types import CommandTest
 
@@ -87,10 +88,10 @@ def _statements(where: str, name: str, function: ast.FunctionDef) -> Iterator[Co
     number, directory = 0, ""
     for statement in function.body:
         call = statement.value if isinstance(statement, ast.Expr) else None
-        if isinstance(call, ast.Constant):  # the docstring
+        method = _method(call, session)
+        if isinstance(call, ast.Constant) or method in _HARMLESS:  # the docstring, or words
             continue
         text = ast.unparse(statement)[:80]
-        method = _method(call, session)
         if method == "run" and isinstance(call, ast.Call):
             number += 1
             yield _command(f"{where}/{number}", name, call, session, directory)
@@ -106,7 +107,7 @@ def _statements(where: str, name: str, function: ast.FunctionDef) -> Iterator[Co
         elif _CHANGES.search(ast.unparse(statement)):
             yield LeftOut(where, f"decides how all after it runs, and would have to be executed: {text}")
             return
-        elif method not in _HARMLESS:
+        else:
             yield LeftOut(where, f"would have to be executed: {text}")
 
 
@@ -120,7 +121,7 @@ def _method(call: ast.expr | None, session: str) -> str:
 def _folder(call: ast.expr | None, directory: str) -> str | None:
     """Where a session goes, or None where that is not written out or outside the repository."""
     try:
-        (folder,) = [ast.literal_eval(item) for item in call.args] if isinstance(call, ast.Call) else []
+        (folder,) = [read_literal(item) for item in call.args] if isinstance(call, ast.Call) else []
         return folder_below(f"{directory or '.'}/{folder}") if isinstance(folder, str) and folder[:1] != "/" else None
     except ValueError:
         return None
@@ -130,12 +131,16 @@ def _command(where: str, name: str, call: ast.Call, session: str, directory: str
     argv = [item for item in call.args if ast.unparse(item) != f"*{session}.posargs"]
     keywords = {item.arg: item.value for item in call.keywords}
     try:
-        words = [ast.literal_eval(item) for item in argv]
-        environment = ast.literal_eval(keywords["env"]) if "env" in keywords else {}
+        words = [read_literal(item) for item in argv]
+        environment = read_literal(keywords["env"]) if "env" in keywords else {}
     except ValueError:
         return LeftOut(where, f"its arguments are not written out: {ast.unparse(call)[:80]}")
     texts = [*words, *environment, *environment.values()] if isinstance(environment, dict) else [None]
-    if not words or not all(isinstance(text, str) for text in texts) or not set(keywords) <= set(_KEYWORDS):
+    if (
+        not (words and words[0])
+        or not all(isinstance(text, str) for text in texts)
+        or not set(keywords) <= set(_KEYWORDS)
+    ):
         return LeftOut(where, f"is more than a command: {ast.unparse(call)[:80]}")
     return CommandTest(
         where,

@@ -44,8 +44,8 @@ def tox_checks(files: Mapping[str, bytes], environments: Sequence[str], *, path:
     Those of one environment run in order and hand on the files they make. Of substitutions there are
     `{posargs:default}`, `{toxinidir}`, `{envname}`, `{env:NAME:default}` (what `setenv` says, else the default) and
     `{[section]key}`; lines for other factors than the environment's are none of its own. Commands with other
-    substitutions, that may fail or must fail, are left out, and so is an environment whose outcome is ignored, that
-    inherits from another or is for another platform. The Python is the one there is.
+    substitutions, that may fail or must fail, or of which nothing is left, are left out, and so is an environment whose
+    outcome is ignored, that inherits from another or is for another platform. The Python is the one there is.
 
     Raises:
         TaskError: there is no such file, or it defines no commands for an environment.
@@ -195,9 +195,12 @@ def _command(where: str, line: str, scope: _Scope) -> CommandTest | LeftOut:
     expanded = _expand(line, scope)
     if is_install(expanded):
         return LeftOut(where, f"installs, without a network: {expanded}")
+    words = [word for word in shlex.split(expanded) if word != "[]"]  # an old name for `{posargs}`
+    if not (words and words[0]):
+        return LeftOut(where, f"names no program: {line}")
     return CommandTest(
         where,
-        tuple(word for word in shlex.split(expanded) if word != "[]"),  # an old name for `{posargs}`
+        tuple(words),
         directory=scope.directory,
         environment=scope.environment,
         stage=stage_of(scope.name, expanded),
