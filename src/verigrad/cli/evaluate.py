@@ -25,6 +25,8 @@ from verigrad.tasks.base import TaskSet
 __all__ = ["evaluate", "retest", "sample"]
 
 _GOLD = "gold"
+_PROMPT = 4096
+"""Tokens of a prompt at most, unless asked for more: a single one of a long context would take memory for all slots."""
 
 
 def evaluate(argv: list[str]) -> Work:
@@ -199,7 +201,8 @@ def _model_options(parser: argparse.ArgumentParser) -> None:
         "--max-length",
         type=int,
         default=None,
-        help="tokens of prompt and completion at most (default: the model's own)",
+        help=f"tokens of prompt and completion at most (default: {_PROMPT} and --max-tokens, of those the model has); "
+        "memory is taken for the longest, times --slots",
     )
     parser.add_argument("--system", default=None, help="system message (default: the chat template's own)")
     parser.add_argument(
@@ -260,7 +263,7 @@ def _open_own_engine(options: argparse.Namespace, make: Any = None) -> tuple[Any
         "dtype": resolved_dtype(options.dtype, device),
         "device": device,
         "max_slots": options.slots,
-        "max_length": options.max_length,
+        "max_length": options.max_length or _PROMPT + options.max_tokens,
     }
     if make is None and (options.engine == "denoise" or is_diffusion(model)):
         words = [f"--{word}" for word in options.denoise.split(",") if word]
@@ -422,7 +425,9 @@ def _one_task(spec: str) -> TaskSet:
 
 
 def _told_overflow(overflowed: int, samples: int) -> str:
-    return f"{overflowed} of {samples} samples had no room for their prompt and --max-tokens in the model's context"
+    return (
+        f"{overflowed} of {samples} samples had no room for their prompt and --max-tokens in the context (--max-length)"
+    )
 
 
 async def _answer(options: argparse.Namespace) -> list[str]:

@@ -40,7 +40,7 @@ class LocalEngine:
         device: None takes a GPU where there is one.
         max_slots: completions advanced at once, per policy.
         max_length: of prompt and completion together; the model's own limit where that is smaller, or for None.
-            Memory is taken for what is in use.
+            Memory is taken for the longest in use, times the slots in use.
         end_ids: ids that end a completion; None takes the tokenizer's, the template's and the generation config's.
 
     Raises:
