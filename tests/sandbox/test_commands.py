@@ -228,7 +228,8 @@ def test_waiting_for_a_processor_is_not_the_commands_time(commands_at, level):
 
 
 @pytest.fixture
-def one_processor():
+def one_processor(commands_at):
+    commands_at("full")  # other tests' workers, which are to have all processors
     allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(allowed)})
     yield
@@ -236,12 +237,12 @@ def one_processor():
 
 
 @pytest.mark.usefixtures("one_processor")
-def test_a_crowd_of_its_own_is_no_busy_machine(commands_at):
+def test_a_crowd_of_its_own_is_no_busy_machine():
     """64 that spin on one processor, to be ended by the clock, not by 3 s of CPU time."""
     limits = Limits(cpu_s=3, wall_s=0.7, processes=70)
 
     async def main():
-        async with CommandSandbox(workers=1, level=commands_at("full").level) as box:
+        async with CommandSandbox(workers=1, level="full") as box:
             script = f"i=0; while [ $i -lt 64 ]; do ({BURN}) & i=$((i+1)); done; wait"
             return await box.run(Command(("sh", "-c", script)), limits)
 
@@ -251,11 +252,11 @@ def test_a_crowd_of_its_own_is_no_busy_machine(commands_at):
 
 
 @pytest.mark.usefixtures("one_processor")
-def test_nor_is_one_that_then_sleeps(commands_at):
+def test_nor_is_one_that_then_sleeps():
     """Sixteen at once, which wait for each other many times as long as all of them run, then half a second of sleep."""
 
     async def main():
-        async with CommandSandbox(workers=1, level=commands_at("full").level) as box:
+        async with CommandSandbox(workers=1, level="full") as box:
             script = f"i=0; while [ $i -lt 16 ]; do ({COUNT.replace('60000', '10000')}) & i=$((i+1)); done; wait"
             return await box.run(Command(("sh", "-c", f"{script}; sleep 0.5")), LIMITS)
 
