@@ -147,7 +147,7 @@ def test_how_programs_end(judged, language):
     program, status = CRASH[language]
     assert judged(language, program, STUB, test, limits=Limits(cpu_s=2, memory_mb=128)).status == status
     assert judged(language, HANG[language], STUB, test, limits=limits).status == "timeout"
-    # node's garbage alone comes near 128 MiB where the machine is busy, and which limit is met first is not the question
+    # node's garbage alone comes near 128 MiB on a busy machine, and which limit is met first is not the question
     flooded = Limits(cpu_s=4, wall_s=20, memory_mb=256, output_bytes=100_000)
     assert judged(language, FLOOD[language], STUB, test, limits=flooded).status == "output_limit"
     assert judged(language, HOG[language], STUB, test, limits=Limits(memory_mb=128)).status == "memory"
