@@ -7,7 +7,7 @@ import pytest
 
 from verigrad.errors import ConfigError, TaskError
 from verigrad.sandbox.commands import CommandResult
-from verigrad.sandbox.proofs import lean
+from verigrad.sandbox.proofs import lean, vacuity
 from verigrad.sandbox.proofs.lean import forbidden, script_of, signature, why_no_lean_proof
 from verigrad.types import Oracle, TheoremTest
 
@@ -139,7 +139,7 @@ def prefix(monkeypatch, request):
     if "judged" not in request.fixturenames:
         monkeypatch.setattr(lean, "_prefix", lambda: "/opt/lean")
     monkeypatch.delenv("LEAN_PATH", raising=False)
-    monkeypatch.setattr(lean, "_sound", set())
+    monkeypatch.setattr(vacuity, "_sound", set())
 
 
 def why(test, answer, told):

@@ -11,7 +11,7 @@ from verigrad.errors import TaskError
 from verigrad.sandbox.answers import last_line
 from verigrad.sandbox.commands import CommandResult
 from verigrad.sandbox.maths import final_expression, unlike
-from verigrad.sandbox.proofs import coq
+from verigrad.sandbox.proofs import coq, vacuity
 from verigrad.sandbox.proofs.coq import forbidden
 from verigrad.sandbox.text import last_block
 from verigrad.tasks import jsonl
@@ -238,7 +238,7 @@ class Coq:
 
 
 def test_premises_that_contradict_each_other_are_looked_for_once_a_test(monkeypatch):
-    monkeypatch.setattr(coq, "_sound", set())
+    monkeypatch.setattr(vacuity, "_sound", set())
     monkeypatch.setattr("shutil.which", lambda name: name)
     with pytest.raises(TaskError, match="contradict each other"):
         asyncio.run(coq.why_no_coq_proof(PLUS, INDUCTION, Coq()))

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from verigrad.errors import ConfigError, TaskError
 from verigrad.sandbox.commands import Command, CommandResult, CommandSandbox
+from verigrad.sandbox.proofs.vacuity import refuse_vacuous
 from verigrad.types import Limits, TheoremTest
 
 __all__ = ["forbidden", "why_no_coq_proof"]
@@ -37,7 +38,6 @@ match goal with |- False => fail 1 | _ => exfalso end.
 first [verigrad_closes | subst; simpl in *; verigrad_closes].
 Qed.
 """
-_MAX_SOUND = 1024
 _CLOSED = "Closed under the global context"
 _LEAD = re.compile(r"(?:[-+*]+|[{}]|(?:\d+|all|par|!)\s*:|\s)*")  # bullets, braces and goal selectors
 _WORDS = re.compile(
@@ -64,8 +64,8 @@ async def why_no_coq_proof(test: TheoremTest, answer: str, commands: CommandSand
     if task.exit_code != 0:
         raise TaskError(f"test {test.name!r}: Coq refuses the statement or its preamble: {_said(task)}")
     uses, files = f"{test.imports}\nRequire Import Task.\n", dict(task.files)
-    if test not in _sound:
-        await _refuse_vacuous(test, uses, files, commands)
+    vacuous = f"{uses}Require Lia.\n{_VACUOUS.format(statement=test.statement)}"
+    await refuse_vacuous(test, lambda: _compiles("Vacuous", vacuous, files, commands))
     proof = f"{uses}Theorem answer : {test.statement}.\nProof.\n{script}\nQed.\n"
     proved = await _compile("Answer", proof, files, commands)
     if proved.exit_code != 0 or "Answer.vo" not in proved.files:
@@ -76,18 +76,9 @@ async def why_no_coq_proof(test: TheoremTest, answer: str, commands: CommandSand
     return "" if closed else f"the proof rests on assumptions: {_said(checked)}"
 
 
-_sound: set[TheoremTest] = set()
-"""Tests that were looked at, so that each is once."""
-
-
-async def _refuse_vacuous(test: TheoremTest, uses: str, files: Mapping[str, bytes], commands: CommandSandbox) -> None:
-    source = f"{uses}Require Lia.\n{_VACUOUS.format(statement=test.statement)}"
-    found = await _compile("Vacuous", source, files, commands)
-    if found.exit_code == 0 and "Vacuous.vo" in found.files:
-        raise TaskError(f"test {test.name!r}: the statement's premises contradict each other, so anything follows")
-    if len(_sound) >= _MAX_SOUND:
-        _sound.clear()
-    _sound.add(test)
+async def _compiles(name: str, source: str, files: Mapping[str, bytes], commands: CommandSandbox) -> bool:
+    found = await _compile(name, source, files, commands)
+    return found.exit_code == 0 and f"{name}.vo" in found.files
 
 
 def forbidden(script: str) -> str:

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from verigrad.errors import ConfigError, TaskError
 from verigrad.sandbox.commands import PATH, Command, CommandResult, CommandSandbox
+from verigrad.sandbox.proofs.vacuity import refuse_vacuous
 from verigrad.types import Limits, TheoremTest
 
 __all__ = ["forbidden", "script_of", "signature", "why_no_lean_proof"]
@@ -41,7 +42,6 @@ theorem verigrad_vacuous {binders} : {goal} := by
     | omega
     | simp_all
 """
-_MAX_SOUND = 1024
 _AXIOMS = frozenset({"propext", "Classical.choice", "Quot.sound"})
 _RESTS_ON = re.compile(r"'verigrad_checked' (?:does not depend on any axioms|depends on axioms: \[([^\]]*)\])")
 _HEADER = re.compile(r"\A(?:theorem|lemma|example)\b.*?:=\s*", re.DOTALL)
@@ -77,8 +77,8 @@ async def why_no_lean_proof(test: TheoremTest, answer: str, commands: CommandSan
     if task.exit_code != 0 or "Task.olean" not in task.files:
         raise TaskError(f"test {test.name!r}: Lean refuses the statement or its preamble: {_said(task)}")
     uses = f"import Task\n{test.imports}\n"
-    if test not in _sound:
-        await _refuse_vacuous(test, f"{uses}{_VACUOUS.format(binders=binders, goal=goal)}", task.files, commands)
+    vacuous = f"{uses}{_VACUOUS.format(binders=binders, goal=goal)}"
+    await refuse_vacuous(test, lambda: _compiles("Vacuous", vacuous, task.files, commands))
     tactics = textwrap.indent(script, "  ")
     proof = f"{uses}theorem verigrad_answer {binders} : {goal} := by\n{tactics}\n"
     proved = await _compile("Answer", proof, task.files, commands)
@@ -99,19 +99,9 @@ async def why_no_lean_proof(test: TheoremTest, answer: str, commands: CommandSan
     return f"the proof rests on {', '.join(sorted(assumed))}" if assumed else ""
 
 
-_sound: set[TheoremTest] = set()
-"""Tests that were looked at, so that each is once."""
-
-
-async def _refuse_vacuous(
-    test: TheoremTest, source: str, compiled: Mapping[str, bytes], commands: CommandSandbox
-) -> None:
-    found = await _compile("Vacuous", source, compiled, commands)
-    if found.exit_code == 0 and "Vacuous.olean" in found.files:
-        raise TaskError(f"test {test.name!r}: the statement's premises contradict each other, so anything follows")
-    if len(_sound) >= _MAX_SOUND:
-        _sound.clear()
-    _sound.add(test)
+async def _compiles(name: str, source: str, compiled: Mapping[str, bytes], commands: CommandSandbox) -> bool:
+    found = await _compile(name, source, compiled, commands)
+    return found.exit_code == 0 and f"{name}.olean" in found.files
 
 
 def script_of(answer: str) -> str:
