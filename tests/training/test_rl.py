@@ -331,6 +331,39 @@ def test_before_and_after_draw_alike(settings, workshop):
     assert before == after and len(set(before)) == 9
 
 
+OVERLAPPING = """
+from dataclasses import replace
+
+from verigrad.tasks.base import TaskSet
+
+
+def wide():
+    return numbers(7, 10)
+
+
+def stricter():
+    taskset = numbers(6, 9)
+    other = {id_: replace(oracle, gold="none") for id_, oracle in taskset.oracles.items()}
+    return TaskSet(taskset.name, taskset.tasks, other, {})
+"""
+
+
+def test_a_task_of_several_splits_is_sampled_once(settings, workshop):
+    """At temperature 1, where splits draw apart: only the very same task, judged by the same oracle, is shared."""
+    (workshop / "my.py").write_text((workshop / "my.py").read_text() + OVERLAPPING)
+    splits = {name: f"{workshop}/my.py:{name}" for name in ("held_out", "wide", "stricter")}
+    report = ReportConfig(splits=splits, samples=2, temperature=1.0)
+    folder = train(RLConfig(**settings, steps=1, sampling=SHORT, report=report))
+    for when in ("before", "after"):
+        held_out, wide, stricter = (
+            [json.loads(line) for line in (folder / f"evaluations/{name}-{when}.jsonl").read_text().splitlines()]
+            for name in splits
+        )
+        assert [row["task_id"] for row in wide] == [f"say@1/{n}" for n in (7, 7, 8, 8, 9, 9)]
+        assert wide[:4] == held_out[2:]
+        assert all(here["completion"] != there["completion"] for here, there in zip(held_out, stricter, strict=True))
+
+
 def test_reports_before_and_after(settings, workshop):
     source = f"{workshop}/my.py:held_out"
     report = ReportConfig(splits={"held_out": source}, samples=2, temperature=1.0)

@@ -10,14 +10,17 @@ import subprocess
 import sys
 import time
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from verigrad.cli.main import main
+from verigrad.engines.denoise_params import DenoiseParams
 from verigrad.errors import RunError
-from verigrad.training.config import OptimConfig, RLConfig, SamplingConfig
+from verigrad.training.config import OptimConfig, ReportConfig, RLConfig, SamplingConfig, start_alike
 from verigrad.training.rl import train
+from verigrad.training.sweep import loop
 from verigrad.training.sweep.loop import run_sweep
 from verigrad.training.sweep.plan import Design, Plan, slug
 
@@ -184,6 +187,47 @@ def test_a_failing_run_is_recorded_and_the_others_go_on(settings, workshop, capf
     assert "holds a sweep with other settings: vary:" in capfd.readouterr().err
     assert main([*words, "--steps", "3"]) == 1
     assert "settings: steps: 2 -> 3." in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("temperature", "shared"), [(0.0, True), (1.0, False)])
+def test_the_model_before_training_is_measured_once(temperature, shared, settings, workshop, monkeypatch):
+    """Of two algorithms and two seeds the first run measures it, or the first of each seed where answers are drawn."""
+    out = workshop / "sweep"
+    begun = {}
+    process = loop.run_process
+
+    def watched(command, settings, *rest, **more):
+        folder = settings.with_suffix("")
+        given = folder / "evaluations" / "held_out-before.jsonl"
+        begun[folder.relative_to(out).as_posix()] = rows(given) if given.exists() else []
+        return process(command, settings, *rest, **more)
+
+    monkeypatch.setattr(loop, "run_process", watched)
+    words = ["sweep", *flags(settings), "--steps", "1", "--seeds", "0,1", "--out", str(out)]
+    words += ["--report.splits.held_out", f"{workshop}/my.py:held_out", "--report.temperature", str(temperature)]
+    assert main([*words, "--vary", "algorithm=grpo,rloo", "--vary", "optim.learning_rate=1e-2"]) == 0
+    before = {name: rows(out / name / "evaluations" / "held_out-before.jsonl") for name in begun}
+    first, second, third, fourth = begun
+    assert begun[first] == [] and begun[second] == before[first] != [] and begun[fourth] == before[third]
+    assert begun[third] == (before[first] if shared else [])
+    assert (before[third] == before[first]) is shared
+
+
+def test_what_may_differ_between_runs_that_start_alike():
+    run = RLConfig(report=ReportConfig(splits={"x": "humaneval"}))
+    for same in ({"seed": 3}, {"algorithm": "rloo"}, {"optim": OptimConfig(learning_rate=1.0)}, {"run": "elsewhere"}):
+        assert start_alike(run, replace(run, **same))
+    for other in (
+        {"model": "x"},
+        {"system": "Be brief."},
+        {"dtype": "float32"},
+        {"sampling": SamplingConfig(stop=("x",))},
+    ):
+        assert not start_alike(run, replace(run, **other))
+    random = replace(run, denoise=DenoiseParams(order="random"))
+    drawn = replace(run, report=replace(run.report, temperature=0.5))
+    assert not start_alike(random, replace(random, seed=3)) and not start_alike(drawn, replace(drawn, seed=3))
+    assert start_alike(drawn, replace(drawn, steps=3))
 
 
 @pytest.mark.slow

@@ -33,6 +33,7 @@ __all__ = [
     "StageConfig",
     "TinyConfig",
     "changed_settings",
+    "start_alike",
 ]
 
 Dtype = Literal["auto", "float32", "bfloat16"]
@@ -283,6 +284,20 @@ def changed_settings(begun: Any, config: Any) -> dict[str, tuple[Any, Any]]:
     if changed.get("dtype", ("", ""))[1] == "auto":
         del changed["dtype"]
     return changed
+
+
+# Settings that cannot change what a model answers before it is trained.
+_OF_TRAINING = {"run", "algorithm", "loss", "reward", "options", "optim", "steps", "epochs", "rounds", "kl_coef"}
+_OF_TRAINING |= {"tasks_per_step", "group_size", "minibatches", "passes", "clip_low", "clip_high", "batch_size"}
+
+
+def start_alike(one: StageConfig, other: StageConfig) -> bool:
+    """Whether two runs are sure to answer the reported splits alike before training, because they differ in settings
+    of training alone; also in the seed, where chance has no part in the answers."""
+    denoise: DenoiseParams | None = getattr(one, "denoise", None)
+    drawn = one.report.temperature > 0 or (denoise is not None and denoise.order == "random")
+    free = _OF_TRAINING if drawn else _OF_TRAINING | {"seed"}
+    return type(one) is type(other) and {key.split(".")[0] for key in diff(one, other)} <= free
 
 
 def _check_steps(denoise: DenoiseParams, sampling: SamplingConfig, report: ReportConfig) -> None:

@@ -328,10 +328,13 @@ def _asked(config: StageConfig, completions: int) -> int:
 
 def _evaluated(config: StageConfig, steps: int) -> int:
     """Completions of the reported splits, before and after, and of all validations."""
+    from verigrad.tasks import load_tasks
+
     report = config.report
     if isinstance(config, RewardModelConfig):  # measures on records, and samples nothing
         return 0
-    found = sum(2 * _num_tasks(source) * report.samples for source in report.splits.values())
+    reported = {task.id for source in report.splits.values() for task in load_tasks(source).tasks}
+    found = 2 * len(reported) * report.samples
     if report.validation and report.validate_every:
         times = -(-steps // report.validate_every)
         found += times * _num_tasks(report.validation) * report.validation_samples

@@ -97,12 +97,23 @@ class Stage:
         """Give the sampler the weights as they are now."""
         self.wait(self.engine.update_weights("base", step, full_tensors(self.model)))
 
-    def sample_split(self, name: str, taskset: TaskSet, num_samples: int, when: str = "") -> list[dict[str, Any]]:
-        """Evaluate a task set with the report's sampling; the same draws whenever that is."""
+    def sample_split(
+        self,
+        name: str,
+        taskset: TaskSet,
+        num_samples: int,
+        when: str = "",
+        known: Sequence[Mapping[str, Any]] = (),
+    ) -> list[dict[str, Any]]:
+        """Evaluate a task set with the report's sampling; the same draws whenever that is.
+
+        Args:
+            known: rows of these tasks by the same weights, which are taken as they are.
+        """
         report = self.config.report
         params = sampling_params(self.config.sampling, temperature=report.temperature, max_tokens=report.max_tokens)
 
-        self.reporter.begin(f"evaluating {name} {when}".rstrip(), len(taskset) * num_samples)
+        self.reporter.begin(f"evaluating {name} {when}".rstrip(), len(taskset) * num_samples - len(known))
         rows = self.wait(
             evaluate(
                 taskset,
@@ -111,6 +122,7 @@ class Stage:
                 judge=self.judge,
                 num_samples=num_samples,
                 seed=derive_seed(self.config.seed, "evaluate", name),
+                known=known,
                 on_row=lambda _: self.reporter.advance(),
             )
         )
@@ -118,14 +130,19 @@ class Stage:
         return rows
 
     def evaluate_splits(self, run: Run, when: str) -> None:
-        """Evaluate the reported splits and store their rows, unless an earlier start of this run did already."""
+        """Evaluate the reported splits and store their rows, unless an earlier start of this run did already.
+
+        A task of several splits is sampled once.
+        """
+        done: list[tuple[TaskSet, list[dict[str, Any]]]] = []
         for name, taskset in self.splits.items():
             file = f"evaluations/{name}-{when}.jsonl"
             stored = run.read_rows(file)
-            rows = stored or self.sample_split(name, taskset, self.config.report.samples, when)
+            rows = stored or self.sample_split(name, taskset, self.config.report.samples, when, _known(taskset, done))
             self._told(f"{name}, {when}", rows)
             if stored is None:
                 run.write_rows(file, rows)
+            done.append((taskset, rows))
 
     def validate(self, run: Run, step: int) -> float | None:
         """Evaluate on the validation set, log it and store its rows; returns pass@1, or None without such a set."""
@@ -196,6 +213,18 @@ class Stage:
             "python": platform.python_version(),
             **{name: version(name) for name in ("verigrad", "torch", "transformers")},
         }
+
+
+def _known(taskset: TaskSet, done: Iterable[tuple[TaskSet, Sequence[Mapping[str, Any]]]]) -> list[Mapping[str, Any]]:
+    """Rows of these very tasks among those of other sets, but for samples lost to infrastructure failures."""
+    wanted = {task.id: (task, taskset.oracle(task)) for task in taskset.tasks}
+    found: dict[tuple[str, int], Mapping[str, Any]] = {}
+    for other, rows in done:
+        same = {task.id for task in other.tasks if wanted.get(task.id) == (task, other.oracle(task))}
+        found |= {
+            (row["task_id"], row["sample"]): row for row in rows if row["task_id"] in same and row["status"] != "error"
+        }
+    return list(found.values())
 
 
 def settled(config: _Config, *, resume: bool) -> _Config:

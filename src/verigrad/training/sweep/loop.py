@@ -26,7 +26,7 @@ from verigrad.evaluation.sweeps.folder import setting_label
 from verigrad.evaluation.sweeps.report import write_sweep_report
 from verigrad.locks import hold
 from verigrad.settings import load_config, to_toml
-from verigrad.training.config import changed_settings
+from verigrad.training.config import StageConfig, changed_settings, start_alike
 from verigrad.training.reporter import Reporter, Silent
 from verigrad.training.sweep.plan import Plan, Trial, slug
 from verigrad.training.sweep.process import run_process
@@ -119,7 +119,10 @@ class _Sweep:
     def _train(self, trial: Trial, folder: Path) -> None:
         settings, state = _beside(folder, ".toml"), _beside(folder, ".state.json")
         folder.parent.mkdir(parents=True, exist_ok=True)
-        write_or_tell(settings, to_toml(self.plan.config(trial)))
+        config = self.plan.config(trial)
+        write_or_tell(settings, to_toml(config))
+        if not (folder / "config.toml").exists():
+            self._take_before(folder, config)
         attempts = _state(folder)["attempts"] + 1
         write_or_tell(state, json.dumps({"attempts": attempts, "error": None}) + "\n")
         error = run_process(
@@ -137,6 +140,18 @@ class _Sweep:
             unneeded = ("checkpoints", "model") if trial.kind == "grid" else ("checkpoints",)
             for part in unneeded:
                 shutil.rmtree(folder / part, ignore_errors=True)
+
+    def _take_before(self, folder: Path, config: StageConfig) -> None:
+        """Give a run that is to begin what another has measured of the same model before training."""
+        for trial in self.plan.reported_trials(_choices(self.plan)):
+            other = self.plan.folder / trial.name
+            measured = sorted((other / "evaluations").glob("*-before.jsonl")) if config.report.splits else []
+            if measured and start_alike(self.plan.config(trial), config):
+                (folder / "evaluations").mkdir(parents=True, exist_ok=True)
+                for file in measured:
+                    write_or_tell(folder / "evaluations" / file.name, file.read_text())
+                self.reporter.message(f"the model before training: as measured by {trial.name}")
+                return
 
     def _give_up(self, trial: Trial) -> None:
         folder = self.plan.folder / trial.name
