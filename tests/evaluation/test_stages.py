@@ -30,7 +30,9 @@ def make_pipelines(folder, solved=None, *, gold=None, **more):
             proxy = [{"step": s, "kind": "train", "pass_rate": g, "proxy_reward": 0.1 * s + seed}
                      for s, g in enumerate(gold or [0.2] * 12)]  # fmt: skip
             lines(path / name / "metrics.jsonl", proxy if name == "policy" else [])
-            (path / name / "config.toml").write_text("x = 1\n")
+            told = {"run": f"{path}/{name}", "seed": seed, "words": more.get(name, [])}
+            settings = "".join(f"{key} = {json.dumps(value)}\n" for key, value in told.items())
+            (path / name / "config.toml").write_text(settings)
             (path / name / "summary.json").write_text("{}")
             command = ["rl", "--run", f"{path}/{name}", "--seed", str(seed), *more.get(name, [])]
             stages[name] = {"command": command, "makes": f"{name}/summary.json", "seconds": 1.0}
@@ -102,6 +104,19 @@ def test_what_cannot_be_pooled_is_refused(tmp_path):
         read_pipelines(paths)
     with pytest.raises(RunError, match="no pipeline at"):
         read_pipelines([tmp_path])
+
+
+def test_settings_that_are_the_same_may_have_been_named_in_other_words(tmp_path):
+    """A recipe that has come to name its default model runs the same stages; `steps` is another matter."""
+    paths = make_pipelines(tmp_path)
+    record = json.loads((paths[1] / "pipeline.json").read_text())
+    record["stages"]["policy"]["command"] += ["--model", "the-default"]
+    (paths[1] / "pipeline.json").write_text(json.dumps(record))
+    assert read_pipelines(paths).seeds == ["0", "1", "2"]
+    config = paths[1] / "policy" / "config.toml"
+    config.write_text(config.read_text() + "steps = 3\n")
+    with pytest.raises(RunError, match="two kinds: stage 'policy' differs"):
+        read_pipelines(paths)
 
 
 def test_folders_may_have_names_that_are_in_every_word(tmp_path, monkeypatch):

@@ -108,12 +108,14 @@ def read_pipelines(folders: Sequence[Path]) -> Pipelines:
         raise RunError("wanted the folders of one or more finished pipelines")
     records = [_record(folder) for folder in folders]
     for folder, record in zip(folders, records, strict=True):
-        if (own := _words(record)) != (first := _words(records[0])):
-            odd = next(name for name in [*own, *first] if own.get(name) != first.get(name))
-            raise RunError(
-                f"{folders[0]} and {folder} are pipelines of two kinds: stage {odd!r} differs in more than run folder "
-                "and seed. Pool runs of one kind"
-            )
+        words, settings = ((told(folders[0], records[0]), told(folder, record)) for told in (_words, _settings))
+        for name in dict.fromkeys([*words[1], *words[0]]):
+            # A recipe may come to name a setting that it had left to its default: other words for the same.
+            if not (_alike(words, name) or _alike(settings, name)):
+                raise RunError(
+                    f"{folders[0]} and {folder} are pipelines of two kinds: stage {name!r} differs in more than run "
+                    "folder and seed. Pool runs of one kind"
+                )
     seeds = [str(record["values"]["seed"]) for record in records]
     if len(set(seeds)) < len(seeds):
         raise RunError(f"wanted pipelines of different seeds, got seeds {', '.join(seeds)}")
@@ -142,14 +144,41 @@ def _record(folder: Path) -> dict[str, Any]:
     return record
 
 
-def _words(record: Mapping[str, Any]) -> dict[str, list[str]]:
+def _alike(told: tuple[Mapping[str, Any], Mapping[str, Any]], name: str) -> bool:
+    return name in told[0] and name in told[1] and bool(told[0][name] == told[1][name])
+
+
+def _words(folder: Path, record: Mapping[str, Any]) -> dict[str, list[str]]:
     """Stage -> its command, but for run folder and seed."""
-    # As a path of its own or the start of one: a folder may be named a, which is in many words.
-    run = re.compile(rf"(?:^|(?<=[=:,])){re.escape(record['values']['run'])}(?=/|$)")
+    run = _run_folder(record)
     return {
         name: _without_seed([run.sub("{run}", word) for word in row["command"]])
         for name, row in record["stages"].items()
     }
+
+
+def _settings(folder: Path, record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Stage that trains -> all its settings, but for run folder and seed."""
+    run = _run_folder(record)
+
+    def pathless(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: pathless(own) for key, own in value.items()}
+        if isinstance(value, list):
+            return [pathless(own) for own in value]
+        return run.sub("{run}", value) if isinstance(value, str) else value
+
+    found = {
+        name: read_run((folder / row["makes"]).parent).settings()
+        for name, row in record["stages"].items()
+        if row["makes"].endswith("summary.json")
+    }
+    return {name: pathless({**settings, "seed": None}) for name, settings in found.items() if settings}
+
+
+def _run_folder(record: Mapping[str, Any]) -> re.Pattern[str]:
+    """As a path of its own or the start of one: a folder may be named a, which is in many words."""
+    return re.compile(rf"(?:^|(?<=[=:,])){re.escape(record['values']['run'])}(?=/|$)")
 
 
 def _without_seed(words: Sequence[str]) -> list[str]:
