@@ -21,7 +21,7 @@ from verigrad.engines.order import ORDERS, SCHEDULES, chosen_places
 from verigrad.engines.sampler import draw, uniform
 from verigrad.errors import ConfigError
 from verigrad.models.base import View
-from verigrad.models.causal import plain_model
+from verigrad.models.causal import cast_once, plain_model
 from verigrad.models.diffusion import DiffusionSpec, head_bias, hidden_states
 from verigrad.models.masked import masked_logprobs
 from verigrad.models.visibility import Places
@@ -126,7 +126,7 @@ def denoise(
     _check(masked, places, spec, params)
     filling = _Filling(model, canvas, places, masked, spec, params, sampling, seeds, end_ids, use_cache, dtype)
     windows = _windows(masked, spec, params)
-    with torch.inference_mode():
+    with cast_once(model, dtype), torch.inference_mode():
         for number, passes in enumerate(_passes(windows, params.steps).unbind(1)):
             filling.fill(windows == number, passes)
     return filling.result()

@@ -6,7 +6,8 @@ predict a scored token. Prompts that completions share are run once (see `verigr
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from verigrad.paths import cache_dir
 __all__ = [
     "autocast",
     "body_of",
+    "cast_once",
     "load_causal",
     "load_pretrained",
     "model_source",
@@ -203,6 +205,23 @@ def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager
     if dtype.itemsize > 2:
         return nullcontext()
     return torch.autocast(device.type, dtype=dtype)
+
+
+@contextmanager
+def cast_once(model: nn.Module, dtype: torch.dtype) -> Iterator[None]:
+    """Hold the linear layers' weights in a type of 16 bits meanwhile, for passes without gradient under `autocast`.
+
+    It would make the same copies for every pass: of short ones that is a fifth of the time.
+    """
+    layers = [module for module in body_of(model).modules() if isinstance(module, nn.Linear)]
+    held = [layer.weight.data for layer in layers if dtype.itemsize == 2]
+    try:
+        for layer in layers[: len(held)]:
+            layer.weight.data = layer.weight.data.to(dtype)
+        yield
+    finally:
+        for layer, weight in zip(layers, held, strict=False):
+            layer.weight.data = weight
 
 
 def score_pack(model: nn.Module, pack: Pack, batch: Batch, *, dtype: torch.dtype = torch.float32) -> Scores:
