@@ -4,6 +4,7 @@ import copy
 import json
 import math
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,15 +12,17 @@ import pytest
 import torch
 from tiny import tiny_model
 
+from verigrad.algorithms.gae import gae
 from verigrad.algorithms.presets import DR_GRPO, GRPO, GSPO, PRIME, REMAX, SAFE_RLHF, Algorithm
+from verigrad.algorithms.reductions import fixed_length
 from verigrad.errors import ConfigError, RunError
 from verigrad.models.scalar import load_scalar
 from verigrad.rewards.outcome import PASSED
 from verigrad.rollout import Group
 from verigrad.training.advantages import advantages_of
-from verigrad.training.batching import make_batch
+from verigrad.training.batching import make_batch, terminal_rewards
 from verigrad.training.companions import CostMultiplier
-from verigrad.training.config import AuditConfig, CostConfig, OptimConfig, RLConfig, SamplingConfig
+from verigrad.training.config import AuditConfig, CostConfig, CriticConfig, OptimConfig, RLConfig, SamplingConfig
 from verigrad.training.options import with_options
 from verigrad.training.proxies import Proxies
 from verigrad.training.rl import Loop, train
@@ -148,6 +151,47 @@ def test_parts_that_are_gone_after_the_first_step_stop_nothing(settings, worksho
     )
     rows = train_rows(train(config))
     assert ["loss" in row for row in rows] == [True, False, False]
+
+
+def test_a_discount_of_the_rows_own_holds_until_one_is_set(settings):
+    """Two tokens and a reward of 1 at the end: the first is worth gamma, the second 1."""
+    batch = batch_of([(0, 1.0)])
+    known = {"token_rewards": terminal_rewards(batch), "values": torch.zeros(batch.mask.shape)}
+
+    def found(advantage, **critic):
+        own = replace(GRPO, name="own", advantage=advantage)
+        advantages, _ = advantages_of(own, batch, known, RLConfig(**settings, critic=CriticConfig(**critic)))
+        return advantages[batch.mask].tolist()
+
+    assert found(gae) == [1.0, 1.0]
+    assert found(partial(gae, gamma=0.5)) == [0.5, 1.0]
+    assert found(partial(gae, gamma=0.5), gamma=0.25) == [0.25, 1.0]
+    assert found(gae, gae_lambda=0.0) == [0.0, 1.0]
+
+    def asking(token_rewards, gamma, gae_lambda):
+        return token_rewards * (gamma + gae_lambda)
+
+    assert found(asking) == [0.0, 2.0]
+
+
+def test_a_horizon_of_the_rows_own_is_the_one_that_divides(settings):
+    """Of 64 tokens, where the budget is 8."""
+    own = replace(DR_GRPO, name="own", reduction=partial(fixed_length, horizon=64))
+    batch = batch_of([(0, 1.0), (1, 0.0)])
+    (plain, _), (row, _) = (learned(loop_of(settings, each, importance="none"), batch) for each in (DR_GRPO, own))
+    assert row["loss"] * 64 == pytest.approx(plain["loss"] * 8, rel=1e-5) and plain["loss"] != 0
+
+
+def test_a_reduction_gets_what_it_asks_for_by_name(settings):
+    """Centred rewards of plus and minus a half on 2 and 5 tokens, each of weight a tenth: 0.1 (-0.5 * 2 + 0.5 * 5)."""
+
+    def a_tenth(group_ids, mask):
+        assert len(group_ids) == 2
+        return 0.1 * mask.float()
+
+    own = replace(DR_GRPO, name="own", reduction=a_tenth)
+    row, _ = learned(loop_of(settings, own, importance="none"), batch_of([(0, 1.0), (1, 0.0)]))
+    assert row["loss"] == pytest.approx(0.15, rel=1e-5)
 
 
 def train_rows(folder):

@@ -75,6 +75,7 @@ __all__ = [
     "Need",
     "asks_for",
     "call",
+    "leaves_open",
 ]
 
 Need = Literal["critic", "outcome_critic", "prm", "cost", "greedy", "baseline", "average", "teacher"]
@@ -90,7 +91,8 @@ class Algorithm:
             `rewards`, `group_ids` and whatever else of the step its parameters ask for.
         objective: per-token loss `(B, T)`; its parameters are called by name, see `call`. One that asks for
             `sampler_logprobs` corrects for the sampler itself, so the loop does not.
-        reduction: `(mask (B, T), rollout_index (B,), group_ids (N,), *, horizon) -> weights (B, T)`.
+        reduction: weights (B, T) of `mask` (B, T), `rollout_index` (B,), `group_ids` (N,) and `horizon`, the budget of
+            completion tokens; called by name.
         paper: where it comes from.
         needs: what the loop must provide beyond the policy: a `critic`, a classifier of how programs end
             (`outcome_critic`), an implicit process reward model (`prm`), the price of costs (`cost`), a `greedy`
@@ -205,6 +207,16 @@ def asks_for(function: Callable[..., Any], name: str) -> bool:
     (True, False)
     """
     return name in inspect.signature(function).parameters
+
+
+def leaves_open(function: Callable[..., Any], name: str) -> bool:
+    """Whether a function has no value of its own for a parameter: no default but None, and none bound by `partial`.
+
+    >>> leaves_open(fixed_length, "horizon"), leaves_open(partial(fixed_length, horizon=64), "horizon")
+    (True, False)
+    """
+    own = inspect.signature(function).parameters.get(name)
+    return own is None or own.default is own.empty or own.default is None
 
 
 def call(function: Callable[..., Any], /, **available: Any) -> Any:

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from verigrad.algorithms.penalties import kl_k1, overlong
-from verigrad.algorithms.presets import Algorithm, call
+from verigrad.algorithms.presets import Algorithm, call, leaves_open
 from verigrad.errors import ConfigError
 from verigrad.models.base import Batch
 from verigrad.models.scoring import token_logprobs
 from verigrad.training.batching import rewarded_tokens, terminal_rewards
-from verigrad.training.config import RLConfig
+from verigrad.training.config import CriticConfig, RLConfig
 from verigrad.training.policy import reference_logprobs
 
 __all__ = ["advantages_of", "shape_rewards"]
@@ -74,8 +74,7 @@ def advantages_of(
         "mask": rewarded_tokens(batch),
         "sampler_logprobs": batch.sampler_logprobs,
         "rollout_index": batch.rollout_index,
-        "gamma": config.critic.gamma,
-        "gae_lambda": config.critic.gae_lambda,
+        **_discounts(algorithm, config.critic),
     }
     try:
         result = call(algorithm.advantage, **offered)
@@ -90,6 +89,16 @@ def advantages_of(
         advantages = _by_token(advantages, batch, known)
     # Every objective is proportional to a positive factor on its advantage, so this counts a rollout several times.
     return advantages * (counts[batch.rollout_index][:, None] if advantages.ndim == 2 else counts), returns
+
+
+def _discounts(algorithm: Algorithm, critic: CriticConfig) -> dict[str, float]:
+    """`gamma` and `gae_lambda` as they are set; where they are not, the estimator's own, or 1 where it has none."""
+    settings = {"gamma": critic.gamma, "gae_lambda": critic.gae_lambda}
+    return {
+        name: 1.0 if value is None else value
+        for name, value in settings.items()
+        if value is not None or leaves_open(algorithm.advantage, name)
+    }
 
 
 def _by_token(advantages: Tensor, batch: Batch, known: Mapping[str, Tensor]) -> Tensor:

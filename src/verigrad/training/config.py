@@ -133,16 +133,16 @@ class CriticConfig:
         model: it starts from; empty for the policy's.
         learning_rate: of its own optimizer; the schedule is the policy's.
         clip: how far a value may move from its old one in a step; 0 for no bound.
-        gamma: discount per token.
-        gae_lambda: 1 waits for the whole return, 0 trusts the next value.
+        gamma: discount per token, or per turn where advantages are by turn; not set: the algorithm's own, mostly 1.
+        gae_lambda: 1 waits for the whole return, 0 trusts the next value; not set: the algorithm's own, mostly 1.
         warmup_steps: first steps in which only the critic learns.
     """
 
     model: str = ""
     learning_rate: float = 1e-5
     clip: float = 0.2
-    gamma: float = 1.0
-    gae_lambda: float = 1.0
+    gamma: float | None = None
+    gae_lambda: float | None = None
     warmup_steps: int = 0
 
 

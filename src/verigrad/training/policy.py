@@ -17,7 +17,7 @@ from torch import Tensor
 from verigrad.algorithms.diagnostics import entropy_summary, policy_change, sampler_drift
 from verigrad.algorithms.objectives import decoupled_ppo, ppo_clip
 from verigrad.algorithms.penalties import kl_k3
-from verigrad.algorithms.presets import Algorithm, asks_for, call
+from verigrad.algorithms.presets import Algorithm, asks_for, call, leaves_open
 from verigrad.algorithms.reductions import token_mean
 from verigrad.algorithms.supervised import cross_entropy
 from verigrad.models.base import Batch
@@ -168,7 +168,9 @@ def _accumulate(
     Rows whose advantage is 0 are not run where nothing else would train on them.
     """
     batch = part.batch
-    weights = algorithm.reduction(batch.mask, batch.rollout_index, batch.group_ids, horizon=config.sampling.max_tokens)
+    offered = {"mask": batch.mask, "rollout_index": batch.rollout_index, "group_ids": batch.group_ids}
+    horizon = {"horizon": config.sampling.max_tokens} if leaves_open(algorithm.reduction, "horizon") else {}
+    weights: Tensor = call(algorithm.reduction, **offered, **horizon)
     copied = part.succeeded[batch.rollout_index] & bool(config.nll_coef)
     nll_weights = token_mean(batch.mask & copied[:, None], batch.rollout_index, batch.group_ids)
     nll_weights = nll_weights * (config.nll_coef or 0.0)
