@@ -13,8 +13,9 @@ import torch
 from tiny import tiny_model
 
 from verigrad.algorithms.gae import gae
-from verigrad.algorithms.presets import DR_GRPO, GRPO, GSPO, PRIME, REMAX, SAFE_RLHF, Algorithm
+from verigrad.algorithms.presets import DR_GRPO, GDPO, GRPO, GSPO, PRIME, REMAX, SAFE_RLHF, Algorithm
 from verigrad.algorithms.reductions import fixed_length
+from verigrad.algorithms.selection import max_variance
 from verigrad.errors import ConfigError, RunError
 from verigrad.models.scalar import load_scalar
 from verigrad.rewards.outcome import PASSED
@@ -151,6 +152,38 @@ def test_parts_that_are_gone_after_the_first_step_stop_nothing(settings, worksho
     )
     rows = train_rows(train(config))
     assert ["loss" in row for row in rows] == [True, False, False]
+
+
+def test_a_part_that_no_score_of_a_step_has_leaves_the_step_out(settings):
+    """A judge that failed all through a step must not leave the format reward to train on its own."""
+    batch, seen = batch_of([(0, 1.0), (1, 0.0)]), ("form", "judge")
+    form, judge = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
+    row, _ = learned(loop_of(settings, GDPO), batch, **score_tensors({"form": form}, seen, 2))
+    assert "loss" not in row
+    row, _ = learned(loop_of(settings, GDPO), batch, **score_tensors({"form": form, "judge": 3 * judge}, seen, 2))
+    assert "loss" in row
+
+
+def test_a_choice_of_rollouts_that_cannot_be_made_says_why(settings):
+    own = replace(GRPO, name="own", keep=max_variance)
+    with pytest.raises(ConfigError, match=r"'own', of which rollouts it keeps: max_variance asks for count"):
+        learned(loop_of(settings, own), batch_of([(0, 1.0), (1, 0.0)]))
+
+
+def by_quality(rewards, group_ids, part_quality):
+    return part_quality - part_quality.mean()
+
+
+def test_a_rollout_without_a_part_that_is_read_changes_no_gradient(settings):
+    own = replace(DR_GRPO, name="own", advantage=by_quality)
+    scored = [(0, 1.0), (1, 0.0), (2, 1.0)]
+    (row, weights), (other_row, others) = (
+        learned(loop_of(settings, own), batch_of(members), part_quality=torch.tensor(quality))
+        for members, quality in ((scored, [1.0, 0.0, 5.0]), ([*scored, (3, 1.0)], [1.0, 0.0, 5.0, torch.nan]))
+    )
+    assert other_row["loss"] == pytest.approx(row["loss"], rel=1e-5)
+    for name, weight in weights.items():
+        torch.testing.assert_close(others[name], weight, rtol=1e-5, atol=1e-7)
 
 
 def test_a_discount_of_the_rows_own_holds_until_one_is_set(settings):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from verigrad.algorithms.presets import Algorithm, asks_for, call
+from verigrad.errors import ConfigError
 from verigrad.models.base import Batch
 from verigrad.training.batching import select_rollouts
 
@@ -26,12 +27,12 @@ def score_tensors(parts: _Known, seen: Iterable[str], count: int) -> dict[str, T
 
     Args:
         parts: (N,) each, see `batching.score_parts`.
-        seen: names of the parts of earlier steps. A step in which no score has parts, or a cost, then has NaN for
-            them, and is left out; without any earlier ones the algorithm says that it misses them.
+        seen: names of the parts of earlier steps. Of one that no score of this step has every rollout has NaN, as a
+            rollout has whose score lacks it: a judge that fails throughout must not leave the other parts to train on
+            their own. Without any earlier ones the algorithm says that it misses them.
         count: N.
     """
-    missing = set(seen) if not parts else set(seen) & {"costs"}
-    every = {name: torch.full((count,), torch.nan) for name in missing} | dict(parts)
+    every = {name: torch.full((count,), torch.nan) for name in seen} | dict(parts)
     found = {name if name == "costs" else f"part_{name}": values for name, values in every.items()}
     columns = [values for name, values in sorted(every.items()) if name != "costs"]
     return found | ({"part_rewards": torch.stack(columns, dim=1)} if columns else {})
@@ -40,20 +41,25 @@ def score_tensors(parts: _Known, seen: Iterable[str], count: int) -> dict[str, T
 def scored(algorithm: Algorithm, batch: Batch, known: _Known) -> Tensor:
     """Which rollouts (N,) have a reward, and the baseline, cost or parts that the algorithm's advantage reads."""
     there = ~batch.rewards.isnan()
-    if "greedy_rewards" in known and asks_for(algorithm.advantage, "greedy_rewards"):
-        there = there & ~known["greedy_rewards"].isnan()
-    if "costs" in known and asks_for(algorithm.advantage, "costs"):
-        there = there & ~known["costs"].isnan()
-    if "part_rewards" in known and asks_for(algorithm.advantage, "part_rewards"):
-        there = there & ~known["part_rewards"].isnan().any(dim=1)
+    for name, values in known.items():
+        read = name in ("greedy_rewards", "costs") or name.startswith("part_")
+        if read and asks_for(algorithm.advantage, name):
+            there = there & ~values.isnan().view(len(there), -1).any(dim=1)
     return there
 
 
 def keep_rollouts(algorithm: Algorithm, batch: Batch, known: _Known, seed: int) -> tuple[Batch, dict[str, Tensor]]:
-    """The rollouts that the algorithm trains on; all, with their `counts` (N,), where it weighs them instead."""
+    """The rollouts that the algorithm trains on; all, with their `counts` (N,), where it weighs them instead.
+
+    Raises:
+        ConfigError: the choice asks for something that is not there, or refuses these rewards.
+    """
     if algorithm.keep is None:
         return batch, dict(known)
-    keep = call(algorithm.keep, **{**known, "rewards": batch.rewards, "group_ids": batch.group_ids, "seed": seed})
+    try:
+        keep = call(algorithm.keep, **{**known, "rewards": batch.rewards, "group_ids": batch.group_ids, "seed": seed})
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"algorithm {algorithm.name!r}, of which rollouts it keeps: {error}") from error
     if keep.dtype != torch.bool:
         return batch, {**known, "counts": keep}
     return select(batch, known, keep)
