@@ -227,6 +227,24 @@ def test_a_reduction_gets_what_it_asks_for_by_name(settings):
     assert row["loss"] == pytest.approx(0.15, rel=1e-5)
 
 
+SPANNED = """
+from verigrad import Score
+
+
+def spanned(task, answer, verdict):
+    return Score(0.0, spans=((0, len(answer.text), 1.0),) if answer.text else ())
+"""
+
+
+def test_spans_of_a_reward_that_is_only_measured_train_nothing(settings, workshop):
+    """The reward model, new, scores everything 0: there is nothing to learn but the spans, which are not its."""
+    (workshop / "spanned.py").write_text(SPANNED)
+    told = {**settings, "reward": f"{workshop}/spanned.py:spanned"}
+    for model, learns in (("", True), (settings["model"], False)):
+        config = RLConfig(**{**told, "run": f"{told['run']}-{learns}"}, steps=1, sampling=SHORT, reward_model=model)
+        assert ["loss" in row for row in train_rows(train(config))] == [learns]
+
+
 def train_rows(folder):
     rows = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()]
     return [row for row in rows if row["kind"] == "train"]

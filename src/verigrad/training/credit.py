@@ -54,6 +54,7 @@ def credit_tensors(
     error_penalty: float,
     executed_only: bool,
     prefills: Mapping[str, str] | None = None,
+    spans: bool = True,
 ) -> dict[str, Tensor]:
     """Token weights and token rewards of a step, as asked for; `outcomes` (N,) and what `turn_tensors` has always.
 
@@ -62,6 +63,7 @@ def credit_tensors(
         error_penalty: reward, below 0, of the tokens of a line that failed (RLTF); 0 for none.
         executed_only: tokens of code that no test ran have weight 0 (StepCoder); needs verdicts with traced lines.
         prefills: by task id, the beginning of the answer that was given and not sampled.
+        spans: whether the rewards that scores give to spans of the text count.
 
     Returns:
         `outcomes` (N,) int64 class of each rollout, see `outcome_class`; `token_bonus` (B, T) with a penalty, or where
@@ -73,7 +75,7 @@ def credit_tensors(
     }
     found |= turn_tensors([rollout for rollout, _ in told], batch)
     last_row = {int(rollout): row for row, rollout in enumerate(batch.rollout_index)}
-    if any(rollout.score.spans for rollout, _ in told):
+    if spans and any(rollout.score.spans for rollout, _ in told):
         found["token_bonus"] = torch.zeros(batch.mask.shape)
         if any(view.clean_ids is not None for view in batch.views):
             raise ConfigError(

@@ -254,6 +254,7 @@ class Loop:
             else {},
         )
         known = {**parts, **credit, "lengths": lengths, "succeeded": self._succeeded(groups, credit["outcomes"])}
+            spans=not self.config.reward_model,  # which then is only measured
         if greedy is not None:
             known["greedy_rewards"] = greedy[batch.group_ids]
         return known
