@@ -15,7 +15,7 @@ from verigrad.models.base import Batch
 from verigrad.training.advantages import advantages_of
 from verigrad.training.batching import rows_batch
 from verigrad.training.companions import OutcomeCritic
-from verigrad.training.config import OptimConfig, RLConfig, SamplingConfig, SFTConfig
+from verigrad.training.config import CriticConfig, OptimConfig, RLConfig, SamplingConfig, SFTConfig
 from verigrad.training.rl import train
 from verigrad.training.sft import train as fine_tune
 from verigrad.types import Row
@@ -147,6 +147,14 @@ def test_weights_and_bonuses_by_token():
     advantages, _ = advantages_of(RLTF, batch, known, RLConfig())
     # (3 - 1) times the weight, plus the bonus; nothing for a rollout without a score.
     torch.testing.assert_close(advantages, torch.tensor([[0.0, 1.7, 1.0], [0.0, 0.0, 0.0]]))
+
+
+def test_the_critic_of_outcomes_may_learn_alone_first(coding):
+    """The policy's update, imitation and all, begins with the third step; the critic's with the first."""
+    critic = CriticConfig(warmup_steps=2)
+    rows = train_metrics(train(RLConfig(**{**coding, "steps": 3}, algorithm="coderl", critic=critic)))
+    assert ["grad_norm" in row for row in rows] == ["gold_loss" in row for row in rows] == [False, False, True]
+    assert all("outcome_loss" in row for row in rows)
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,8 @@ from verigrad.types import Rollout
 
 __all__ = ["Loop", "train"]
 
+_CRITICS = {"critic", "outcome_critic"}
+
 
 def train(config: RLConfig, *, resume: bool = False, reporter: Reporter | None = None) -> Path:
     """Run the whole job; returns the run folder.
@@ -252,9 +254,9 @@ class Loop:
             prefills={group.task.id: self.curriculum.prefill(group.task) for group in groups}
             if self.curriculum
             else {},
+            spans=not self.config.reward_model,  # which then is only measured
         )
         known = {**parts, **credit, "lengths": lengths, "succeeded": self._succeeded(groups, credit["outcomes"])}
-            spans=not self.config.reward_model,  # which then is only measured
         if greedy is not None:
             known["greedy_rewards"] = greedy[batch.group_ids]
         return known
@@ -305,7 +307,7 @@ class Loop:
         advantages, returns = advantages_of(self.algorithm, batch, known, self.config)
         if returns is not None:
             known["returns"] = returns
-        frozen = step < self.config.critic.warmup_steps and "critic" in self.companions
+        frozen = step < self.config.critic.warmup_steps and not _CRITICS.isdisjoint(self.companions)
         if not frozen:
             row.update(
                 update_policy(
