@@ -165,15 +165,23 @@ def test_policy_change_by_hand():
     )
 
 
-def test_the_clip_fraction_is_the_share_of_tokens_without_a_gradient():
+@pytest.mark.parametrize("dual_clip", [None, 1.5])
+def test_the_clip_fraction_is_the_share_of_tokens_without_a_gradient(dual_clip):
     rng = torch.Generator().manual_seed(4)
     new = torch.randn(6, 9, generator=rng, dtype=torch.float64).mul(0.5).requires_grad_()
     old, advantages = torch.zeros(6, 9).double(), torch.randn(6, generator=rng, dtype=torch.float64)
     mask = torch.rand(6, 9, generator=rng) < 0.7
-    ppo_clip(new, old, advantages, mask, clip_low=0.1, clip_high=0.3).sum().backward()
+    bounds = {"clip_low": 0.1, "clip_high": 0.3, "dual_clip": dual_clip}
+    ppo_clip(new, old, advantages, mask, **bounds).sum().backward()
     idle = (new.grad[mask] == 0).double().mean().item()
-    change = policy_change(new, old, advantages, mask, clip_low=0.1, clip_high=0.3)
+    change = policy_change(new, old, advantages, mask, **bounds)
     assert 0 < idle < 1 and change["clip_fraction"] == pytest.approx(idle)
+
+
+def test_ratios_beyond_all_bounds_stay_numbers():
+    """Bounds weigh a token by up to the completion's length: a log-ratio of 200 is a few nats there."""
+    change = policy_change(torch.tensor([[200.0, 0.0]]), torch.zeros(1, 2), torch.ones(1), torch.ones(1, 2).bool())
+    assert all(math.isfinite(value) for value in change.values()) and change["ratio_max"] > 1e20
 
 
 def test_drift_and_entropy_by_hand():

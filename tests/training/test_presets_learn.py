@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,7 @@ def test_rollouts_without_a_score_teach_the_critic_nothing(settings, workshop):
 def test_the_share_of_clipped_tokens_goes_by_the_objectives_own_bounds():
     assert _bounds(DAPO.objective, {}) == {"clip_low": 0.2, "clip_high": 0.28}
     assert _bounds(DAPO.objective, {"clip_high": 0.5}) == {"clip_low": 0.2, "clip_high": 0.5}
+    assert _bounds(partial(DAPO.objective, dual_clip=3.0), {})["dual_clip"] == 3.0
     assert _bounds(GSPO.objective, {}) is None
 
 

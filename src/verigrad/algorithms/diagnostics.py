@@ -22,12 +22,13 @@ def policy_change(
     *,
     clip_low: float = 0.2,
     clip_high: float = 0.2,
+    dual_clip: float | None = None,
 ) -> dict[str, float]:
     """How far the policy moved from the anchor of its ratio.
 
     `ratio_mean` and `ratio_max` of r_t = exp(new - old); `clip_fraction`, the share of tokens whose gradient `ppo_clip`
-    cut off (A > 0 and r > 1 + clip_high, or A < 0 and r < 1 - clip_low); `approx_kl`, the mean of r - 1 - log r, which
-    estimates KL(old, new) (Schulman 2020, "Approximating KL Divergence", k3).
+    cut off (A > 0 and r > 1 + clip_high, or A < 0 and r < 1 - clip_low or r > dual_clip); `approx_kl`, the mean of
+    r - 1 - log r, which estimates KL(old, new) (Schulman 2020, "Approximating KL Divergence", k3).
 
     Args:
         logprobs: (B, T) after the update.
@@ -36,6 +37,7 @@ def policy_change(
         mask: (B, T) bool.
         clip_low: as given to the objective.
         clip_high: as given to the objective.
+        dual_clip: likewise.
 
     >>> one = torch.ones(1, 2)
     >>> change = policy_change(torch.tensor([[1.0, 2.0]]).log(), 0 * one, one, one.bool())
@@ -43,10 +45,13 @@ def policy_change(
     (1.5, 2.0, 0.5, 0.1534)
     """
     check_shapes("B T", logprobs=logprobs, old_logprobs=old_logprobs, mask=mask)
-    log_ratio = masked(logprobs - old_logprobs, mask).detach()
+    # Held where the objectives hold it: an infinite ratio, as bounds with their weights can give, is no JSON.
+    log_ratio = masked(logprobs - old_logprobs, mask).detach().clamp(max=60.0)
     ratio = log_ratio.exp()
     weight = per_token(advantages, logprobs)
     cut = ((weight > 0) & (ratio > 1 + clip_high)) | ((weight < 0) & (ratio < 1 - clip_low))
+    if dual_clip is not None:
+        cut |= (weight < 0) & (ratio > dual_clip)
     return {
         "ratio_mean": _mean(ratio, mask),
         "ratio_max": _max(ratio, mask),

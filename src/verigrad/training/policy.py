@@ -289,11 +289,13 @@ def _reference_of(pack: Pack | MaskedPack, batch: Batch, reference: Any, dtype: 
 
 
 def _bounds(objective: Callable[..., Tensor], settings: Mapping[str, float]) -> dict[str, float] | None:
-    """The bounds a PPO objective clips at; None for others, whose tokens are not cut off one by one at two bounds."""
+    """The bounds a PPO objective clips at; None for others, whose tokens are not cut off one by one at such bounds."""
     if getattr(objective, "func", objective) not in (ppo_clip, decoupled_ppo):
         return None
     own = inspect.signature(objective).parameters
-    return {name: settings.get(name, own[name].default) for name in ("clip_low", "clip_high")}
+    names = {"clip_low", "clip_high", "dual_clip"} & own.keys()
+    bounds = {name: settings.get(name, own[name].default) for name in names}
+    return {name: bound for name, bound in bounds.items() if bound is not None}
 
 
 @dataclass(frozen=True)
