@@ -1,5 +1,6 @@
 """Hyper-parameters of an algorithm by name reach the pieces that have them, and nothing else."""
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -8,6 +9,7 @@ from loops import train_metrics
 
 from verigrad.algorithms.objectives import cispo, ppo_clip
 from verigrad.algorithms.presets import CISPO, DAPO, DPPO, GRPO, PASS_AT_K, PF_PPO, PODS, PPO, PRIME, SAPO
+from verigrad.algorithms.selection import max_variance
 from verigrad.errors import ConfigError
 from verigrad.training.config import RLConfig, SamplingConfig
 from verigrad.training.options import hyper_parameters, with_options
@@ -22,6 +24,8 @@ def test_an_option_is_the_keyword_of_its_name():
     rewards, groups = torch.tensor([1.0, 0.0, 0.0, 1.0, 0.0, 0.0]), torch.zeros(6, dtype=torch.long)
     assert int(with_options(PODS, {"count": 2.0}).keep(rewards=rewards, group_ids=groups).sum()) == 2
     assert hyper_parameters(with_options(PASS_AT_K, {"k": 2.0}).advantage)["k"] == 2
+    bare = replace(PODS, keep=max_variance)  # which has no count of its own
+    assert int(with_options(bare, {"count": 2.0}).keep(rewards=rewards, group_ids=groups).sum()) == 2
 
 
 @pytest.mark.parametrize(

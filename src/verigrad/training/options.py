@@ -88,4 +88,6 @@ def of_type(value: float, default: Any, setting: str) -> float | int | bool:
         if value != int(value):
             raise ConfigError(f"{setting} is {value}; wanted a whole number")
         return int(value)
+    if default is inspect.Parameter.empty and value == int(value):
+        return int(value)  # it may be a count, which 8.0 is not
     return value
