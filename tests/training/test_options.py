@@ -11,7 +11,7 @@ from verigrad.algorithms.objectives import cispo, ppo_clip
 from verigrad.algorithms.presets import CISPO, DAPO, DPPO, GRPO, PASS_AT_K, PF_PPO, PODS, PPO, PRIME, SAPO
 from verigrad.algorithms.selection import max_variance
 from verigrad.errors import ConfigError
-from verigrad.training.config import RLConfig, SamplingConfig
+from verigrad.training.config import CostConfig, CriticConfig, RLConfig, SamplingConfig
 from verigrad.training.options import hyper_parameters, with_options
 from verigrad.training.rl import train
 
@@ -63,6 +63,55 @@ def test_what_is_no_option_is_refused(settings):
             train(RLConfig(**settings, algorithm="sapo", options=options))
     with pytest.raises(ConfigError, match=r"options.whiten is 2.0; wanted 1 for true or 0 for false"):
         with_options(PPO, {"whiten": 2.0})
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        *(("passes", 0), ("minibatches", 0), ("tasks_per_step", 0), ("resample", -1), ("replay", -1)),
+        *(("kl_coef", -0.1), ("nll_coef", -1.0), ("gold_coef", -1.0), ("error_penalty", 0.3)),
+        *(("overlong", 1.5), ("overlong", -0.1), ("ewma_decay", 1.5), ("importance_cap", 0.0)),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(settings, setting, value):
+    """No pass trains nothing, a penalty above 0 pays for errors: neither would be seen in a run."""
+    with pytest.raises(ConfigError, match=f"^{setting} is {value}"):
+        RLConfig(**{**settings, setting: value})
+
+
+def test_numbers_of_the_critic_and_of_costs_are_checked():
+    for own in ({"gamma": 1.1}, {"gae_lambda": -0.5}, {"clip": -0.2}, {"warmup_steps": -1}):
+        with pytest.raises(ConfigError, match=r"^critic\."):
+            CriticConfig(**own)
+    for multiplier in (0.0, 200.0):
+        with pytest.raises(ConfigError, match=r"cost\.multiplier is"):
+            CostConfig(multiplier=multiplier)
+
+
+BRINGS = """
+from dataclasses import replace
+
+from verigrad.algorithms.presets import GDPO, GRPO
+
+BRINGS = replace(GRPO, name="brings", loop={"kl_coef": 0.1, "overlong": 0.2})
+IN_REWARD = replace(GDPO, name="in_reward", kl_in_reward=True)
+"""
+
+
+def test_settings_without_effect_are_refused(settings, workshop):
+    (workshop / "own.py").write_text(BRINGS)
+    for own, words in (
+        ({"algorithm": f"{workshop}/own.py:BRINGS"}, "'brings' brings kl_coef in its loop, which it cannot set"),
+        ({"algorithm": f"{workshop}/own.py:IN_REWARD", "kl_coef": 0.1}, "^kl_coef: changes the reward"),
+        ({"algorithm": "rloo", "clip_high": 0.28}, "clip_high = 0.28: the objective of algorithm 'rloo' has no such"),
+        ({"algorithm": "sapo", "clip_low": 0.2}, "clip_low = 0.2: the objective of algorithm 'sapo' has no such"),
+        ({"algorithm": "gdpo", "reward_model": settings["model"]}, "reward_model: changes .* 'gdpo' does not read"),
+        ({"algorithm": "distill", "overlong": 0.5}, "overlong: changes .* 'distill' does not read"),
+        ({"algorithm": "distill", "replay": 12}, "compares the teacher with the policy that sampled"),
+        ({"replay": 5}, "replay = 5 keeps not even one group of group_size = 6"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            train(RLConfig(**{**settings, **own}))
 
 
 def test_options_change_a_run(settings, workshop):

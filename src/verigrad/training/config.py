@@ -5,6 +5,7 @@ Defaults are the settings we would start with on a laptop CPU and the default mo
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -37,6 +38,8 @@ __all__ = [
 ]
 
 Dtype = Literal["auto", "float32", "bfloat16"]
+
+_ANY, _SHARE = (0.0, math.inf), (0.0, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +148,9 @@ class CriticConfig:
     gae_lambda: float | None = None
     warmup_steps: int = 0
 
+    def __post_init__(self) -> None:
+        _check_range("critic.", self, clip=_ANY, gamma=_SHARE, gae_lambda=_SHARE, warmup_steps=_ANY)
+
 
 @dataclass(frozen=True, kw_only=True)
 class CostConfig:
@@ -162,6 +168,10 @@ class CostConfig:
     limit: float = 0.0
     multiplier: float = 1.0
     learning_rate: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 < self.multiplier <= 100:
+            raise ConfigError(f"cost.multiplier is {self.multiplier}; wanted above 0, at most 100")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -298,6 +308,14 @@ def start_alike(one: StageConfig, other: StageConfig) -> bool:
     drawn = one.report.temperature > 0 or (denoise is not None and denoise.order == "random")
     free = _OF_TRAINING if drawn else _OF_TRAINING | {"seed"}
     return type(one) is type(other) and {key.split(".")[0] for key in diff(one, other)} <= free
+
+
+def _check_range(section: str, config: Any, **bounds: tuple[float, float]) -> None:
+    """Refuse settings outside their bounds, both included; one that is not set has none."""
+    for name, (low, high) in bounds.items():
+        value = getattr(config, name)
+        if value is not None and not low <= value <= high:
+            raise ConfigError(f"{section}{name} is {value}; wanted {low:g} to {high:g}")
 
 
 def _check_steps(denoise: DenoiseParams, sampling: SamplingConfig, report: ReportConfig) -> None:
@@ -453,6 +471,16 @@ class RLConfig(StageConfig):
                 f"engine is {self.engine!r}, and rl samples with 'local' alone, which takes the new weights after "
                 "every step; leave engine out. vllm and openai sample for `verigrad eval --engine ...`"
             )
+        _check_range(
+            "",
+            self,
+            **dict.fromkeys(("passes", "minibatches", "tasks_per_step"), (1, math.inf)),
+            **dict.fromkeys(("resample", "replay", "kl_coef", "nll_coef", "gold_coef"), _ANY),
+            **dict.fromkeys(("overlong", "ewma_decay", "rename", "word_dropout"), _SHARE),
+            error_penalty=(-math.inf, 0),
+        )
+        if self.importance_cap <= 0:
+            raise ConfigError(f"importance_cap is {self.importance_cap}: every weight would be 0; wanted above 0")
         if self.sampling.temperature <= 0:
             raise ConfigError("sampling.temperature is 0: greedy completions of a group are all alike; want > 0")
         if self.reward_model and self.audit.flagged in ("penalise", "screen"):

@@ -3,7 +3,9 @@ contradict each other."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import inspect
+from collections.abc import Callable
+from dataclasses import fields, replace
 from typing import Any
 
 from verigrad.algorithms.presets import Algorithm, asks_for
@@ -23,7 +25,17 @@ __all__ = ["check_settings", "with_loop_settings", "with_scoring"]
 
 
 def with_loop_settings(config: RLConfig, algorithm: Algorithm) -> RLConfig:
-    """The settings with those left open filled in: by the algorithm where it has them, else switched off."""
+    """The settings with those left open filled in: by the algorithm where it has them, else switched off.
+
+    Raises:
+        ConfigError: the algorithm brings a setting that is never left open, so that it would have no effect.
+    """
+    left_open = {field.name for field in fields(RLConfig) if field.default is None}
+    if closed := sorted(set(algorithm.loop) - left_open):
+        raise ConfigError(
+            f"algorithm {algorithm.name!r} brings {', '.join(closed)} in its loop, which it cannot set; it can set "
+            f"{', '.join(sorted(left_open))}"
+        )
     off: dict[str, Any] = {
         "reward": "tests",
         "resample": 0,
@@ -104,6 +116,7 @@ def check_settings(config: RLConfig, algorithm: Algorithm, tasks: TaskSet) -> No
             f"kl = {config.kl!r} weighs by pi over the policy that sampled, which with replay, or beside an averaged "
             "policy, is not the one that ratios are taken to; take k1, k2 or k3, or set replay = 0"
         )
+    _check_read(config, algorithm)
     if config.cost.model and not asks_for(algorithm.advantage, "costs"):
         raise ConfigError(f"algorithm {algorithm.name!r} reads no costs; leave cost.model unset, or take safe_rlhf")
     if config.teacher and "teacher" not in algorithm.needs:
@@ -112,6 +125,16 @@ def check_settings(config: RLConfig, algorithm: Algorithm, tasks: TaskSet) -> No
         raise ConfigError(
             f"importance = {config.importance!r}: algorithm {algorithm.name!r} reads the sampler's log-probabilities "
             "and corrects for it by itself; leave importance unset"
+        )
+    if config.replay and config.replay < config.group_size:
+        raise ConfigError(
+            f"replay = {config.replay} keeps not even one group of group_size = {config.group_size}; wanted as many "
+            "rollouts or more, or 0"
+        )
+    if config.replay and "teacher" in algorithm.needs:
+        raise ConfigError(
+            f"replay = {config.replay}: algorithm {algorithm.name!r} compares the teacher with the policy that "
+            "sampled, which of kept rollouts is an earlier one; set replay = 0"
         )
     if config.replay and config.curriculum:
         raise ConfigError("replay and curriculum: what was given of a kept rollout's answer is not kept; set one to 0")
@@ -133,3 +156,31 @@ def check_settings(config: RLConfig, algorithm: Algorithm, tasks: TaskSet) -> No
             f"fresh_tests = true, and no task of {config.tasks!r} has a generator to draw tests from; give them one "
             "(docs/tasks.md), or set fresh_tests = false"
         )
+
+
+def _check_read(config: RLConfig, algorithm: Algorithm) -> None:
+    """Refuse what the algorithm would not read: a setting without effect is a mistake nobody sees."""
+    for name in ("clip_low", "clip_high"):
+        if getattr(config, name) is not None and not _reads(algorithm.objective, name):
+            raise ConfigError(
+                f"{name} = {getattr(config, name)}: the objective of algorithm {algorithm.name!r} has no such bound; "
+                "leave it unset"
+            )
+    if _reads(algorithm.advantage, "rewards", "token_rewards"):
+        return
+    shaped = {
+        "reward_model": bool(config.reward_model),
+        "overlong": bool(config.overlong),
+        "kl_coef": algorithm.kl_in_reward and bool(config.kl_coef),
+    }
+    if on := [name for name, is_on in shaped.items() if is_on]:
+        raise ConfigError(
+            f"{', '.join(on)}: changes the reward, which algorithm {algorithm.name!r} does not read; switch it off, "
+            "or take another algorithm"
+        )
+
+
+def _reads(function: Callable[..., Any], *names: str) -> bool:
+    """Whether a function has a parameter of one of these names, or takes whatever there is."""
+    own = inspect.signature(function).parameters.values()
+    return any(p.name in names or p.kind is p.VAR_KEYWORD for p in own)
