@@ -1,8 +1,8 @@
 """StepCoder's curriculum: the answer is begun for the policy, less and less of it as it succeeds.
 
 Dou et al. 2024, arXiv:2402.01391, section 3.1 (curriculum of code completion subtasks). The beginning is that of the
-task's gold program, up to a place where a conditional, a loop or a return starts. Tokens given are part of the prompt
-and never trained on.
+task's gold program, up to a place where a conditional, a loop, a `try`, a `with` or a return starts. Tokens given
+are part of the prompt and never trained on.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Curriculum:
 
 
 def cut_points(gold: str) -> list[int]:
-    """Numbers of lines that may be given, from 0 up: all that stand before a conditional, a loop or a return.
+    """Numbers of lines that may be given, from 0 up: all that stand before one of those statements.
 
     >>> cut_points("def f(n):\\n    total = 0\\n    for i in range(n):\\n        total += i\\n    return total\\n")
     [0, 2, 4]
