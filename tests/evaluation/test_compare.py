@@ -102,6 +102,15 @@ def test_only_better_syntax_is_all_parsing_and_only_better_solving_is_all_solvin
     assert (solving.from_parsing, solving.from_solving) == (0.0, 0.5)
 
 
+def test_the_gain_is_over_the_tasks_that_both_sides_have():
+    """The hard task could not be judged after: of the other nothing changed, so nothing is gained."""
+    before, after = rows(easy="passed passed", hard="failed no_code"), rows(easy="passed passed", hard="error error")
+    gain = gain_breakdown(before, after)
+    assert (gain.gain, gain.from_parsing, gain.from_solving) == (0.0, 0.0, 0.0)
+    assert (gain.parse_before, gain.pass_given_parse_before) == (1.0, 1.0)
+    assert summarize_split(before, after)["difference"]["value"] == gain.gain
+
+
 def test_nothing_parsed_before_gives_the_gain_to_parsing():
     gain = gain_breakdown(rows(a="no_code no_code"), rows(a="passed failed"))
     assert (gain.gain, gain.from_parsing, gain.from_solving) == (0.5, 0.5, 0.0)

@@ -235,13 +235,18 @@ def gain_breakdown(before_rows: Iterable[_Row], after_rows: Iterable[_Row]) -> G
         p1 q1 - p0 q0 = (p1 - p0) (q0 + q1) / 2  +  (p0 + p1) / 2 (q1 - q0)
 
     The first part is parsing's, the second solving's (the Shapley values of the two changes: the mean over both orders
-    of making them). Every task weighs the same, as in pass@1. Where a side has no sample that parses, its q is unknown
-    and taken to be the other side's, which gives the whole gain to parsing.
+    of making them). Every task weighs the same, as in pass@1; those with a scored row on one side only are left out, as
+    in `paired_difference`. Where a side has no sample that parses, its q is unknown and taken to be the other side's,
+    which gives the whole gain to parsing.
 
     Raises:
-        ValueError: a side has no scored row.
+        ValueError: no task has a scored row on both sides.
     """
-    (p0, q0), (p1, q1) = _parse_and_pass(before_rows), _parse_and_pass(after_rows)
+    before, after = _statuses_by_task(before_rows), _statuses_by_task(after_rows)
+    both = [task for task in before if task in after]
+    if not both:
+        raise ValueError("a gain needs a task with scored samples on both sides; there is none")
+    (p0, q0), (p1, q1) = (_parse_and_pass([side[task] for task in both]) for side in (before, after))
     q0, q1 = (q1 if q0 is None else q0) or 0.0, (q0 if q1 is None else q1) or 0.0
     return GainBreakdown(
         gain=p1 * q1 - p0 * q0,
@@ -254,16 +259,18 @@ def gain_breakdown(before_rows: Iterable[_Row], after_rows: Iterable[_Row]) -> G
     )
 
 
-def _parse_and_pass(rows: Iterable[_Row]) -> tuple[float, float | None]:
-    """Parse rate, and pass rate among parsed samples (None where none parses), every task weighing the same."""
+def _statuses_by_task(rows: Iterable[_Row]) -> dict[str, list[str]]:
     statuses: dict[str, list[str]] = {}
     for row in rows:
         if row["status"] != "error":
             statuses.setdefault(row["task_id"], []).append(row["status"])
-    if not statuses:
-        raise ValueError("a gain needs scored samples on both sides; one has none")
-    parsed = _mean_over_tasks([[status not in UNPARSED for status in own] for own in statuses.values()])
-    passed = _mean_over_tasks([[status == "passed" for status in own] for own in statuses.values()])
+    return statuses
+
+
+def _parse_and_pass(statuses: Sequence[Sequence[str]]) -> tuple[float, float | None]:
+    """Parse rate, and pass rate among parsed samples (None where none parses), every task weighing the same."""
+    parsed = _mean_over_tasks([[status not in UNPARSED for status in own] for own in statuses])
+    passed = _mean_over_tasks([[status == "passed" for status in own] for own in statuses])
     return parsed, passed / parsed if parsed else None
 
 

@@ -152,7 +152,7 @@ def _task_changes(run: RunFolder, name: str) -> str:
 def _gains(run: RunFolder) -> str:
     rows = []
     for name, sides in run.evaluations.items():
-        if results_by_task(sides["before"]) and results_by_task(sides["after"]):
+        if results_by_task(sides["before"]).keys() & results_by_task(sides["after"]).keys():
             gain = gain_breakdown(sides["before"], sides["after"])
             rows.append(
                 [
