@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from verigrad.evaluation.compare import paired_difference
+from verigrad.evaluation.reports.stages import verdict
 from verigrad.evaluation.sweeps.statistics import compare_settings, holm, seed_noise, summarize_seeds
 
 
@@ -57,6 +58,20 @@ def test_tasks_alike_leave_student_t():
     assert found.sd == pytest.approx(0.1)
     half = 4.303 * 0.1 / math.sqrt(3)
     assert (found.low, found.high) == pytest.approx((0.1 - half, 0.1 + half), rel=0.1)
+
+
+@pytest.mark.parametrize("tasks", [1, 3, 8])
+def test_tasks_and_seeds_alike_are_not_taken_for_all_tasks(tasks):
+    """Every task fails before and passes after, in both seeds: n tasks do not rule out a share of z^2 / (n + z^2) of
+    others that go the other way, and seeds that agree take nothing of that away."""
+    before, after = ([one(**{f"t{i}": side for i in range(tasks)})] * 2 for side in (0, 1))
+    found = summarize_seeds(before, after)
+    unseen = 1.959964**2 / (tasks + 1.959964**2)
+    assert (found.low, found.high) == pytest.approx((1 - 2 * unseen, 1.0), abs=1e-5)
+    assert (found.low, found.high) == (found.gain.low, found.gain.high)
+    assert verdict(found) == ("higher" if tasks == 8 else "tie")
+    (compared,) = compare_settings({"x": after, "y": before})
+    assert (compared.low, compared.high) == (found.low, found.high)
 
 
 def test_what_other_seeds_add_has_the_spread_of_student_t():

@@ -125,7 +125,7 @@ def summarize_seeds(
     gain, means = difference_of(changes, confidence=confidence, resamples=resamples, seed=seed)
     own = [_rates(b, tasks) for b in before], [_rates(a, tasks) for a in after]
     gains = [float((a - b).mean()) for b, a in zip(*own, strict=True)]
-    interval = _interval(means, [seed_noise(gains, resamples=resamples, seed=seed)], confidence)
+    interval = _interval(gain, means, [seed_noise(gains, resamples=resamples, seed=seed)], confidence)
     every = set().union(*before, *after)
     return SeedSummary(
         before=summarize(old, confidence=confidence, resamples=resamples, seed=seed),
@@ -172,7 +172,7 @@ def _compare(
         seed_noise([float(_rates(own, tasks).mean()) for own in after[name]], resamples=resamples, seed=seed + number)
         for number, name in enumerate((first, second))
     ]
-    low, high = _interval(means, noises, confidence)
+    low, high = _interval(difference, means, noises, confidence)
     p_value = sign_flip_p(changes, resamples=resamples, seed=seed)
     seeds_p = None if low is None else _two_sided(means + sum(noise for noise in noises if noise is not None))
     return Comparison(first, second, difference, low, high, p_value, p_value, seeds_p, "tie")
@@ -219,12 +219,19 @@ def seed_noise(values: Sequence[float], *, resamples: int = 10_000, seed: int = 
 
 
 def _interval(
-    means: _Floats, noises: Sequence[_Floats | None], confidence: float
+    over_tasks: Difference, means: _Floats, noises: Sequence[_Floats | None], confidence: float
 ) -> tuple[float, float] | tuple[None, None]:
+    """Ends over tasks and seeds; None where a side has one seed.
+
+    Where all tasks changed alike, resampling them adds nothing: then it is no narrower than the interval over tasks,
+    which allows for tasks that are otherwise.
+    """
     known = [noise for noise in noises if noise is not None]
     if len(known) < len(noises):
         return None, None
     low, high = np.quantile(means + sum(known), [(1 - confidence) / 2, (1 + confidence) / 2])
+    if np.ptp(means) == 0:
+        low, high = min(low, over_tasks.low), max(high, over_tasks.high)
     return float(low), float(high)
 
 
