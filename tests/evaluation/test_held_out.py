@@ -13,6 +13,7 @@ from verigrad.evaluation.held_out_figures import (
     label_accuracy,
     length_bias,
     order_accuracy,
+    point_figures,
     separation,
     side_accuracy,
 )
@@ -69,6 +70,28 @@ def test_an_answer_that_is_chosen_here_and_rejected_there_is_on_neither_side():
     ]
     good, bad = read_held_out(rows).sides()
     assert [answer.score for answer in good] == [3.0] and [answer.score for answer in bad] == [1.0]
+
+
+def test_an_answer_counts_once_however_often_it_is_compared():
+    """Answer a (0) is preferred to b, c and d (1 each), e (2) to f (-1); of g (5) and h (3) either is once.
+
+    Of wanted {a, e} and unwanted {b, c, d, f} five of eight comparisons are won; counted pair by pair, 7 of 16.
+    Tokens are 1 to 8 for a to h; the ranks of their scores are 2, 4, 4, 4, 6, 1, 8, 7.
+    """
+    scores = dict(zip("abcdefgh", (0.0, 1.0, 1.0, 1.0, 2.0, -1.0, 5.0, 3.0), strict=True))
+    passes = {"a": 1.0, "b": 0.5}
+
+    def side(name):
+        return name, scores[name], "abcdefgh".index(name) + 1, passes.get(name)
+
+    told = [("p", "ab"), ("p", "ac"), ("p", "ad"), ("q", "ef"), ("r", "gh"), ("r", "hg")]
+    rows = [pair_row(number, prompt, *map(side, names)) for number, (prompt, names) in enumerate(told)]
+    del rows[0]["fractions"]  # what one record of an answer does not say another one may
+    found = point_figures(read_held_out([*rows, pair_row(6, "p", side("a"), side("b"))]))
+    assert found["auc"] == pytest.approx(5 / 8)
+    assert found["auc_verdicts"] == found["auc_verdicts_within_prompt"] == 0.0
+    assert found["length_bias"] == pytest.approx(np.corrcoef([2, 4, 4, 4, 6, 1, 8, 7], range(1, 9))[0, 1])
+    assert found["pair_accuracy"] == pytest.approx(2 / 7)
 
 
 def test_rated_answers_worked_by_hand():
@@ -161,6 +184,10 @@ def test_certainty_is_not_claimed():
     assert (found.value, found.low, found.high) == (1.0, *wilson(10, 10))
     alone = order_accuracy(read_held_out(rows[:1]))
     assert (alone.value, alone.low, alone.high) == (1.0, 0.0, 1.0)
+    # Half of the pairs of every prompt are right: every resample is, and other prompts need not be like these.
+    halves = [pair_row(i, f"p{i // 2}", (f"a{i}", i % 2, 5, None), (f"b{i}", 0.5, 5, None)) for i in range(8)]
+    found = order_accuracy(read_held_out(halves))
+    assert (found.value, found.low, found.high) == (0.5, *wilson(2, 4))
 
 
 # ------------------------------------------------------------------------------- calibration and length

@@ -1,6 +1,7 @@
 """Preference files: what is read, what is refused and in which words, and one kind of record as another."""
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -15,6 +16,7 @@ from verigrad.preferences.records import (
     as_pairs,
     as_rankings,
     as_rated,
+    fractions_of,
     parse_record,
     read_records,
     record_row,
@@ -261,6 +263,32 @@ def test_pairs_of_every_kind():
     assert found[1].meta == {"n": 1}
     assert [(p.chosen, p.rejected, p.margin) for p in found[6:]] == [("4", "5", None), ("four", "5", None)]
     assert found[6].meta == {"by": "me", "n": 2}
+
+
+def test_pairs_of_rated_answers_keep_to_each_answer_what_it_passed():
+    """Two pairs of one prompt taken apart and made anew: each answer's share of tests goes where the answer goes."""
+    passed = {"a": 1.0, "b": 0.25, "c": 0.75, "d": 0.5}
+    pairs = [
+        Pair(
+            prompt=PROMPT,
+            chosen=chosen,
+            rejected=rejected,
+            meta={"task_id": "t", "chosen_fraction": passed[chosen], "rejected_fraction": passed[rejected]},
+        )
+        for chosen, rejected in ("ab", "cd")
+    ]
+    bare = [
+        Rated(prompt=PROMPT, completion=text, desirable=text in "ac", meta={"fraction": passed[text]})
+        for text in passed
+    ]
+    for rated in (as_rated(pairs), bare):
+        made = as_pairs(rated)
+        assert [(pair.chosen, pair.rejected) for pair in made] == [*(("a", "b"), ("a", "d")), *(("c", "b"), ("c", "d"))]
+        for pair in made:
+            assert fractions_of(pair) == [passed[pair.chosen], passed[pair.rejected]]
+    assert made[0].meta.keys() == {"chosen_fraction", "rejected_fraction"}
+    (half,) = as_pairs([bare[0], replace(bare[1], meta={})])
+    assert fractions_of(half) == [1.0, None]
 
 
 def test_no_pair_of_equal_texts():

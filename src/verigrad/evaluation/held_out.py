@@ -98,7 +98,10 @@ def read_held_out(rows: Sequence[_Row]) -> HeldOut:
         for number, answer in enumerate(own):
             first = answers.setdefault((prompt, _answer_key(row, number)), answer)
             if first.wanted != answer.wanted:  # chosen here and rejected there
-                answers[prompt, _answer_key(row, number)] = replace(first, wanted=None)
+                first = replace(first, wanted=None)
+            if first.fraction is None:  # not every record of it says
+                first = replace(first, fraction=answer.fraction)
+            answers[prompt, _answer_key(row, number)] = first
         preferences += [_preference(own[a], own[b]) for a, b in _better_and_worse(row)]
     found = list(answers.values())
     if "desirable" in rows[0]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 import torch
@@ -26,6 +25,7 @@ __all__ = [
     "label_accuracy",
     "length_bias",
     "order_accuracy",
+    "point_figures",
     "separation",
     "side_accuracy",
 ]
@@ -40,8 +40,7 @@ _RESAMPLES = 1000
 
 def order_accuracy(held_out: HeldOut) -> Estimate | None:
     """Share of preferences in which the better answer has the higher score, a tie counting half; None without any."""
-    gaps = np.array([preference.gap for preference in held_out.preferences])
-    return _estimate(_prompts_of(held_out.preferences), lambda chosen: _share_above(gaps[chosen], 0.0))
+    return _estimate(_in_order(held_out.preferences))
 
 
 def label_accuracy(held_out: HeldOut) -> Estimate | None:
@@ -51,7 +50,7 @@ def label_accuracy(held_out: HeldOut) -> Estimate | None:
     """
     known = [preference for preference in held_out.preferences if preference.extra_tests]
     gains = np.array([preference.extra_tests for preference in known], dtype=np.float64)
-    return _estimate(_prompts_of(known), lambda chosen: _share_above(gains[chosen], 0.0))
+    return _estimate(_Share(_prompts_of(known), lambda chosen: _share_above(gains[chosen], 0.0)))
 
 
 def side_accuracy(held_out: HeldOut) -> Estimate | None:
@@ -60,11 +59,7 @@ def side_accuracy(held_out: HeldOut) -> Estimate | None:
         return None
     answers = _labelled(held_out)
     right = np.array([(answer.score > 0) == answer.wanted for answer in answers], dtype=np.float64)
-    return _estimate(_prompts_of(answers), lambda chosen: float(right[chosen].mean()))
-
-
-def _labelled(held_out: HeldOut) -> list[Answer]:
-    return [answer for answer in held_out.answers if answer.wanted is not None]
+    return _estimate(_Share(_prompts_of(answers), lambda chosen: float(right[chosen].mean())))
 
 
 def separation(held_out: HeldOut, *, within_prompts: bool = False) -> Estimate | None:
@@ -78,29 +73,71 @@ def separation(held_out: HeldOut, *, within_prompts: bool = False) -> Estimate |
     Returns:
         None where there is nothing to compare.
     """
-    good, bad = held_out.sides()
+    return _estimate((_above_within_prompts if within_prompts else _above)(*held_out.sides()))
+
+
+def point_figures(held_out: HeldOut) -> dict[str, float]:
+    """The figures that a run logs, by the names of docs/metrics.md; those that the data do not determine are absent."""
+    labelled, answers = _labelled(held_out), held_out.answers
+    wanted, unwanted = ([answer for answer in labelled if answer.wanted is side] for side in (True, False))
+    passing, failing = ([answer for answer in answers if answer.passed is side] for side in (True, False))
+    stated = calibration(held_out)
+    found = {
+        "pair_accuracy": None if held_out.kind == "labels" else _in_order(held_out.preferences).value,
+        "auc": _above(wanted, unwanted).value,
+        "auc_verdicts": _above(passing, failing).value,
+        "auc_verdicts_within_prompt": _above_within_prompts(passing, failing).value,
+        "calibration_error": None if stated is None else stated.error,
+        "length_bias": length_bias(held_out).all_answers,
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _labelled(held_out: HeldOut) -> list[Answer]:
+    return [answer for answer in held_out.answers if answer.wanted is not None]
+
+
+@dataclass(frozen=True)
+class _Share:
+    """A share over units of chance.
+
+    Attributes:
+        prompts: of each unit.
+        of: the share over the units at these places; None where they do not determine it.
+    """
+
+    prompts: Sequence[Hashable]
+    of: Callable[[_Indices], float | None]
+
+    @property
+    def value(self) -> float | None:
+        """Over all of them; None where there are none."""
+        return self.of(np.arange(len(self.prompts))) if self.prompts else None
+
+
+def _in_order(preferences: Sequence[Preference]) -> _Share:
+    gaps = np.array([preference.gap for preference in preferences])
+    return _Share(_prompts_of(preferences), lambda chosen: _share_above(gaps[chosen], 0.0))
+
+
+def _above(good: Sequence[Answer], bad: Sequence[Answer]) -> _Share:
     answers = [*good, *bad]
-    passed = np.arange(len(answers)) < len(good)
+    of_good = np.arange(len(answers)) < len(good)
     scores = np.array([answer.score for answer in answers])
-    if not within_prompts:
-        return _estimate(
-            _prompts_of(answers), lambda chosen: auc(_tensor(scores[chosen]), torch.from_numpy(passed[chosen]))
-        )
-    pairs = [
-        Preference(answers[a].prompt, answers[a].score - answers[b].score)
-        for own in _grouped(_prompts_of(answers))
-        for a, b in product(own[passed[own]].tolist(), own[~passed[own]].tolist())
-    ]
-    gaps = np.array([pair.gap for pair in pairs])
-    return _estimate(_prompts_of(pairs), lambda chosen: _share_above(gaps[chosen], 0.0))
+    return _Share(
+        _prompts_of(answers), lambda chosen: auc(torch.from_numpy(scores[chosen]), torch.from_numpy(of_good[chosen]))
+    )
+
+
+def _above_within_prompts(good: Sequence[Answer], bad: Sequence[Answer]) -> _Share:
+    by_prompt: dict[Hashable, list[Answer]] = {}
+    for answer in bad:
+        by_prompt.setdefault(answer.prompt, []).append(answer)
+    return _in_order([Preference(a.prompt, a.score - b.score) for a in good for b in by_prompt.get(a.prompt, ())])
 
 
 def _share_above(values: NDArray[np.float64], bound: float) -> float:
     return float(((values > bound) + 0.5 * (values == bound)).mean())
-
-
-def _tensor(values: NDArray[np.float64]) -> torch.Tensor:
-    return torch.from_numpy(values)
 
 
 def _grouped(prompts: Sequence[Hashable]) -> list[_Indices]:
@@ -115,30 +152,26 @@ def _prompts_of(units: Iterable[Answer | Preference]) -> list[Hashable]:
     return [unit.prompt for unit in units]
 
 
-def _estimate(prompts: Sequence[Hashable], figure: Callable[[_Indices], float | None]) -> Estimate | None:
-    """A share over units with its 95 % interval: percentiles of a bootstrap over prompts.
+def _estimate(share: _Share) -> Estimate | None:
+    """A share with its 95 % interval: percentiles of a bootstrap over prompts, each with all its units.
 
-    Where all resamples come out alike at 0 or 1, Wilson's interval over prompts instead, for resampling would claim
-    certainty; a single prompt says nothing about others.
-
-    Args:
-        prompts: of each unit.
-        figure: the share over the units at these places; None where they do not determine it.
+    Where all resamples come out alike, Wilson's interval over prompts instead, for resampling would claim certainty; a
+    single prompt says nothing about others.
     """
-    groups = _grouped(prompts)
-    value = figure(np.arange(len(prompts))) if prompts else None
+    groups, value, count = _grouped(share.prompts), share.value, len(share.prompts)
     if value is None:
         return None
     if len(groups) == 1:
-        return Estimate(value, 0.0, 1.0, 1, len(prompts))
-    if value in (0.0, 1.0):
-        low, high = wilson(round(value * len(groups)), len(groups))
-        return Estimate(value, low, high, len(groups), len(prompts), "wilson")
+        return Estimate(value, 0.0, 1.0, 1, count)
     rng = np.random.default_rng(0)
     draws = (rng.integers(0, len(groups), len(groups)) for _ in range(_RESAMPLES))
-    resampled = (figure(np.concatenate([groups[i] for i in draw])) for draw in draws)
-    low, high = np.quantile([found for found in resampled if found is not None], [0.025, 0.975])
-    return Estimate(value, float(low), float(high), len(groups), len(prompts))
+    resampled = [share.of(np.concatenate([groups[i] for i in draw])) for draw in draws]
+    known = [found for found in resampled if found is not None]
+    if max(known) - min(known) < 1e-12:
+        low, high = wilson(value * len(groups), len(groups))
+        return Estimate(value, low, high, len(groups), count, "wilson")
+    low, high = np.quantile(known, [0.025, 0.975])
+    return Estimate(value, float(low), float(high), len(groups), count)
 
 
 # ---------------------------------------------------------------------------------------- calibration

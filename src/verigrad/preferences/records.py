@@ -32,6 +32,7 @@ __all__ = [
     "as_pairs",
     "as_rankings",
     "as_rated",
+    "fractions_of",
     "parse_record",
     "prompt_and_answer",
     "read_records",
@@ -260,6 +261,23 @@ def write_records(file: Path, records: Iterable[Record]) -> None:
     write_rows(file, rows)
 
 
+def fractions_of(record: Record) -> list[float | None] | None:
+    """Share of its tests that each answer passed, as miners and the export of labels write it into `meta`; None of a
+    ranking of three or more."""
+    sides = [_share(record.meta.get(f"{side}_fraction")) for side in ("chosen", "rejected")]
+    if isinstance(record, Pair):
+        return sides
+    if isinstance(record, Rated):
+        own = _share(record.meta.get("fraction"))
+        return [sides[not record.desirable] if own is None else own]
+    # A ranking made of a pair has its `meta`, and the chosen answer first.
+    return sides if len(record.completions) == 2 else None
+
+
+def _share(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and 0 <= value <= 1 else None
+
+
 def as_pairs(records: Iterable[Record]) -> list[Pair]:
     """Pairs as they are; of a ranking, every two answers with different rewards, the margin their difference.
 
@@ -293,13 +311,25 @@ def as_pairs(records: Iterable[Record]) -> list[Pair]:
                 prompt=prompt,
                 chosen=good.completion,
                 rejected=bad.completion,
-                meta={**bad.meta, **good.meta},
+                meta=_meta_of_both(good, bad),
                 place=good.place,
             )
             for good in wanted
             for bad in unwanted
             if good.completion != bad.completion
         ]
+    return found
+
+
+def _meta_of_both(good: Rated, bad: Rated) -> dict[str, Any]:
+    """What two rated answers' `meta` say, the wanted one's first, with the share of its tests that each passed: what
+    they say of other answers they were paired with once is not of this pair."""
+    apart = {"fraction", "chosen_fraction", "rejected_fraction"}
+    found = {key: value for key, value in {**bad.meta, **good.meta}.items() if key not in apart}
+    for side, answer in (("chosen", good), ("rejected", bad)):
+        for fraction in fractions_of(answer) or ():
+            if fraction is not None:
+                found[f"{side}_fraction"] = fraction
     return found
 
 

@@ -81,7 +81,7 @@ def train(config: RewardModelConfig, *, resume: bool = False, reporter: Reporter
             reporter.advance()
         reporter.end()
         scores = score_examples(model, measured, config.token_budget, dtype)
-        found = held_out_metrics(scores, measured, config.objective)
+        found = held_out_metrics(scores, measured)
         run.write_rows("held_out.jsonl", held_out_rows(scores, measured))
         save_model(model, tokenizer, run.folder / "model")
         run.write_summary(
@@ -245,7 +245,7 @@ def _after_step(
     every = config.report.validate_every
     if every and step % every == 0 and step != steps:
         scores = score_examples(learner.model, measured, config.token_budget, dtype)
-        run.log({"step": step, "kind": "validation", **held_out_metrics(scores, measured, config.objective)})
+        run.log({"step": step, "kind": "validation", **held_out_metrics(scores, measured)})
     if step == steps or (config.checkpoint_every and step % config.checkpoint_every == 0):
         save_state(run.checkpoint_folder(step), {"policy": learner}, TrainState(step, {}))
         run.forget_old_checkpoints(config.keep_checkpoints)

@@ -270,8 +270,8 @@ def _held_out_curve(run: RunFolder, key: str) -> list[tuple[float, float]]:
 
 def _caveats(held_out: HeldOut) -> list[str]:
     notes = [
-        "Intervals are percentile bootstraps over prompts (1,000 resamples, fixed seed), Wilson's over prompts where a "
-        "share is 0 or 1; in the reliability chart Wilson's over statements.",
+        "Intervals are percentile bootstraps over prompts (1,000 resamples, fixed seed), Wilson's over prompts where "
+        "all come out alike; in the reliability chart Wilson's over statements.",
         "The held-out answers come from whatever gave the data. Trained against this model a policy will write "
         "other answers, on which the model may be worse: watch the tests beside the score in the report of that run.",
     ]
