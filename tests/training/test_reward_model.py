@@ -24,7 +24,7 @@ from verigrad.training.config import CriticConfig, LoraConfig, OptimConfig, Rewa
 from verigrad.training.examples import examples_of
 from verigrad.training.held_out import held_out_metrics
 from verigrad.training.held_out import held_out_rows as rows_to_write
-from verigrad.training.reward_model import by_prompt, score_batch, train
+from verigrad.training.reward_model import _split, by_prompt, score_batch, train
 from verigrad.training.rl import train as train_policy
 from verigrad.types import Message, Rollout, Score, Turn
 from verigrad.ui.folder import open_store

@@ -221,8 +221,12 @@ def _losses(scores: Tensor, examples: Sequence[Example], config: RewardModelConf
         return torch.stack([loss for loss, _ in found]), sum(right for _, right in found)
     targets = [torch.tensor(example.facts["candidate_rewards"]) for example in examples]
     losses = torch.stack([regression(own, wanted).mean() for own, wanted in zip(parts, targets, strict=True)])
-    best = (own[wanted.argmax()] == own.max() for own, wanted in zip(parts, targets, strict=True))
-    return losses, float(sum(map(bool, best)))
+    return losses, sum(_best_first(own, wanted) for own, wanted in zip(parts, targets, strict=True))
+
+
+def _best_first(scores: Tensor, rewards: Tensor) -> float:
+    """Share of the highest scores (K,) that are of best rewarded answers: what chance gets where all are alike."""
+    return float((rewards[scores == scores.max()] == rewards.max()).float().mean())
 
 
 def _compare(scores: Tensor, facts: Mapping[str, Any], config: RewardModelConfig) -> tuple[Tensor, float]:
