@@ -7,7 +7,7 @@ The score is the scalar head's value at the answer's end token, so a saved model
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -99,23 +99,54 @@ def train(config: RewardModelConfig, *, resume: bool = False, reporter: Reporter
 
 
 def _split(config: RewardModelConfig) -> tuple[list[Record], list[Record]]:
-    """Records to train on and to measure on; no prompt is in both."""
+    """Records to train on and to measure on; no prompt is in both, and no task that records name in their `meta`."""
     records = read_records(Path(config.data))
     if config.held_out:
         held_out = read_records(Path(config.held_out))
-        shared = {record.prompt for record in records} & {record.prompt for record in held_out}
-        if shared:
-            raise ConfigError(
-                f"{len(shared)} prompts are in both {config.data} and {config.held_out}; a reward model must be "
-                "measured on prompts it has not seen"
-            )
+        _refuse_shared("prompts", {r.prompt for r in records} & {r.prompt for r in held_out}, config)
+        _refuse_shared("tasks", set(filter(None, map(_task, records))) & set(map(_task, held_out)), config)
         return records, held_out
-    prompts = sorted({record.prompt for record in records}, key=repr)
-    if len(prompts) < 2:
-        raise ConfigError(f"{config.data} holds one prompt; wanted at least two, or a file held_out to measure on")
-    Random(derive_seed(config.seed, "held out")).shuffle(prompts)
-    aside = set(prompts[: max(1, round(config.held_out_share * len(prompts)))])
-    return [r for r in records if r.prompt not in aside], [r for r in records if r.prompt in aside]
+    family = _families(records)
+    families = sorted(set(family.values()), key=repr)
+    if len(families) < 2:
+        what = "prompt" if len(family) == 1 else "task"
+        raise ConfigError(f"{config.data} holds one {what}; wanted at least two, or a file held_out to measure on")
+    Random(derive_seed(config.seed, "held out")).shuffle(families)
+    aside = set(families[: max(1, round(config.held_out_share * len(families)))])
+    return (
+        [r for r in records if family[r.prompt] not in aside],
+        [r for r in records if family[r.prompt] in aside],
+    )
+
+
+def _refuse_shared(what: str, shared: Collection[Any], config: RewardModelConfig) -> None:
+    if shared:
+        raise ConfigError(
+            f"{len(shared)} {what} are in both {config.data} and {config.held_out}; a reward model must be measured on "
+            f"{what} it has not seen"
+        )
+
+
+def _task(record: Record) -> str | None:
+    return str(record.meta["task_id"]) if "task_id" in record.meta else None
+
+
+def _families(records: Sequence[Record]) -> dict[Prompt, Prompt]:
+    """Of every prompt the first, by order, of its family: prompts that ask one task in other words are of one."""
+    parent = {record.prompt: record.prompt for record in records}
+
+    def first(prompt: Prompt) -> Prompt:
+        while parent[prompt] != prompt:
+            parent[prompt] = parent[parent[prompt]]
+            prompt = parent[prompt]
+        return prompt
+
+    asked: dict[str, Prompt] = {}
+    for record in records:
+        if (task := _task(record)) is not None:
+            one, other = sorted((first(record.prompt), first(asked.setdefault(task, record.prompt))), key=repr)
+            parent[other] = one
+    return {prompt: first(prompt) for prompt in parent}
 
 
 def _examples(
