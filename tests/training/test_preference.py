@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from tiny import tiny_model
 
 from verigrad.algorithms.preference_presets import PREFERENCE_LOSSES
-from verigrad.errors import ConfigError, DataError
+from verigrad.errors import ConfigError, DataError, RunError
 from verigrad.models.chat import answer_ids, prompt_ids
 from verigrad.preferences.mining import Scored
 from verigrad.preferences.records import Rated, read_records, write_records
@@ -281,12 +281,18 @@ def test_mismatched_answers_keep_to_the_length():
     assert [row.ids for row in _mismatched([example(1, (10,))], 8)] == [(1, 10)]
 
 
-def test_a_resumed_run_whose_data_changed_scores_the_reference_anew(settings, workshop):
-    """The same pairs in another order have as many tokens, and every log-prob in another place."""
+def test_a_resumed_run_whose_data_changed_is_refused(settings, workshop):
+    """The same pairs in another order have as many tokens, and every log-prob in another place.
+
+    A run that noted no digest of its data scores the reference anew.
+    """
     data = Path(settings["data"])
     with pytest.raises(KeyboardInterrupt):
         train(PreferenceConfig(**settings, epochs=2), reporter=Stopping(1))
     data.write_text("".join(reversed(data.read_text().splitlines(keepends=True))))
+    with pytest.raises(RunError, match="the content of data has changed since"):
+        train(PreferenceConfig(**settings, epochs=2), resume=True)
+    (Path(settings["run"]) / "inputs.json").unlink()
     resumed = train(PreferenceConfig(**settings, epochs=2), resume=True)
     fresh = train(PreferenceConfig(**{**settings, "run": str(workshop / "fresh")}, epochs=2))
     found, wanted = (

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from loops import check_a_stopped_run_goes_on, pairs, train_metrics
+from loops import Stopping, check_a_stopped_run_goes_on, pairs, train_metrics
 from tiny import tiny_tokenizer
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 from transformers.models.llama.modeling_llama import LlamaMLP
 
 from verigrad.cli.label import _margins
-from verigrad.errors import ConfigError
+from verigrad.errors import ConfigError, RunError
 from verigrad.evaluation.held_out import read_held_out
 from verigrad.evaluation.held_out_figures import calibration, order_accuracy, separation, side_accuracy
 from verigrad.models.chat import answer_ids, prompt_ids
@@ -346,6 +346,20 @@ def test_margins_are_asked_for_where_the_setting_says_so(settings, workshop):
 def test_a_stopped_run_goes_on_to_the_same_weights(settings):
     settings = {**settings, "epochs": 3, "checkpoint_every": 2}
     check_a_stopped_run_goes_on(train, RewardModelConfig, settings)
+
+
+def test_a_resumed_run_whose_files_changed_is_refused(settings, workshop):
+    """With other records other prompts are held out, and some of them have been trained on by then."""
+    config = RewardModelConfig(**{**settings, "epochs": 3, "checkpoint_every": 1})
+    with pytest.raises(KeyboardInterrupt):
+        train(config, reporter=Stopping(2))
+    file = workshop / "pairs.jsonl"
+    before = file.read_bytes()
+    write_records(file, pairs(24))
+    with pytest.raises(RunError, match=r"the content of data has changed since .*rm was begun"):
+        train(config, resume=True)
+    file.write_bytes(before)
+    assert len(train_metrics(train(config, resume=True))) == 9
 
 
 def test_adapters_and_head_train_and_are_saved_merged(settings):

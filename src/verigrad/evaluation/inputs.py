@@ -1,4 +1,5 @@
-"""What work that goes on later rests on, told apart by content: tasks with their hidden tests, and files of models."""
+"""What work that goes on later rests on, told apart by content: files of rows, tasks with their hidden tests, and files
+of models."""
 
 from __future__ import annotations
 
@@ -9,7 +10,13 @@ from tempfile import TemporaryDirectory
 from verigrad.tasks import jsonl
 from verigrad.tasks.base import TaskSet
 
-__all__ = ["model_stamp", "tasks_digest"]
+__all__ = ["file_digest", "model_stamp", "tasks_digest"]
+
+
+def file_digest(file: Path) -> str:
+    """Of its bytes; 16 hexadecimal digits."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
 
 
 def tasks_digest(tasks: TaskSet) -> str:

@@ -1,6 +1,7 @@
 """The run folder: a contract between training, resuming, reporting and people.
 
     config.toml          every setting, resolved
+    inputs.json          digest of each file that the settings name as data
     metrics.jsonl        one JSON object a line, on the disk as soon as it is logged
     rollouts/            step-000012.jsonl: prompts, completions, verdicts, scores
     evaluations/         <split>-<before|after>.jsonl: one row a sample
@@ -67,8 +68,11 @@ class Run:
             raise RunError(f"cannot write to the run folder {folder}: {error}; {_THEN}") from error
 
     @classmethod
-    def create(cls, folder: Path, config_toml: str) -> Run:
+    def create(cls, folder: Path, config_toml: str, inputs: Mapping[str, str] | None = None) -> Run:
         """Start a new run.
+
+        Args:
+            inputs: setting -> digest of the file that it names; a resumed run must be given the same.
 
         Raises:
             RunError: the folder already holds a run, or cannot be written.
@@ -81,20 +85,26 @@ class Run:
             try:
                 for part in ("rollouts", "evaluations", "checkpoints"):
                     (folder / part).mkdir(exist_ok=True)
-                write_or_tell(folder / "config.toml", config_toml, "free space, or choose another folder with --run")
+                then = "free space, or choose another folder with --run"
+                if inputs:
+                    write_or_tell(folder / "inputs.json", json.dumps(dict(inputs), indent=2) + "\n", then)
+                write_or_tell(folder / "config.toml", config_toml, then)
             except OSError as error:
                 raise RunError(f"cannot write the run folder {folder}: {error}; choose another with --run") from error
             return cls(folder, lock, start_step=0)
 
     @classmethod
-    def resume(cls, folder: Path, changed: Mapping[str, tuple[Any, Any]]) -> tuple[Run, Path | None]:
+    def resume(
+        cls, folder: Path, changed: Mapping[str, tuple[Any, Any]], inputs: Mapping[str, str] | None = None
+    ) -> tuple[Run, Path | None]:
         """Open a run to continue it; returns it and its last good checkpoint (None: start from the beginning).
 
         Args:
             changed: settings that differ from the run's own: key -> (old, new).
+            inputs: as `create` takes them; of runs that noted none, nothing is asked.
 
         Raises:
-            RunError: there is no run, its settings have changed, or a process is writing to it.
+            RunError: there is no run, its settings or inputs have changed, or a process is writing to it.
             CheckpointError: there are checkpoints but every one is damaged.
         """
         if not (folder / "config.toml").exists():
@@ -106,6 +116,7 @@ class Run:
                 f"trajectory it began; undo the change, or start a new run from its weights with "
                 f"--model {folder}/model or --run elsewhere"
             )
+        _check_inputs(folder, inputs or {})
         with _held(folder) as lock:
             for place in (folder, folder / "checkpoints", folder / "reference"):
                 clear_leavings(place)
@@ -176,6 +187,18 @@ class Run:
             with contextlib.suppress(OSError):
                 self._tensorboard.close()
         self._lock.close()
+
+
+def _check_inputs(folder: Path, inputs: Mapping[str, str]) -> None:
+    """A file with other rows under the same name would be half of one run and half of another: what is held out now may
+    have been trained on, and what the reference says of new rows is asked of a policy that has moved."""
+    file = folder / "inputs.json"
+    begun = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    if changed := sorted(name for name, digest in inputs.items() if begun.get(name, digest) != digest):
+        raise RunError(
+            f"the content of {' and '.join(changed)} has changed since {folder} was begun. A resumed run must repeat "
+            "the trajectory it began; put back what was there, or start a new run with --run elsewhere"
+        )
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ from verigrad.engines.local import LocalEngine
 from verigrad.errors import ConfigError, RunError
 from verigrad.evaluation.benchmark import evaluate
 from verigrad.evaluation.compare import results_by_task, summarize_split
+from verigrad.evaluation.inputs import file_digest
 from verigrad.evaluation.pass_at_k import Estimate, summarize
 from verigrad.evaluation.reports.report import write_report
 from verigrad.evaluation.sources import load_source
@@ -246,19 +247,26 @@ def open_run(config: StageConfig, *, resume: bool) -> tuple[Run, Path | None]:
     """Start the run of these settings, or continue it; returns it and the checkpoint to go on from.
 
     Raises:
-        RunError: there is one already, or none to continue, or its settings were others.
+        RunError: there is one already, or none to continue, or its settings or the content of its files were others.
     """
     folder = Path(config.run)
+    inputs = _inputs(config)
     if not resume:
-        return Run.create(folder, to_toml(config)), None
+        return Run.create(folder, to_toml(config), inputs), None
     stored = folder / "config.toml"
     changed = changed_settings(load_config(type(config), stored), config) if stored.exists() else {}
     if changed.get("audit.flagged", ("",))[0] == "stop":  # nothing was flagged so far: every policy began like this
         del changed["audit.flagged"]
-        run, checkpoint = Run.resume(folder, changed)
+        run, checkpoint = Run.resume(folder, changed, inputs)
         run.write_config(to_toml(config))
         return run, checkpoint
-    return Run.resume(folder, changed)
+    return Run.resume(folder, changed, inputs)
+
+
+def _inputs(config: StageConfig) -> dict[str, str]:
+    """Setting -> digest, of the files of rows or text that the settings name."""
+    named = {name: Path(getattr(config, name, "")) for name in ("data", "held_out", "text")}
+    return {name: file_digest(path) for name, path in named.items() if path.is_file()}
 
 
 def local_engine(
