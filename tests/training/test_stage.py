@@ -112,3 +112,18 @@ def test_an_engine_without_ids_of_its_own_is_refused(settings):
 
     with pytest.raises(ConfigError, match=r"Endpoint does not report the ids it sampled .* wanted an exact engine"):
         open_stage(RLConfig(**settings), Silent(), (), make_engine=make)
+
+
+@pytest.mark.parametrize("command", ["sft", "preference", "diffusion"])
+def test_a_file_that_answers_the_reported_tasks_is_refused(command, workshop, settings, capsys):
+    """Its rows say in `meta` which task they are of, as `verigrad mine` and `verigrad label` write them."""
+    rows = [
+        {"prompt": f"Say {n}.", "completion": "7", "label": n == 7, "meta": {"task_id": f"say@1/{n}"}} for n in (1, 7)
+    ]
+    (workshop / "answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    own = {"run": settings["run"], "model": settings["model"], "data": workshop / "answers.jsonl"}
+    own |= {"dtype": "float32", "device": "cpu", "max-length": 128, "epochs": 1, "report.max-tokens": 4}
+    own["report.splits.held_out"] = f"{workshop}/my.py:held_out"
+    own |= {"loss": "kto"} if command == "preference" else {}
+    assert main([command, *(word for key, value in own.items() for word in (f"--{key}", str(value)))]) == 1
+    assert "1 tasks are in both training and held_out, such as 'say@1/7'" in capsys.readouterr().err

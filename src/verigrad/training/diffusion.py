@@ -26,7 +26,7 @@ from verigrad.training.config import DiffusionConfig
 from verigrad.training.epochs import num_steps, train_epochs
 from verigrad.training.reporter import Reporter, Silent
 from verigrad.training.sft import demonstration_rows, gold_demonstrations, read_demonstrations
-from verigrad.training.stage import Stage, open_stage, settled
+from verigrad.training.stage import Stage, open_stage, settled, trained_tasks
 from verigrad.types import Row
 
 __all__ = ["chosen_spec", "step_attention", "train"]
@@ -52,8 +52,7 @@ def train(config: DiffusionConfig, *, resume: bool = False, reporter: Reporter |
         return DenoiseEngine(model, tokenizer, params=config.denoise, **options)
 
     with ExitStack() as opened:
-        training_ids = [task.id for task in tasks.tasks] if tasks else []
-        stage = open_stage(config, reporter, training_ids, make_engine=make_engine)
+        stage = open_stage(config, reporter, trained_tasks(tasks, config.data), make_engine=make_engine)
         opened.callback(stage.close)
         spec = diffusion_spec(stage.model)
         canvases = _canvases(stage, config, spec, tasks)

@@ -76,7 +76,16 @@ from verigrad.training.reporter import Reporter, Silent
 from verigrad.training.round_judge import RoundJudge, judge_engine
 from verigrad.training.run import Learner, Run, TrainState, load_state, save_state
 from verigrad.training.sampling import scheduled_tasks
-from verigrad.training.stage import Stage, check_trust, open_run, open_stage, own_engine, sampling_params, settled
+from verigrad.training.stage import (
+    Stage,
+    check_trust,
+    open_run,
+    open_stage,
+    own_engine,
+    sampling_params,
+    settled,
+    trained_tasks,
+)
 from verigrad.training.token_weights import WEIGHTINGS, weights_of
 from verigrad.types import Row
 
@@ -102,8 +111,8 @@ def train(config: PreferenceConfig, *, resume: bool = False, reporter: Reporter 
     records = _of_kind(read_records(Path(config.data)), row) if config.data else None
     asked = judge_engine(config.judge) if config.judge.url else None
     with ExitStack() as opened:
-        training_ids = [task.id for task in tasks.tasks] if tasks else []
-        stage = open_stage(config, reporter, training_ids, make_engine=partial(own_engine, denoise=config.denoise))
+        make_engine = partial(own_engine, denoise=config.denoise)
+        stage = open_stage(config, reporter, trained_tasks(tasks, config.data), make_engine=make_engine)
         opened.callback(stage.close)
         scoring = _scoring(stage, config)
         run, checkpoint = open_run(config, resume=resume)

@@ -27,7 +27,7 @@ from verigrad.training.config import SFTConfig
 from verigrad.training.epochs import train_epochs
 from verigrad.training.examples import flat_rows
 from verigrad.training.reporter import Reporter, Silent
-from verigrad.training.stage import Stage, open_stage, settled
+from verigrad.training.stage import Stage, open_stage, settled, trained_tasks
 from verigrad.training.texts import can_turn, text_pieces, text_row, turned_round
 from verigrad.types import Message, Row
 
@@ -57,7 +57,7 @@ def train(config: SFTConfig, *, resume: bool = False, reporter: Reporter | None 
     if tasks and config.rename:
         tasks = rename_functions(tasks, config.rename, config.seed)
     with ExitStack() as opened:
-        stage = open_stage(config, reporter, [task.id for task in tasks.tasks] if tasks else [])
+        stage = open_stage(config, reporter, trained_tasks(tasks, config.data))
         opened.callback(stage.close)
         parts = _text_rows(stage, config) if config.text else _answer_rows(stage, config, tasks)
         fim = mark_fim(stage.model, stage.tokenizer, config.fim_ids) if config.fim else None

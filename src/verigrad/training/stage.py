@@ -26,6 +26,7 @@ from verigrad.evaluation.inputs import file_digest
 from verigrad.evaluation.pass_at_k import Estimate, summarize
 from verigrad.evaluation.reports.report import write_report
 from verigrad.evaluation.sources import load_source
+from verigrad.jsonl import read_rows
 from verigrad.models.causal import load_causal, pick_device, resolved_dtype
 from verigrad.models.chat import has_template
 from verigrad.models.checkpoint import save_model
@@ -57,6 +58,7 @@ __all__ = [
     "sampling_params",
     "settled",
     "tell_of_template",
+    "trained_tasks",
 ]
 
 _Result = TypeVar("_Result")
@@ -407,6 +409,19 @@ def _open_sandbox(config: StageConfig) -> PolyglotSandbox:
             "`verigrad doctor` says why; lower min_level only for programs you trust"
         )
     return sandbox
+
+
+def trained_tasks(tasks: TaskSet | None, data: str) -> list[str]:
+    """Ids of the tasks that are trained on: those of a source, or those that a file's rows name in their `meta`.
+
+    Raises:
+        ConfigError: the file cannot be read.
+        DataError: a line of it is no JSON object.
+    """
+    if tasks is not None:
+        return [task.id for task in tasks.tasks]
+    metas = [row.get("meta") for _, row in read_rows(Path(data))] if data else []
+    return [str(meta["task_id"]) for meta in metas if isinstance(meta, dict) and "task_id" in meta]
 
 
 def check_disjoint(training_ids: Iterable[str], splits: Mapping[str, TaskSet], validation: TaskSet | None) -> None:
