@@ -186,6 +186,23 @@ def test_noise_flips_its_share_by_seed(tmp_path):
     store.close()
 
 
+def test_one_name_is_one_rule(samples, tmp_path, endpoint, ask, capsys):
+    """Half judged with one noise, or by one set of criteria, and half with another would be one annotator's votes."""
+    simulated = ["label", str(samples), "--folder", str(tmp_path / "labels"), "--judge", "simulated"]
+    assert main([*simulated, "--noise", "0.1", "--limit", "3"]) == 0
+    assert main([*simulated, "--noise", "0.4"]) == 1
+    assert "'simulated' has judged items of" in capsys.readouterr().err
+    assert len(read_store(tmp_path / "labels").standing("simulated")) == 3
+    assert main([*simulated, "--noise", "0.4", "--name", "other"]) == 0
+    assert main([*simulated, "--noise", "0.1"]) == 0
+    endpoint.reply = lambda first, second: "Verdict: tie"
+    assert ask("--limit", "1") == 0
+    asked = len(endpoint.received)
+    assert ask("--criteria", "Shorter is better.") == 1 and len(endpoint.received) == asked
+    assert "criteria" in capsys.readouterr().err
+    assert ask() == 0
+
+
 def test_equal_scores_tie_and_unknown_ones_skip(tmp_path):
     rows = [sample(0, 0, "x = 1\n", 2), sample(0, 1, "x = 2\n", 2)]
     rows += [{**sample(1, number, f"y = {number}\n", 0, total=0), "reward": None} for number in range(2)]
@@ -197,7 +214,7 @@ def test_equal_scores_tie_and_unknown_ones_skip(tmp_path):
 
 
 class Broken:
-    name, kind = "broken", "model"
+    name, kind, rule = "broken", "model", {}
 
     async def judge(self, item):
         raise EngineError("no")

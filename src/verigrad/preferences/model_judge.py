@@ -93,7 +93,7 @@ class ModelJudge:
             verdict = _verdict(reply, first, second)
             asked.append({"order": first + second, "messages": messages, "reply": reply, "verdict": verdict})
         one, other = (row["verdict"] for row in asked)
-        meta: dict[str, Any] = {"criteria": self.criteria, "asked": asked}
+        meta: dict[str, Any] = {"criteria": self.criteria, "temperature": self.temperature, "asked": asked}
         if one is None or other is None:
             return Opinion("skip", {"why": "a reply has no verdict", **meta})
         if one != other:

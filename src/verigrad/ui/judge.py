@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from verigrad.errors import ConfigError
 from verigrad.preferences.model_judge import ModelJudge, Opinion, Preference, ask_all
@@ -24,6 +24,11 @@ class Annotator(Protocol):
 
     @property
     def kind(self) -> AnnotatorKind: ...
+
+    @property
+    def rule(self) -> Mapping[str, Any]:
+        """What its opinions go by; they repeat it in their `meta`."""
+        ...
 
     async def judge(self, item: Item) -> Opinion:
         """Judge one item.
@@ -50,6 +55,10 @@ class Simulated:
         if not 0 <= self.noise <= 1:
             raise ConfigError(f"noise is {self.noise}, wanted a probability between 0 and 1")
 
+    @property
+    def rule(self) -> Mapping[str, Any]:
+        return {"noise": self.noise}
+
     async def judge(self, item: Item) -> Opinion:
         if item.a.score is None or item.b.score is None:
             return Opinion("skip", {"why": "the item has no scores"})
@@ -65,6 +74,10 @@ class EndpointJudge(ModelJudge):
     """A model as an annotator, under the model's name; its messages and raw replies go into the log."""
 
     kind: AnnotatorKind = "model"
+
+    @property
+    def rule(self) -> Mapping[str, Any]:
+        return {"criteria": self.criteria, "temperature": self.temperature}
 
     async def judge(self, item: Item) -> Opinion:
         return await self.compare(item.prompt, item.a.shown, item.b.shown, key=item.id)
@@ -101,8 +114,10 @@ async def annotate(
         on_item: called after each.
 
     Raises:
+        ConfigError: it has judged items of this folder by another rule.
         EngineError: several items failed in a row, so the endpoint is not there; the last failure.
     """
+    _check_rule(store, annotator)
     wanted = store.items.values() if items is None else items
 
     def keep(item: Item, opinion: Opinion) -> None:
@@ -115,3 +130,18 @@ async def annotate(
         concurrency=concurrency,
         on_item=on_item,
     )
+
+
+def _check_rule(store: Store, annotator: Annotator) -> None:
+    """One name is one judge: with other noise or other criteria, what it says is not to be taken for the same voice."""
+    for item in store.items:
+        choice = store.choices(item).get(annotator.name)
+        if choice is None:
+            continue
+        for name, value in annotator.rule.items():
+            if (before := choice.meta.get(name, value)) != value:
+                raise ConfigError(
+                    f"{annotator.name!r} has judged items of {store.folder} with {name} {before!r}, and is asked to go "
+                    f"on with {value!r}; go on as it began, or take another --folder (a simulated one may take another "
+                    "--name)"
+                )
