@@ -64,10 +64,11 @@ def judge_all(store, annotator, preferred="a"):
 # ---------------------------------------------------------------------------------------------- items
 
 
-def test_pairs_are_formed_within_each_task_and_equal_programs_are_left_out(tmp_path):
+def test_pairs_are_formed_within_each_task_of_what_can_be_compared(tmp_path):
     rows = [sample(0, number, program, 1) for number, program in enumerate([FIRST, SECOND, FIRST, "x = 1\n"])]
     rows += [sample(1, 0, FIRST, 5), sample(2, 0, FIRST, 5), sample(2, 1, FIRST + "\n", 5)]
     rows += [{**sample(1, 1, SECOND, 0), "status": "error"}, {**sample(1, 2, SECOND, 0), "completion": " "}]
+    rows += [{**sample(1, 3, SECOND, 0), "turns": 2}]  # an answer to more than the task
     items = read_items(write_samples(tmp_path / "s.jsonl", rows))
     assert len(items) == 3 and {item.task_id for item in items} == {"made-up@1/0"}
     assert len({item.id for item in items}) == 3
@@ -101,6 +102,7 @@ def test_preference_records_are_items_too(tmp_path):
     items = read_items(tmp_path / "p.jsonl")
     assert len(items) == 4
     assert sorted(score_margins(items)) == [0.0, 0.5, 1.0, 1.0]
+    assert len({item.task_id for item in items}) == 1  # none is named, and the prompt is the same
     programs = {items[0].a.program, items[0].b.program}
     assert programs == {"x = 1", None}
 
@@ -110,6 +112,7 @@ def test_rated_completions_of_one_prompt_are_compared(tmp_path):
     rows = [{"prompt": "p", "completion": f"x = {number}", "label": number > 0, "meta": meta} for number in range(3)]
     items = read_items(write_samples(tmp_path / "r.jsonl", rows))
     assert sorted(score_margins(items)) == [0.0, 1.0, 1.0]
+    assert {item.task_id for item in items} == {"t"}
 
 
 def test_orders(tmp_path):

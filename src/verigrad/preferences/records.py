@@ -387,11 +387,13 @@ def as_rankings(records: Iterable[Record]) -> list[Ranking]:
             rated.setdefault(record.prompt, []).append(record)
     for prompt, answers_rated in rated.items():
         if len({answer.desirable for answer in answers_rated}) == 2:
+            tasks = [answer.meta["task_id"] for answer in answers_rated if "task_id" in answer.meta]
             found.append(
                 Ranking(
                     prompt=prompt,
                     completions=tuple(answer.completion for answer in answers_rated),
                     rewards=tuple(float(answer.desirable) for answer in answers_rated),
+                    meta={"task_id": tasks[0]} if tasks else {},
                     place=answers_rated[0].place,
                 )
             )

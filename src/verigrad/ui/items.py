@@ -17,7 +17,7 @@ from typing import Any, Literal, get_args
 
 from verigrad.errors import ConfigError, DataError
 from verigrad.jsonl import read_rows
-from verigrad.preferences.records import Pair, as_rankings, parse_record
+from verigrad.preferences.records import Pair, Record, as_rankings, parse_record
 from verigrad.rewards.format import extract_program
 from verigrad.seeds import derive_seed
 from verigrad.types import Message, Task
@@ -97,8 +97,9 @@ def _digest(*parts: Any) -> str:
 def read_items(file: Path) -> list[Item]:
     """Every pair of different programs for one task, of a file of samples or of preference records.
 
-    Samples are rows as `verigrad eval --samples` writes them; lost and empty ones are left out. A `score` of a row
-    goes before its share of tests passed. Pairs, rankings and rated completions are read as training reads them.
+    Samples are rows as `verigrad eval --samples` writes them; lost and empty ones, and those of several turns, are left
+    out. A `score` of a row goes before its share of tests passed. Pairs, rankings and rated completions are read as
+    training reads them.
 
     Raises:
         ConfigError: the file cannot be read.
@@ -137,9 +138,14 @@ def _sample_questions(placed: Iterable[tuple[str, Mapping[str, Any]]]) -> list[_
         question = found.setdefault(str(row["task_id"]), (str(row["task_id"]), (Message("user", prompt),), []))
         if question[1][0].content != prompt:
             raise DataError(f"{place}: task {row['task_id']!r} has another prompt than in an earlier line")
-        if row.get("status") != "error" and candidate.completion.strip():
+        if row.get("status") != "error" and candidate.completion.strip() and not _of_several_turns(row):
             question[2].append(candidate)
     return list(found.values())
+
+
+def _of_several_turns(row: Mapping[str, Any]) -> bool:
+    """Whether the answer is to more than the task: to what was observed and said in between, too."""
+    return _is_number(row.get("turns")) and row["turns"] > 1
 
 
 def _text(row: Mapping[str, Any], name: str, place: str) -> str:
@@ -178,17 +184,21 @@ def _is_number(value: Any) -> bool:
 
 def _record_questions(placed: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[_Question]:
     records = [parse_record(row, place) for place, row in placed]
-    for number, record in enumerate(records):
-        task_id = str(record.meta.get("task_id", f"record {number + 1}"))
+    for record in records:
         if isinstance(record, Pair):
             # Only the distance of the two is known, and not always that.
             scores = (None, None) if record.margin is None else (record.margin, 0.0)
             answers: Iterable[tuple[str, float | None]] = zip((record.chosen, record.rejected), scores, strict=True)
-            yield task_id, record.prompt, [_answer(text, score) for text, score in answers]
-    for number, ranking in enumerate(as_rankings(record for record in records if not isinstance(record, Pair))):
+            yield _task_of(record), record.prompt, [_answer(text, score) for text, score in answers]
+    for ranking in as_rankings(record for record in records if not isinstance(record, Pair)):
         answers = zip(ranking.completions, ranking.rewards, strict=True)
-        task_id = str(ranking.meta.get("task_id", f"ranking {number + 1}"))
-        yield task_id, ranking.prompt, [_answer(text, score) for text, score in answers]
+        yield _task_of(ranking), ranking.prompt, [_answer(text, score) for text, score in answers]
+
+
+def _task_of(record: Record) -> str:
+    """As the record names it; else by its prompt, so that it is the same task in every file."""
+    messages = [(message.role, message.content) for message in record.prompt]
+    return str(record.meta.get("task_id", f"prompt {_digest(messages)[:8]}"))
 
 
 def _answer(text: str, score: float | None) -> Candidate:
