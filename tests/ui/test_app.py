@@ -176,6 +176,13 @@ def test_half_a_surrogate_pair_is_shown_by_its_number(labels):
     assert '<i class="odd">U+D83D</i>' in labels(rows).get("/compare?annotator=Ann").text
 
 
+@pytest.mark.parametrize("odd", ["\u061c", "\xad", "\u2028", "\u3164", "\U000e0041"])
+def test_what_cannot_be_seen_is_shown_by_its_number(labels, odd):
+    """A mark that turns the direction of text, a soft hyphen, a line separator, a blank letter, an invisible tag."""
+    rows = [sample(0, number, f"x = '{odd}{number}'\n", 1) for number in range(2)]
+    assert f'<i class="odd">U+{ord(odd):04X}</i>' in labels(rows).get("/compare?annotator=Ann").text
+
+
 def test_an_item_with_no_program_is_text(labels):
     rows = [{**sample(0, number, "", 0), "program": None, "completion": f"I think {number}"} for number in range(2)]
     browser = labels(rows)

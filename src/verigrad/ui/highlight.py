@@ -25,8 +25,12 @@ _CLASSES = (
     (Name.Exception, "bi"),
 )
 # Characters that change how text around them reads, or that cannot be seen: a person must see them to judge.
+# Controls, what Unicode lets a font draw as nothing (but \ufe0e and \ufe0f, which say how an emoji looks), line
+# separators that end no line here, and halves of surrogate pairs.
 _UNSEEN = re.compile(
-    "[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+    "[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
+    "\u2060-\u206f\u3164\ud800-\udfff\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U000e0000-\U000e0fff]"
 )
 _ALIKE = 0.35  # below this share of equal lines, marking what differs would mark nearly everything
 
