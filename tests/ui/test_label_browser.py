@@ -200,6 +200,31 @@ def test_undo_of_a_demonstration_then_all_the_way_back(start, opened, tmp_path):
     assert len(read_store(tmp_path / "labels").standing("Ann")) == 3
 
 
+def test_a_program_is_not_saved_for_another_item(start, opened, tmp_path):
+    """While one tab's editor is open another tab judges the item: what was written is no answer to the next one."""
+    server = start(write_samples(tmp_path / "samples.jsonl", sample_rows(3)))
+    page = opened(expected=["Failed to load resource: the server responded with a status of 409 (Conflict)"])
+    log_in(page, server)
+    first = current(page)
+    other = page.context.new_page()
+    other.goto(page.url)
+    other.wait_for_selector(".sides")
+    other.wait_for_load_state()
+    page.keyboard.press("n")
+    page.keyboard.type("first = 1")
+    second = press(other, "1")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_selector("#notice p.bad:has-text('nothing was recorded')")
+    assert current(page) == second and not page.locator("#editor").is_visible()
+    page.keyboard.press("Control+Enter")
+    assert press(page, "u") == first
+    page.keyboard.press("n")  # the draft is with the item it was written for
+    assert page.locator("#program").input_value() == "first = 1"
+    page.keyboard.press("Control+Enter")
+    page.wait_for_selector("text=1 demonstration saved")
+    assert [event.item for event in read_store(tmp_path / "labels").demonstrations()] == [first]
+
+
 def test_a_hostile_program_is_only_text(start, opened, tmp_path):
     rows = [sample(0, number, f"x = {number} # {EVIL}\n", 1) for number in range(2)]
     for row in rows:

@@ -42,7 +42,10 @@ async function send(action, fields = {}) {
     if (said.html) {
       const before = view().dataset.item;
       task.innerHTML = said.html;
-      if (view().dataset.item !== before) scrollTo(0, 0);
+      if (view().dataset.item !== before) {
+        scrollTo(0, 0);
+        editor.close(); // what is in it answers the other item; the draft is kept
+      }
       settle();
     }
     if (said.notice) say(said.notice, !answer.ok);
