@@ -300,7 +300,7 @@ def test_what_makes_no_sense_is_refused(labels, log, action, fields, status, say
     assert says in answer.json()["notice"]
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"left"'])
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"left"', b"[" * 100_000])
 def test_bodies_that_are_no_objects(labels, body):
     headers = {"Content-Type": "application/json", "Origin": HOME}
     assert labels().send("POST", "/api/choose", headers, content=body).status_code == 400

@@ -274,6 +274,7 @@ def test_a_preferred_answer_of_lower_score_is_exported_without_a_margin(tmp_path
         (["S", "--folder", "X/l", "--overlap", "2"], "between 0 and 1"),
         (["S", "--folder", "X/l", "--margins", "nope.py:f"], "no such file"),
         (["X/missing.jsonl", "--folder", "X/l"], "cannot read X/missing.jsonl"),
+        (["S", "--folder", "X/l", "--port", "70000"], "cannot listen on port 70000"),
         (["export", "X", "--out", "X/p.jsonl"], "no labelling folder"),
     ],
 )

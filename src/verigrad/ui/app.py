@@ -158,7 +158,7 @@ async def _body(request: Request) -> Mapping[str, Any]:
             raise _Refusal(413, f"more than {_MOST_BYTES} bytes; nothing was recorded")
     try:
         row = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _Refusal(400, f"not JSON: {error}") from error
     if not isinstance(row, dict):
         raise _Refusal(400, "wanted a JSON object")
@@ -284,7 +284,7 @@ def serve(store: Store, *, port: int = 0, on_ready: Callable[[str], None] = prin
         on_ready: called with the address to open, token included, once connections are accepted.
 
     Raises:
-        RunError: the port is taken.
+        RunError: the port is taken, or none.
     """
     import uvicorn
 
@@ -293,7 +293,7 @@ def serve(store: Store, *, port: int = 0, on_ready: Callable[[str], None] = prin
         try:
             listening.bind(("127.0.0.1", port))
             listening.listen()
-        except OSError as error:
+        except (OSError, OverflowError) as error:  # the latter of a number that is no port
             raise RunError(f"cannot listen on port {port}: {error}; --port 0 takes a free one") from error
         port = listening.getsockname()[1]
         token = secrets.token_urlsafe(32)
