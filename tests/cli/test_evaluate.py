@@ -117,3 +117,10 @@ def test_nothing_judged_is_a_failure_that_says_why(source, answered, capsys):
     answered([row(n, "error", error="engine gone") for n in range(3)])
     assert main(["eval", "--tasks", source]) == 1
     assert "the first error: engine gone" in capsys.readouterr().out
+
+
+def test_retest_names_a_row_that_is_no_sample(source, tmp_path, capsys):
+    samples = write(tmp_path / "samples.jsonl", [{"task_id": "say@1/0", "completion": "1"}, {"prompt": "Say it."}])
+    words = ["retest", samples, "--tasks", source, "--out", f"{tmp_path}/out.jsonl", "--model", f"{tmp_path}/no-model"]
+    assert main(words) == 1
+    assert "samples.jsonl:2: task_id is missing" in capsys.readouterr().err

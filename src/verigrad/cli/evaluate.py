@@ -146,7 +146,11 @@ def retest(argv: list[str]) -> Work:
 
 
 def _retest_file(options: argparse.Namespace) -> int:
-    rows = [row for _, row in read_rows(options.samples)]
+    placed = read_rows(options.samples)
+    for place, row in placed:
+        if not isinstance(row.get("task_id"), str):
+            raise DataError(f"{place}: task_id is missing, or no text; wanted a file that --samples wrote")
+    rows = [row for _, row in placed]
     require_writable(options.out)
     found = asyncio.run(_retest(rows, load_source(options.tasks), options))
     if not found:
