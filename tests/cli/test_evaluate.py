@@ -109,7 +109,7 @@ def test_a_comparison_is_over_the_tasks_that_both_sides_have(source, answered, t
     earlier = write(tmp_path / "earlier.jsonl", [row(0, "passed"), row(1, "failed"), row(9, "passed")])
     answered([row(0, "failed"), row(1, "passed"), row(2, "passed")])
     assert main(["eval", "--tasks", source, "--against", earlier]) == 0
-    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("against")]
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("pass@1 against")]
     assert "+0.0%" in line and line.endswith("over 2 tasks; 2 that only one side has are left out")
 
 

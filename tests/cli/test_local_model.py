@@ -105,7 +105,7 @@ def test_eval_counts_what_passes_and_compares(folder, tmp_path, capsys):
         assert len(found) == 4 and 0 < means[-1] < 1
         assert f"pass@1 {means[-1]:.1%}  [" in printed and "over 4 tasks, 20 samples" in printed
         assert f"pass@5 {sum(map(bool, found.values())) / 4:.1%}  [" in printed
-    assert f"against {tmp_path}/0.jsonl: {means[1] - means[0]:+.1%} [" in printed
+    assert f"\npass@1 against {tmp_path}/0.jsonl: {means[1] - means[0]:+.1%} [" in printed
 
 
 def test_inspect_shows_a_run_and_the_rollouts_of_a_step(tmp_path, capsys):

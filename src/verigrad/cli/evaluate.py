@@ -374,13 +374,13 @@ def _print_change(earlier: Mapping[str, Sequence[bool]], rows: Sequence[Mapping[
     now = results_by_task(rows)
     both = [task for task in now if task in earlier]
     if not both:
-        print(f"against {against}: unknown; none of its tasks was judged")
+        print(f"pass@1 against {against}: unknown; none of its tasks was judged")
         return
     change = paired_difference({task: earlier[task] for task in both}, {task: now[task] for task in both})
     alone = len(now.keys() ^ earlier.keys())
     print(
-        f"against {against}: {change.value:+.1%} [{change.low:+.1%}, {change.high:+.1%}] (paired bootstrap, 95 %) over "
-        f"{len(both)} tasks" + (f"; {alone} that only one side has are left out" if alone else "")
+        f"pass@1 against {against}: {change.value:+.1%} [{change.low:+.1%}, {change.high:+.1%}] (paired bootstrap, "
+        f"95 %) over {len(both)} tasks" + (f"; {alone} that only one side has are left out" if alone else "")
     )
 
 
