@@ -1,15 +1,20 @@
 """What learns beside the policy: a critic that goes first, and weights that are averaged."""
 
+import json
 from types import SimpleNamespace
 
 import pytest
 import torch
 from loops import check_a_stopped_run_goes_on, train_metrics
 from safetensors.torch import load_file
-from tiny import tiny_model
+from tiny import VOCABULARY, tiny_model
+from tokenizers import Tokenizer
+from transformers import PreTrainedTokenizerFast
 
+from verigrad.errors import ConfigError
+from verigrad.models.checkpoint import save_model
 from verigrad.training.batching import make_batch
-from verigrad.training.companions import AveragedPolicy
+from verigrad.training.companions import AveragedPolicy, Teacher
 from verigrad.training.config import CriticConfig, OptimConfig, RLConfig, SamplingConfig
 from verigrad.training.rl import train
 from verigrad.types import Rollout, Score, Turn
@@ -88,3 +93,27 @@ def test_averaged_weights_are_the_mean_of_all_there_were_by_age(settings, decay)
 def test_a_stopped_run_goes_on_with_its_average(settings):
     fields = {"algorithm": "ppo_ewma", "steps": 6, "optim": FAST, "sampling": SHORT}
     check_a_stopped_run_goes_on(train, RLConfig, {**settings, **fields})
+
+
+def test_a_teacher_has_the_policys_tokens(settings, workshop):
+    """As many ids are no common vocabulary; rows that no token uses, as larger models have, make no other."""
+    model, tokenizer = tiny_model("llama")
+    stage = SimpleNamespace(model=model, tokenizer=tokenizer, device=torch.device("cpu"), dtype=torch.float32)
+    padded, _ = tiny_model("llama", seed=1, vocab_size=VOCABULARY + 5)
+    save_model(padded, tokenizer, workshop / "padded")
+    state = json.loads(tokenizer.backend_tokenizer.to_str())
+    ids = state["model"]["vocab"]
+    ids["a"], ids["b"] = ids["b"], ids["a"]
+    save_model(
+        model, PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(json.dumps(state))), workshop / "other"
+    )
+
+    def teacher(name):
+        return Teacher(RLConfig(**settings, algorithm="distill", teacher=str(workshop / name)), stage)
+
+    told = teacher("padded").signals(answered((97, 98)), {}, 0)["teacher_logprobs"]
+    logits = padded(torch.tensor([[5, 6, 7, 97, 98]])).logits.log_softmax(-1)[0]
+    wanted = torch.stack([logits[2, 97], logits[3, 98]])
+    torch.testing.assert_close(told[told != 0], wanted.detach(), atol=1e-5, rtol=1e-5)
+    with pytest.raises(ConfigError, match="has other ids for 2 of the policy's tokens, such as 'a'"):
+        teacher("other")

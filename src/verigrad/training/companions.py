@@ -324,10 +324,14 @@ class Teacher(_Stateless):
         if not config.teacher:
             raise ConfigError(f"algorithm {config.algorithm!r} needs a teacher: set teacher to a model")
         self._config, self._dtype = config, stage.dtype
-        self._model, _ = load_causal(config.teacher, device=stage.device)
-        own, other = (model.get_input_embeddings().num_embeddings for model in (stage.model, self._model))
-        if own != other:
-            raise ConfigError(f"{config.teacher!r} has {other} token ids, the policy {own}; wanted one vocabulary")
+        self._model, tokenizer = load_causal(config.teacher, device=stage.device)
+        # Tokens, not sizes: models of one family pad the same vocabulary to several, and others may have as many ids.
+        other = tokenizer.get_vocab()
+        if apart := [token for token, id_ in stage.tokenizer.get_vocab().items() if other.get(token) != id_]:
+            raise ConfigError(
+                f"{config.teacher!r} has other ids for {len(apart)} of the policy's tokens, such as {min(apart)!r}; "
+                "wanted a teacher with the policy's vocabulary"
+            )
 
     def signals(self, batch: Batch, known: _Signals, step: int) -> dict[str, Tensor]:
         budget = self._config.token_budget
