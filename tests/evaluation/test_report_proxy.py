@@ -1,5 +1,6 @@
 """The report's section on a reward model that was trained against: curves, warning, and when there is none."""
 
+import json
 import re
 
 import numpy as np
@@ -42,6 +43,17 @@ def test_without_a_kl_it_is_said_that_there_is_none(tmp_path):
     source, text = page(make_proxy_run(tmp_path / "run", FALLING))
     assert "logged no KL from the reference" in text and "√KL" not in text
     assert source.count(">Over the run<") == 1
+
+
+def test_a_kl_of_other_steps_than_the_scores_draws_no_curve(tmp_path):
+    """A KL that is no number at every step that has a score: the page is written, and says that there is none."""
+    _, text = page(make_proxy_run(tmp_path / "run", FALLING, kl=[float("nan")] * 30))
+    assert "logged no KL from the reference" in text
+    run = make_proxy_run(tmp_path / "other", FALLING)
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps({"step": 31, "kind": "train", "kl": 0.1, "completion_tokens": 50}) + "\n")
+    source, text = page(run)
+    assert "logged no KL from the reference" in text and source.count(">Over the run<") == 1
 
 
 def test_the_distance_is_the_root_of_the_kl_of_a_completion(tmp_path):

@@ -31,10 +31,11 @@ def proxy_and_gold(run: RunFolder) -> tuple[str, str, str]:
     """
     proxy, gold = run.curve(PROXY), run.curve(_GOLD)
     title = "Reward model against tests"
-    if not common_steps(proxy, gold):
+    common = {step for step, _, _ in common_steps(proxy, gold)}
+    if not common:
         return title, "", ""
     cards = _card("Over the run", "step", proxy, gold, whole_x=True)
-    distances = _distances(run)
+    distances = {step: distance for step, distance in _distances(run).items() if step in common}
     if distances:
         label = "√KL from the reference (KL in nats per completion)"
         cards += _card("Over the distance from the reference", label, _over(distances, proxy), _over(distances, gold))
