@@ -19,10 +19,12 @@ from verigrad.tasks.asserts import EQUAL, make_oracle
 from verigrad.tasks.base import TaskSet
 from verigrad.tasks.constants import NotConstant, parse_source
 from verigrad.tasks.rows import text_field
-from verigrad.types import CallTest, Oracle, OutputRule, Spaces, StdioTest, Task
+from verigrad.types import CallTest, Comparator, Oracle, OutputRule, Spaces, StdioTest, Task
 from verigrad.values import PlainValueError, encode
 
 __all__ = ["from_rows", "load"]
+
+_ANY = Comparator("any_of", strict=False)
 
 
 def load(
@@ -185,6 +187,12 @@ def _make_oracle(task_id: str, cases: Any, function: str, setup: str, where: str
 
 
 def _call_oracle(task_id: str, pairs: list[tuple[Any, Any]], where: str) -> Oracle:
+    """Calls as APPS's own judge understands them.
+
+    It writes a result as it is or, in all tests of a task, as the only item of a list, without saying which: both are
+    right. JSON has no tuples, so one is right where a list is wanted.
+    """
+    wrapped = all(isinstance(expected, list) and len(expected) == 1 for _, expected in pairs)
     tests = []
     for index, (args, expected) in enumerate(pairs):
         try:
@@ -193,7 +201,13 @@ def _call_oracle(task_id: str, pairs: list[tuple[Any, Any]], where: str) -> Orac
             raise TaskError(f"{where}, test {index}: {error}") from error
         if not isinstance(args, Sequence) or isinstance(args, str):
             raise TaskError(f"{where}, test {index}: wanted a list of arguments, got {args!r}")
-        tests.append(CallTest(str(index), tuple(args), expected, comparator=EQUAL))
+        right = [expected, *(expected if wrapped else ())]
+        right += [tuple(value) for value in right if isinstance(value, list)]
+        tests.append(
+            CallTest(str(index), tuple(args), right, comparator=_ANY)
+            if len(right) > 1
+            else CallTest(str(index), tuple(args), expected, comparator=EQUAL)
+        )
     return Oracle(task_id=task_id, tests=tuple(tests), comparator=EQUAL)
 
 
