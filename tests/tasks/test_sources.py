@@ -8,8 +8,9 @@ import pytest
 
 from verigrad.errors import ConfigError, MissingExtra, TaskError
 from verigrad.registry import load_attribute
+from verigrad.sandbox.compare import equal
 from verigrad.tasks import SOURCES, TaskSet, hub, load_tasks
-from verigrad.types import CallTest, Comparator, OutputRule, StdioTest
+from verigrad.types import Comparator, OutputRule, StdioTest
 
 MBPP_ROWS = [
     {
@@ -61,6 +62,18 @@ def test_path_and_options(mbpp_file):
     assert tasks == load_tasks(f"mbpp@1:{mbpp_file}", ids=[2, 700], shown_tests=2)
     assert len(load_tasks(f"mbpp:{mbpp_file}?ids=1", ids=None)) == 3  # keyword arguments win
     assert load_tasks("mbpp", path=mbpp_file, ids="train").tasks[0].id == "mbpp@1/700"
+
+
+def test_an_id_is_that_of_one_task_with_an_oracle(mbpp_file):
+    mbpp_file.write_text("\n".join(map(json.dumps, [*MBPP_ROWS, MBPP_ROWS[0]])))
+    with pytest.raises(TaskError, match="2 tasks have the id 'mbpp@1/1'"):
+        load_tasks(f"mbpp:{mbpp_file}")
+    (path := mbpp_file.with_name("bare.py")).write_text(
+        "from verigrad.tasks import TaskSet\nfrom verigrad.types import Task\n"
+        "def load():\n    return TaskSet('bare', (Task(id='a', prompt='p'),), {}, {})\n"
+    )
+    with pytest.raises(TaskError, match="task 'a' has no oracle"):
+        load_tasks(f"{path}:load")
 
 
 def test_own_files(tmp_path):
@@ -147,8 +160,26 @@ def test_rows_with_inputs_and_outputs():
     tasks = hub.from_rows(rows, name="apps", entry_point=None, setup="setup")
     program, call = (tasks.oracle(task).tests for task in tasks.tasks)
     assert program == (StdioTest("0", "1\n", "2\n"),)
-    assert call == (CallTest("0", (1, [2]), [3], comparator=Comparator(strict=False)),)
+    assert [(test.name, test.args) for test in call] == [("0", (1, [2]))]
     assert [task.entry_point for task in tasks.tasks] == [None, "f"]
+
+
+@pytest.mark.parametrize(
+    ("outputs", "right", "wrong"),
+    [
+        ([[False], [True]], [False, True], [True, True]),  # is_prime, row 4184 of APPS
+        ([[False], [True]], [[False], [True]], [[True], [True]]),
+        ([9, 2], [9, 2], [[9], [2]]),  # findKthPositive, row 2404
+        ([[1], [2, 3]], [[1], (2, 3)], [1, [2, 3]]),  # lists, of which one is short
+        ([[[4, 7]], [[]]], [(4, 7), ()], [4, []]),
+    ],
+)
+def test_calls_are_judged_as_apps_judges_them(outputs, right, wrong):
+    row = {"prompt": "b", "tests": {"inputs": [[1], [2]], "outputs": outputs, "fn_name": "f"}}
+    (oracle,) = hub.from_rows([row], name="apps", entry_point=None).oracles.values()
+    for values, passed in ((right, True), (wrong, False)):
+        found = [equal(value, test.expected, test.comparator) for value, test in zip(values, oracle.tests, strict=True)]
+        assert all(found) is passed
 
 
 def test_the_rule_for_printed_output_can_be_told():

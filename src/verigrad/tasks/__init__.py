@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from collections.abc import Callable, Mapping
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl
 
-from verigrad.errors import ConfigError
+from verigrad.errors import ConfigError, TaskError
 from verigrad.registry import did_you_mean, load_attribute, resolve
 from verigrad.tasks.base import Loader, TaskSet
 
@@ -45,7 +46,7 @@ def load_tasks(spec: str, **options: Any) -> TaskSet:
     Raises:
         ConfigError: an unknown source or option, a missing one, or a value of the wrong type.
         MissingExtra: the source needs a package that is not installed.
-        TaskError: the source is malformed.
+        TaskError: the source is malformed, or two of its tasks have one id.
 
     >>> load_tasks("builtin-easy@1?split=validation").name
     'builtin-easy@1/validation'
@@ -60,7 +61,17 @@ def load_tasks(spec: str, **options: Any) -> TaskSet:
     loaded = loader(**arguments)
     if not isinstance(loaded, TaskSet):
         raise ConfigError(f"{spec!r} must give a TaskSet (verigrad.tasks.TaskSet), got a {type(loaded).__name__}")
+    _check_ids(loaded, spec)
     return loaded
+
+
+def _check_ids(tasks: TaskSet, spec: str) -> None:
+    """Everything goes by a task's id: its oracle, its group, its line in a report."""
+    for task_id, count in Counter(task.id for task in tasks.tasks).items():
+        if count > 1:
+            raise TaskError(f"{spec!r}: {count} tasks have the id {task_id!r}; give every task its own")
+        if task_id not in tasks.oracles:
+            raise TaskError(f"{spec!r}: task {task_id!r} has no oracle under its id")
 
 
 def _parse_query(query: str, spec: str) -> dict[str, str]:
