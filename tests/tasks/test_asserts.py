@@ -111,6 +111,12 @@ check(f)
         "import random\nx = random.random()\nassert f(x) == x",
         "assert f(1) == object()",
         "assert f(range(3)) == 1",  # not plain data
+        "def isclose(a, b): return abs(a - b) < 0.1\nassert isclose(f(1), 2)",  # not the one of math
+        "from numpy import isclose\nassert isclose(f(1), 2)",  # which has another tolerance
+        "from numpy import round\nassert round(f(1), 1) == 2.5",
+        "import cmath as math\nassert math.isclose(f(1), 2)",
+        "sorted = list\nassert sorted(f(1)) == [1, 2]",
+        "def max(*a): return 0\nassert f(max(1, 2)) == 2",
         "x = 1",  # nothing to test
         "assert f(1 ==",
     ],

@@ -98,6 +98,7 @@ class _Parser:
     def __init__(self, entry_point: str) -> None:
         self.callees = {entry_point}
         self.evaluator = Evaluator()
+        self.foreign: set[str] = set()  # names that the script binds to what only running it would tell
         self.tests: list[CallTest] = []
 
     def run(self, body: list[ast.stmt]) -> None:
@@ -107,12 +108,14 @@ class _Parser:
 
     def _statement(self, node: ast.stmt) -> None:
         if isinstance(node, ast.Assert):
+            self._refuse_foreign(node.test)
             self._assert(node.test)
         elif isinstance(node, ast.Assign) and len(node.targets) == 1:
             self._assign(node.targets[0], node.value)
         elif isinstance(node, ast.For) and not node.orelse:
+            self._refuse_foreign(node.iter)
             for item in self.evaluator.evaluate(node.iter):
-                self.evaluator.assign(node.target, item)
+                self._bind(node.target, item)
                 self.run(node.body)
         elif isinstance(node, ast.FunctionDef) and _is_check(node):
             self.callees.add(node.args.args[0].arg)
@@ -123,29 +126,43 @@ class _Parser:
     def _does_nothing(self, node: ast.stmt) -> bool:
         """Imports and other functions matter only to asserts that use them, and those are refused there."""
         if isinstance(node, ast.FunctionDef):
+            self.foreign.add(node.name)
             return node.name not in self.callees
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            self.foreign |= _imported(node)
+            return True
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
             return isinstance(node.value.func, ast.Name) and node.value.func.id == _CHECK
-        return isinstance(node, ast.Import | ast.ImportFrom | ast.Pass) or (
+        return isinstance(node, ast.Pass) or (
             isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant | ast.Name)
         )
 
     def _assign(self, target: ast.expr, value: ast.expr) -> None:
-        bound = {name.id for name in ast.walk(target) if isinstance(name, ast.Name)}
+        bound = _names(target)
         if bound & self.callees:
             raise NotConstant(f"assignment to {', '.join(sorted(bound & self.callees))}")
         try:
-            self.evaluator.assign(target, self.evaluator.evaluate(value))
+            self._refuse_foreign(value)
+            self._bind(target, self.evaluator.evaluate(value))
         except NotConstant:
             # Unknown from here on; an assert that uses it is refused.
             for name in bound:
                 self.evaluator.names.pop(name, None)
+            self.foreign |= bound
             if self._calls(value):
                 raise
 
+    def _bind(self, target: ast.expr, value: Any) -> None:
+        self.evaluator.assign(target, value)
+        self.foreign -= _names(target)
+
+    def _refuse_foreign(self, node: ast.expr) -> None:
+        if foreign := _names(node) & self.foreign - self.callees:
+            raise NotConstant(f"{', '.join(sorted(foreign))} of the script's own")
+
     def _calls(self, node: ast.expr) -> bool:
         """Whether the function under test is mentioned anywhere inside."""
-        return any(isinstance(part, ast.Name) and part.id in self.callees for part in ast.walk(node))
+        return not self.callees.isdisjoint(_names(node))
 
     def _is_call(self, node: ast.expr) -> bool:
         return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in self.callees
@@ -242,6 +259,20 @@ class _Parser:
         except PlainValueError as error:
             raise NotConstant(str(error)) from error
         self.tests.append(CallTest(str(len(self.tests)), args, expected, kwargs, comparator))
+
+
+def _names(node: ast.expr) -> set[str]:
+    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+
+
+def _imported(node: ast.Import | ast.ImportFrom) -> set[str]:
+    """Names that an import binds, without `math` and what is in it, which are understood under their own names."""
+    from_math = isinstance(node, ast.ImportFrom) and node.module == "math"
+    return {
+        alias.asname or alias.name.partition(".")[0]
+        for alias in node.names
+        if not (from_math or alias.name == "math") or alias.asname not in (None, alias.name)
+    }
 
 
 def _is_number(value: Any) -> bool:
