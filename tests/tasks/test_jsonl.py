@@ -210,6 +210,30 @@ def test_files_that_are_no_task_files(tmp_path):
     (tmp_path / "tasks.jsonl.gz").write_text("no gzip")
     with pytest.raises(TaskError, match=r"tasks\.jsonl\.gz"):
         jsonl.load(tmp_path / "tasks.jsonl.gz")
+    damaged = bytearray(gzip.compress(json.dumps(row()).encode()))
+    damaged[10] = 0b111  # the first byte behind the header: a block of a kind that does not exist
+    (tmp_path / "tasks.jsonl.gz").write_bytes(damaged)
+    with pytest.raises(TaskError, match=r"tasks\.jsonl\.gz"):
+        jsonl.load(tmp_path / "tasks.jsonl.gz")
+
+
+def test_an_alias_is_that_of_one_task(tmp_path):
+    path = tmp_path / "tasks.jsonl"
+    path.write_text("".join(json.dumps(row(id=name, aliases=["Toy/1", "Toy/1"])) + "\n" for name in ("a", "b")))
+    with pytest.raises(TaskError, match=r":2: alias 'Toy/1' is that of 'a', too"):
+        jsonl.load(path)
+
+
+@pytest.mark.parametrize(("language", "stub"), [("javascript", ""), ("c", "double mean(double a, double b);")])
+def test_shown_tests_have_the_values_of_the_language(tmp_path, language, stub):
+    path = tmp_path / "tasks.jsonl"
+    test = {"kind": "call", "name": "a", "args": [1, 3], "expected": 2}
+    one = row(language=language, stub=stub, entry_point="mean", public_tests=[test], oracle={"tests": [test]})
+    path.write_text(json.dumps(one))
+    (task,) = jsonl.load(path).tasks
+    (shown,) = task.public_tests
+    assert [type(value) for value in (*shown.args, shown.expected)] == [float] * 3
+    assert shown == jsonl.load(path).oracle(task).tests[0]
 
 
 def test_values_that_cannot_be_written(tmp_path):

@@ -91,11 +91,13 @@ def load(path: str | Path) -> TaskSet:
             task, oracle, natives = _parse_row(row)
             if task.id in oracles:
                 raise ValueError(f"id {task.id!r} is used twice, first at {places[task.id]}; give every task its own")
+            for native in natives:
+                if aliases.setdefault(native, task.id) != task.id:
+                    raise ValueError(f"alias {native!r} is that of {aliases[native]!r}, too; give it to one of them")
         except (ValueError, TypeError) as error:
             raise TaskError(f"{where}: {error}") from error
         tasks.append(task)
         oracles[task.id], places[task.id] = oracle, where
-        aliases.update(dict.fromkeys(natives, task.id))
     return TaskSet(name, tuple(tasks), oracles, aliases)
 
 
@@ -125,6 +127,8 @@ def _parse_row(row: dict[str, Any]) -> tuple[Task, Oracle, list[str]]:
     task = _build(Task, fields, "task", also=("oracle", "aliases"))
     _refuse_unknown(oracle_row, _ORACLE_KEYS, "oracle")
     oracle = _build(Oracle, {"task_id": task.id, **oracle_row}, "oracle")
+    shown = adapt(task, dataclasses.replace(oracle, tests=task.public_tests)).tests
+    task = dataclasses.replace(task, public_tests=shown)
     return task, dataclasses.replace(adapt(task, oracle), repository=task.repository), natives
 
 
