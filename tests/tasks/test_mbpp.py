@@ -156,3 +156,9 @@ def test_malformed_rows(tmp_path):
     path.write_text(json.dumps({**ORIGINAL, "test_list": "assert add(1, 2) == 3"}))
     with pytest.raises(TaskError, match="wanted lists"):
         mbpp.load(path)
+    path.write_text(json.dumps({**ORIGINAL, "test_list": [["assert add(1, 2) == 3"]]}))
+    with pytest.raises(TaskError, match="wanted lists of text"):
+        mbpp.load(path)
+    path.write_text(json.dumps({key: value for key, value in ORIGINAL.items() if key != "task_id"}))
+    with pytest.raises(TaskError, match=r"mbpp\.jsonl:1: wanted a number under 'task_id', got 'None'"):
+        mbpp.load(path)

@@ -139,13 +139,18 @@ def _read_original(row: dict[str, Any], where: str) -> _Row:
     """A row of the original data or of its sanitised subset."""
     description = text_field(row, "text" if "text" in row else "prompt", where)
     code = text_field(row, "code", where)
-    asserts, imports = row.get("test_list"), row.get("test_imports", [])
-    if not isinstance(asserts, list) or not isinstance(imports, list):
-        raise TaskError(f"{where}: wanted lists under 'test_list' and 'test_imports'")
+    asserts: Any = row.get("test_list")
+    imports: Any = row.get("test_imports", [])
+    for lines in (asserts, imports):
+        if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+            raise TaskError(f"{where}: wanted lists of text under 'test_list' and 'test_imports'")
+    number = str(row.get("task_id"))
+    if not number.isdecimal():
+        raise TaskError(f"{where}: wanted a number under 'task_id', got {number!r}")
     setup = "\n".join([*imports, row.get("test_setup_code") or ""]).strip()
     tests = "\n".join(asserts)
     script = f"{setup}\n{tests}" if setup else tests
-    return _Row(int(row["task_id"]), description, _called_function(code, tests), "", code, script)
+    return _Row(int(number), description, _called_function(code, tests), "", code, script)
 
 
 def _called_function(code: str, tests: str) -> str:
