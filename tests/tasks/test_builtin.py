@@ -212,6 +212,13 @@ def test_load_easy_sizes():
     assert len(EASY_FAMILIES) == 61
 
 
+def test_the_easy_subset_has_no_other_families():
+    assert {task.tag("family") for task in load_easy("train", families=("is_even",)).tasks} == {"is_even"}
+    for split, key in (("train", "second_largest"), ("train", "edit_distance"), ("unseen_families", "lru_cache")):
+        with pytest.raises(ConfigError, match=f"'{key}' is not in builtin-easy@1/{split}"):
+            load_easy(split, families=(key,))
+
+
 def test_filters():
     keys = ("is_even", "sum_list")
     assert {task.tag("family") for task in load("train", families=keys).tasks} == set(keys)

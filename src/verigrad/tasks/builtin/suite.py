@@ -142,9 +142,17 @@ def load_easy(split: str = "train", *, families: tuple[str, ...] | None = None, 
     """The frozen easy subset `builtin-easy@1` (see `easy_subset`), or some of its families.
 
     Another seed gives other instances of the same families, for a second look at a result.
+
+    Raises:
+        ConfigError: an unknown split, or a family that this split of the subset has not.
     """
-    if families is None and split != "unseen_families":
-        families = EASY_FAMILIES
+    own: tuple[str, ...] = EASY_FAMILIES
+    if split == "unseen_families":
+        own = tuple(key for key in sorted(HELD_OUT) if FAMILIES[key].difficulty == "easy")
+    for key in families or ():
+        if key in FAMILIES and key not in own:
+            raise ConfigError(f"family {key!r} is not in builtin-easy@{VERSION}/{split}; builtin@{VERSION} may have it")
+    families = own if families is None else families
     loaded = load(split, difficulty="easy", families=families, instances=EASY_INSTANCES.get(split, 0), seed=seed)
     return TaskSet(f"builtin-easy@{VERSION}/{split}", loaded.tasks, loaded.oracles, {})
 
