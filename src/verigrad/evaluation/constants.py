@@ -65,7 +65,7 @@ def returning(language: str, name: str, values: Sequence[Any], *, prototype: str
         try:
             text = repr(value)
             program = write(value) if len(text) < _LONGEST else None
-        except ValueError:  # too long to write in decimal, infinite, or of another type than the function returns
+        except ValueError:  # too long to write in decimal, no number outside Python, or of another type than the result
             continue
         if program is not None:
             programs.setdefault(program, text[:40])
@@ -74,18 +74,19 @@ def returning(language: str, name: str, values: Sequence[Any], *, prototype: str
 
 def _writer(language: str, name: str, prototype: str) -> Callable[[Any], str]:
     if language == "python":
-        return lambda value: f"def {name}(*args, **kwargs):\n    return {_python(value)}\n"
+        return lambda value: _python(name, value)
     if language == "javascript":
         return lambda value: f"function {name}(...inputs) {{\n  return {_javascript(value)};\n}}\n"
     signature = parse(prototype, name, language)
     return lambda value: _c_function(signature, language, _c(signature.returns, signature.returns.fit(value)))
 
 
-def _python(value: Any) -> str:
-    text = repr(value)
-    if "nan" in text or "inf" in text:
-        raise ValueError(f"{text} cannot be written down")
-    return text
+_NAMED = "nan, inf = float('nan'), float('inf')"
+"""What `repr` takes for granted."""
+
+
+def _python(name: str, value: Any) -> str:
+    return f"def {name}(*args, **kwargs):\n    {_NAMED}\n    return {value!r}\n"
 
 
 def _javascript(value: Any) -> str:
