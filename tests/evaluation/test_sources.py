@@ -3,9 +3,14 @@
 import asyncio
 import json
 
+import pytest
+
+from verigrad.errors import TaskError
+from verigrad.evaluation import sources
 from verigrad.evaluation.sources import load_source
 from verigrad.sandbox.judge import Judge
 from verigrad.sandbox.process import ProcessSandbox
+from verigrad.types import Limits
 
 ROWS = [
     {
@@ -59,3 +64,15 @@ def test_expected_values_come_from_the_canonical_solutions(tmp_path, monkeypatch
     before = cached.stat().st_mtime_ns
     assert load_source(f"evalplus:{file}") == tasks
     assert cached.stat().st_mtime_ns == before
+
+
+def test_a_time_out_is_no_value_to_keep(tmp_path, monkeypatch):
+    """A busy machine would drop tests for good."""
+    monkeypatch.setenv("VERIGRAD_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(sources, "_GOLD_LIMITS", Limits(cpu_s=0.3, wall_s=3.0))
+    file = tmp_path / "plus.jsonl"
+    slow = "\ndef twice(x):\n    while x == 5:\n        pass\n    return 2 * x\n"
+    file.write_text(json.dumps({**ROWS[0], "canonical_solution": slow}))
+    with pytest.raises(TaskError, match="Mbpp/900001: the canonical solution does not finish"):
+        load_source(f"evalplus:{file}")
+    assert not (tmp_path / "cache" / "evalplus").exists()

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from verigrad.errors import ConfigError
+from verigrad.errors import ConfigError, TaskError
 from verigrad.evaluation.fresh import FreshTests
 from verigrad.evaluation.inputs import tasks_digest
 from verigrad.files import new_file
@@ -44,13 +44,13 @@ def load_source(spec: str) -> TaskSet:
 
     Raises:
         ConfigError: the source is unknown or cannot be read.
-        TaskError: a row is malformed, or a generator does not work.
+        TaskError: a row is malformed, a generator does not work, or a canonical solution does not finish.
         SandboxError: a generator cannot be run.
     """
     name, _, rest = spec.partition(":")
     if name not in _EVALPLUS or not rest:
         return _with_drawn_tests(load_tasks(spec))
-    return load_tasks(spec, expected=_expected_values(Path(rest.partition("?")[0])))
+    return load_tasks(spec, expected=_expected_values(Path(rest.partition("?")[0]).expanduser()))
 
 
 def _expected_values(file: Path) -> dict[str, list[Any]]:
@@ -109,12 +109,21 @@ async def _draw(tasks: TaskSet) -> dict[str, Oracle]:
 
 
 async def _run_gold(rows: Sequence[EvalPlusRow]) -> dict[str, list[list[Any] | None]]:
-    """Per row and input the JSON form of what the canonical solution returned, in a list; None where nothing came."""
+    """Per row and input the JSON form of what the canonical solution returned, in a list; None where nothing came.
+
+    Raises:
+        TaskError: a canonical solution ran out of time, which on a busy machine says nothing about its inputs.
+    """
 
     async def one(row: EvalPlusRow) -> list[list[Any] | None]:
         as_bool = row.comparator.mode == "truthy"
         calls = [Call(row.entry_point, args, as_bool=as_bool) for args in row.inputs]
         found = await sandbox.run(row.gold, calls, _GOLD_LIMITS)
+        if {"timeout", "crashed"} & {found.status, *(outcome.status for outcome in found.outcomes)}:
+            raise TaskError(
+                f"{row.task_id}: the canonical solution does not finish within {_GOLD_LIMITS.cpu_s:g} s of CPU time "
+                f"and {_GOLD_LIMITS.wall_s:g} s in all; try again where less else runs"
+            )
         outcomes = [_form(outcome.value) if outcome.status == "returned" else None for outcome in found.outcomes]
         return outcomes + [None] * (len(calls) - len(outcomes))
 
