@@ -7,6 +7,8 @@ from verigrad.types import Task
 
 TASK = Task(id="t", prompt="", entry_point="add")
 BODY = "def add(a, b):\n    return a + b"
+LONG = "def add(\n    a,\n    b,\n):\n    return sum([\n        a,\n        b,\n])\n"
+HELPER = "# What helps\ndef more():\n    pass\n"
 STUB = 'from typing import List\n\ndef helper(x):\n    return x\n\ndef add(a: int, b: int) -> int:\n    """Add."""\n'
 
 
@@ -26,6 +28,11 @@ STUB = 'from typing import List\n\ndef helper(x):\n    return x\n\ndef add(a: in
             f"import math\n\n{BODY}\n\ndef other():\n    pass\nprint(",
             f"import math\n\n{BODY}\n\ndef other():\n    pass\n",
         ),
+        (f"```python title=add.py\n{BODY}\n```\nIt adds.", BODY),
+        (f"```python:add.py\n{BODY}\n```\n```\nadd(1, 2)\n```", BODY),
+        (f"Call ```add(1, 2)``` like this:\n{BODY}", BODY),
+        (f"{LONG}It adds.", LONG),
+        (f"{BODY}\n{HELPER}# So:\nDone", f"{BODY}\n{HELPER}"),
         (f"Usage:\n```python\nprint(add(1, 2))\n```\nSolution:\n```python\n{BODY}\n```", BODY),
         (f"```\n>>> add(1, 2)\n3\n```\n```python\n{BODY}\n```", BODY),
         ("```\nadd(1, 2) == 3\n```\n```\nadd = lambda a, b: a + b\n```", "add = lambda a, b: a + b"),

@@ -12,7 +12,11 @@ from verigrad.types import Task
 
 __all__ = ["Extraction", "extract_program"]
 
-_FENCE = re.compile(r"```[ \t]*(?:([\w+-]+)[ \t]*)?\r?\n(.*?)(\n[ \t]*```|```|\Z)", re.DOTALL)
+_FENCE = re.compile(
+    r"(?P<margin>^[ \t]*)?```[ \t]*(?P<word>[\w+-]+)?[ \t]*(?(margin)[^\n`]*)\r?\n"  # a line of its own may say more
+    r"(?P<source>.*?)(?P<closer>\n[ \t]*```|```|\Z)",
+    re.DOTALL | re.MULTILINE,
+)
 
 
 @dataclass(frozen=True)
@@ -83,18 +87,18 @@ def extract_program(text: str, task: Task) -> Extraction | None:
 
 def _find_source(text: str, entry_point: str | None, syntax: _Syntax) -> tuple[str, int] | None:
     blocks = [
-        (match.group(2) if match.group(3) else _without_prose(match.group(2), entry_point, syntax), match)
+        (match["source"] if match["closer"] else _without_prose(match["source"], entry_point, syntax), match)
         for match in _FENCE.finditer(text)
     ]
     blocks = [block for block in blocks if block[0].strip()]
-    ours = [block for block in blocks if (block[1].group(1) or "").lower() in syntax.fences]
+    ours = [block for block in blocks if (block[1]["word"] or "").lower() in syntax.fences]
     defining = ours
     if entry_point is not None:
         defining = [block for block in blocks if _binds(block[0], entry_point, syntax)]
         defining = defining or [block for block in blocks if _mentions(block[0], entry_point)]
     if blocks:
         source, match = (defining or blocks)[0]
-        return source, match.start(2)
+        return source, match.start("source")
     start = syntax.starts.search(text)
     if start is not None:
         return _without_prose(text[start.start() :], entry_point, syntax), start.start()
@@ -107,18 +111,25 @@ def _find_source(text: str, entry_point: str | None, syntax: _Syntax) -> tuple[s
 def _without_prose(source: str, entry_point: str | None, syntax: _Syntax) -> str:
     """Unclosed source up to the first line at the margin, behind the entry point, that starts nothing we need.
 
-    Only Python's layout tells; elsewhere it is returned as it is.
+    A bracket that closes goes on with what came before; a comment belongs to what follows. Only Python's layout tells;
+    elsewhere the source is returned as it is.
     """
     if entry_point is None or syntax is not _LANGUAGES["python"]:
         return source
     lines = source.splitlines(keepends=True)
     inside = False
+    end: int | None = None
     for index, line in enumerate(lines):
         at_margin = bool(line.strip()) and not line[0].isspace()
-        if inside and at_margin and not syntax.starts.match(line):
-            return "".join(lines[:index])
+        if inside and at_margin and line[0] not in ")]}":
+            if syntax.starts.match(line):
+                end = None
+            else:
+                end = index if end is None else end
+                if line[0] != "#":
+                    break
         inside = inside or re.match(rf"(?:async\s+)?def\s+{re.escape(entry_point)}\b", line) is not None
-    return source
+    return "".join(lines[:end])
 
 
 def _binds(source: str, entry_point: str, syntax: _Syntax) -> bool:
