@@ -207,7 +207,10 @@ def _expected(test: Test) -> set[str]:
     if isinstance(test, StdioTest):
         printed = [text.strip() for text in (test.stdout, *test.alternatives)]
         return {*printed, *map(repr, printed)}
-    return {stable_text(test.expected)} if isinstance(test, CallTest) else set()
+    if not isinstance(test, CallTest):
+        return set()
+    several = test.comparator is not None and test.comparator.mode == "any_of"
+    return set(map(stable_text, test.expected if several else [test.expected]))
 
 
 def _deciding(node: ast.AST) -> Iterator[str]:
