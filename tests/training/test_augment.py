@@ -1,6 +1,8 @@
 """Words that are left out, and what stays."""
 
 import asyncio
+import re
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -20,6 +22,16 @@ TEXT = (
 )
 
 
+class First(Random):
+    """A share of 1, then draws below it: every word goes."""
+
+    def __init__(self):
+        self.draws = iter([1.0])
+
+    def random(self):
+        return next(self.draws, 0.5)
+
+
 def test_code_numbers_and_signs_stay():
     class Always(Random):
         def random(self):
@@ -31,15 +43,6 @@ def test_code_numbers_and_signs_stay():
 
     assert drop_words(TEXT, 1.0, Always()) == TEXT  # each draw is above the share: 0.999 is not below 0.999
     assert drop_words(TEXT, 0.0, Random(0)) == TEXT
-
-    class First(Random):
-        """A share of 1, then draws below it: every word goes."""
-
-        def __init__(self):
-            self.draws = iter([1.0])
-
-        def random(self):
-            return next(self.draws, 0.5)
 
     assert drop_words(TEXT, 1.0, First()) == "`def far(a, b):`\n\n3 x_2\n\nassert far(1, 2) == 4\n>>> far(0, 0)"
     assert drop_words(TEXT, 1.0, Never()) == TEXT  # a share of 0
@@ -55,6 +58,12 @@ def test_the_share_is_drawn_for_each_text():
 
 def test_the_same_generator_drops_the_same():
     assert drop_words(TEXT, 0.9, Random(5)) == drop_words(TEXT, 0.9, Random(5))
+
+
+def test_code_between_fences_and_examples_without_assert_stay():
+    text = "g(s): make it upper case\ng('abc') == 'ABC'\n```python\nbest = first\n```\nand done"
+    left = drop_words(text, 1.0, First())
+    assert left == "g(s):\ng('abc') == 'ABC'\n```python\nbest = first\n```\n"
 
 
 def test_tasks_keep_all_but_words():
@@ -92,7 +101,8 @@ def test_a_renamed_task_is_the_same_problem():
     for one, other in zip(tasks.tasks, renamed.tasks, strict=True):
         assert other.entry_point != one.entry_point and set(other.entry_point.split("_")) <= words
         # Only the name changed: put back, everything is as it was.
-        assert other.prompt.replace(f"{other.entry_point}(", f"{one.entry_point}(") == one.prompt
+        assert re.sub(rf"\b{other.entry_point}\b", one.entry_point, other.prompt) == one.prompt
+        assert f"`{one.entry_point}`" not in other.prompt
         assert renamed.oracle(other).tests == tasks.oracle(one).tests
     assert judged(renamed) == {"passed"}
 
@@ -114,6 +124,31 @@ def test_a_word_of_the_statement_is_no_name():
         assert name != "area_area" and set(name.split("_")) <= {"area", "f1", "f2", "f3", "f4"}
         assert renamed.tasks[0].prompt == f"Write `def {name}(a):` giving the area of b, or area_area."
         assert renamed.oracle(renamed.tasks[0]).gold == f"def {name}(a):\n    return a * a\n"
+
+
+def test_methods_of_that_name_stay_and_prototypes_follow():
+    task = Task(id="t/0", prompt="Call it `reverse`; `x.reverse()` helps.", entry_point="reverse")
+    gold = "def reverse(a):\n    a.reverse()\n    return a\n"
+    task = replace(task, stub="int reverse(int a);")
+    oracle = Oracle(task_id=task.id, tests=(), gold=gold, prototype="int reverse(int)")
+    renamed = rename_functions(TaskSet("t", (task,), {task.id: oracle}, {}), 1.0, seed=0)
+    (other,) = renamed.tasks
+    name = other.entry_point
+    assert other.prompt == f"Call it `{name}`; `x.reverse()` helps." and other.stub == f"int {name}(int a);"
+    after = renamed.oracle(other)
+    assert after.gold == f"def {name}(a):\n    a.reverse()\n    return a\n" and after.prototype == f"int {name}(int)"
+
+
+def test_a_gold_program_is_renamed_wherever_it_means_the_function():
+    def gold(name):
+        body = f"    {name} = [*map({name}, x)]; y.area({name})\n    return g(area = {name}(x), s='area(')\n"
+        return f"def {name} (x):\n{body}"
+
+    task = Task(id="t/0", prompt="p", entry_point="area")
+    oracles = {task.id: Oracle(task_id=task.id, tests=(), gold=gold("area"))}
+    renamed = rename_functions(TaskSet("t", (task,), oracles, {}), 1.0, seed=0)
+    (other,) = renamed.tasks
+    assert other.entry_point != "area" and renamed.oracle(other).gold == gold(other.entry_point)
 
 
 def test_demonstrations_of_a_file_cannot_be_renamed():

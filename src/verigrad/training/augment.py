@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
+import tokenize
 from dataclasses import replace
 from random import Random
 
@@ -14,20 +16,26 @@ __all__ = ["augmented", "drop_words", "rename_functions", "thin_prompts"]
 _WORD = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")  # letters only: names with digits, underscores or dots stay whole
 _NAME = re.compile(r"\w+")
 _TOKEN = re.compile(r"\S+")
-_CODE_LINE = re.compile(r"\s*(?:assert\b|>>>|def\b|class\b|import\b|from\b|```|#|    )")
+_CODE_LINE = re.compile(r"\s*(?:assert\b|>>>|def\b|class\b|import\b|from\b|```|#|    |\w+\(.*\)\s*==)")
+_FENCE = re.compile(r"\s*```")
 
 
 def drop_words(text: str, most: float, random: Random) -> str:
     """Leave out words of prose, a share of them drawn between 0 and `most`; code, numbers and signs stay.
 
     A statement learned with all its words can be known by any of them; with some missing it has to be known by what it
-    says and by its examples. Lines of code, and what stands in backticks, are left as they are.
+    says and by its examples. Lines of code, and what stands in backticks or between fences, are left as they are.
 
     >>> drop_words("Return the sum of `xs` and 3.\\n\\nassert f([1]) == 4", 1.0, Random(6))
     'Return `xs` 3.\\n\\nassert f([1]) == 4'
     """
     share = most * random.random()
-    return "\n".join(line if _CODE_LINE.match(line) else _thin(line, share, random) for line in text.split("\n"))
+    lines, fenced = [], False
+    for line in text.split("\n"):
+        fenced ^= _FENCE.match(line) is not None
+        is_code = fenced or _CODE_LINE.match(line)
+        lines.append(line if is_code else _thin(line, share, random))
+    return "\n".join(lines)
 
 
 def thin_prompts(tasks: TaskSet, most: float, seed: int) -> TaskSet:
@@ -56,11 +64,40 @@ def rename_functions(tasks: TaskSet, share: float, seed: int) -> TaskSet:
             continue
         texts = (task.prompt, task.stub, oracle.gold or "")
         name = _new_name(words, set(_NAME.findall(" ".join(texts))), random)
-        called = re.compile(rf"\b{re.escape(task.entry_point)}(?=\()")  # the same word in prose is no name
-        prompt, stub, gold = (called.sub(name, text) for text in texts)
+        old = re.escape(task.entry_point)
+        # The same word in prose, or of a method, is no name.
+        named = re.compile(rf"(?<![\w.]){old}(?=\()|(?<=`){old}(?=`)")
+        prompt, stub, gold, prototype = (named.sub(name, text) for text in (*texts, oracle.prototype))
+        if task.language == "python" and oracle.gold is not None:
+            gold = _renamed_in_code(oracle.gold, task.entry_point, name) or gold
         renamed.append(replace(task, entry_point=name, prompt=prompt, stub=stub))
-        oracles[task.id] = replace(oracle, gold=None if oracle.gold is None else gold)
+        oracles[task.id] = replace(oracle, gold=None if oracle.gold is None else gold, prototype=prototype)
     return replace(tasks, tasks=tuple(renamed), oracles=oracles)
+
+
+def _renamed_in_code(source: str, old: str, new: str) -> str | None:
+    """A program with its function's name changed wherever that is bound or read; None where it has no tokens.
+
+    Attributes and arguments by name are other things with that name.
+    """
+    lines = io.StringIO(source).readlines()  # as `tokenize` counts them
+    places: list[tuple[int, int]] = []
+    depth, before = 0, ""
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(source).readline):
+            if token.type == tokenize.OP:
+                depth += (token.string in "([{") - (token.string in ")]}")
+            if token.string == "=" and before == old and depth and places:
+                places.pop()
+            elif token.type == tokenize.NAME and token.string == old and before != ".":
+                places.append(token.start)
+            before = token.string
+    except (tokenize.TokenError, SyntaxError):
+        return None
+    for row, column in reversed(places):
+        line = lines[row - 1]
+        lines[row - 1] = line[:column] + new + line[column + len(old) :]
+    return "".join(lines)
 
 
 def _new_name(words: list[str], taken: set[str], random: Random) -> str:
