@@ -191,7 +191,7 @@ def _turns(order: str, chances: Tensor) -> list[tuple[int, ...]]:
     rate = ORDERS["entropy" if order == "threshold" else order]
     first = int(rate(chances, torch.zeros(count, dtype=torch.long)).argmax())
     sure = (chances.max(1).values >= THRESHOLD).nonzero().flatten().tolist() if order == "threshold" else []
-    return [tuple(sorted({first, *sure}))]
+    return [tuple(sure or [first])]
 
 
 def _drawn_at(

@@ -144,6 +144,21 @@ def test_a_threshold_reveals_what_is_sure_and_no_more():
     assert torch.equal(found.step_map[0, 2:] == 0, sure >= threshold - 1e-6)
 
 
+@pytest.mark.parametrize("order", ["left_to_right", "random"])
+def test_the_first_in_order_waits_where_a_place_of_its_row_is_sure(order):
+    """One place of one row reaches the threshold: it is taken alone; of the other row one place, as nothing is sure."""
+    model, spec = tiny_diffusion(initializer_range=0.4)
+    rows = [ids_of("ab____cd____"), ids_of("xyz___q____")]
+    sure, other = (first_pass(model, spec, row).max(1).values for row in rows)
+    threshold, surest = float(sure.max()) - 1e-6, [2, 3, 4, 5, 8, 9, 10, 11][int(sure.argmax())]
+    assert surest != 2 and other.max() < threshold < 1  # or the test says nothing
+    params = DenoiseParams(order=order, schedule="threshold", threshold=threshold)
+    found = run(model, spec, rows * 6, params)
+    begun = [(steps == 0).nonzero().flatten().tolist() for steps in found.step_map]
+    assert begun[::2] == [[surest]] * 6
+    assert all(len(own) == 1 for own in begun[1::2])
+
+
 def first_pass(model, spec, row):
     """(masked, V) distributions of all masked places of a row in its first state, by the scoring path."""
     from verigrad.models.diffusion import hidden_states

@@ -2,7 +2,7 @@
 
 A finished block never sees what comes after it, so what it leaves here is what a pass over the whole row would
 compute: the cache is exact, unlike those that full-attention models use (Arriola et al. 2025, arXiv:2503.09573,
-    section 3.2).
+section 3.2).
 """
 
 from __future__ import annotations

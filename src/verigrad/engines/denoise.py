@@ -303,8 +303,10 @@ class _Filling:
         if chosen is None:
             chosen = chosen_places(torch.zeros(open_.shape).index_put((rows, columns), proposed.scores), open_, counts)
         taken = chosen[rows, columns]
-        if by_threshold:
-            taken |= proposed.surety >= self._params.threshold
+        if by_threshold:  # the first in order only where no place of its row is sure
+            sure = proposed.surety >= self._params.threshold
+            some = torch.zeros(len(open_)).index_add(0, rows, sure.float()) > 0
+            taken = torch.where(some[rows], sure, taken)
         self._write(rows, columns + start, proposed, taken)
         self._passes += counts > 0
 

@@ -21,11 +21,11 @@ class DenoiseParams:
         order: what is revealed first: the proposed token of highest probability (`confidence`), the place where the
             likeliest token leads most (`margin`), where the distribution has the least `entropy`, `random`,
             `left_to_right`.
-        order_uses_temperature: take probabilities for the order after the temperature, as Dream does; then the
-            temperature changes the order too.
+        order_uses_temperature: take probabilities for the order, and for the threshold, after the temperature, as Dream
+            does; then the temperature changes the order too.
         schedule: `exact` spreads the tokens evenly over the steps; `timestep` is Dream's, which may reveal none in the
             first step and the rest in the last; `threshold` reveals all places whose likeliest token has at least that
-            probability, and one where there is none.
+            probability, and where there is none the first in order.
         steps: forward passes a row is to be filled in, over all its blocks, each of which takes one at least; 0 for one
             per masked token. Not for `threshold`.
         threshold: see there; 0 to 1, and for that schedule alone.

@@ -33,7 +33,7 @@ class CompareConfig:
         ks: of pass@k; at most `samples`.
         order_temperatures: of the order of writing, one sample of each task.
         fractions: of the places, as steps: 0.5 fills two places with each forward pass.
-        thresholds: above which a proposed token is written at once.
+        thresholds: probabilities from which on all places are written at once whose likeliest token has it.
         gap: places of the length policy `fixed`.
         rounds: of refinement.
         share: of a program's tokens that a round writes anew.
