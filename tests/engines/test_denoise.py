@@ -6,6 +6,7 @@ import pytest
 import torch
 from tiny import END, MASK, tiny_diffusion
 
+from verigrad.engines import denoise as sampler
 from verigrad.engines.base import SamplingParams
 from verigrad.engines.denoise import _ORDER_STREAM, _POSITIONS, _Head, canvases, denoise, doubts, refine
 from verigrad.engines.denoise_params import DenoiseParams
@@ -426,6 +427,22 @@ def test_refining_changes_only_what_may_change_and_a_share_of_it_at_a_time(atten
         if number == 0:
             assert set(revised[0].nonzero().flatten().tolist()) == set((doubt[0, 3:12].argsort()[:3] + 3).tolist())
         before = found.ids
+
+
+def test_rounds_of_refining_draw_from_streams_of_their_own(monkeypatch):
+    """Also where rows have seeds that follow each other."""
+    model, spec = tiny_diffusion()
+    ids, _ = canvases([ids_of("abcdef")] * 2, spec)
+    editable = torch.arange(6).expand(2, 6) > 1
+    drawn, plain = [], sampler.denoise
+
+    def noting(*given, **options):
+        drawn.extend(options["seeds"])
+        return plain(*given, **options)
+
+    monkeypatch.setattr(sampler, "denoise", noting)
+    refine(model, ids, editable, spec, PLAIN, sampling=[SamplingParams()] * 2, seeds=[0, 1], rounds=3)
+    assert len(set(drawn)) == 6
 
 
 def test_what_cannot_be_filled_is_refused():

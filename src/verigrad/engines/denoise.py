@@ -25,6 +25,7 @@ from verigrad.models.causal import cast_once, plain_model
 from verigrad.models.diffusion import DiffusionSpec, head_bias, hidden_states
 from verigrad.models.masked import masked_logprobs
 from verigrad.models.visibility import Places
+from verigrad.seeds import derive_seed
 
 __all__ = ["Denoised", "canvases", "denoise", "doubts", "refine"]
 
@@ -538,7 +539,7 @@ def refine(
         doubt = doubts(model, ids, editable, spec, real=real, prompt_lengths=prompt_lengths, groups=groups, dtype=dtype)
         counts = (editable.sum(1) * share).ceil().long()
         canvas = ids.masked_fill(chosen_places(-doubt, editable, counts), spec.mask_id)
-        fresh = [seed + number for seed in seeds]
+        fresh = [derive_seed(seed, "refine", number) for seed in seeds]
         found.append(
             denoise(
                 model,
