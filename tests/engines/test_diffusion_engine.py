@@ -173,6 +173,15 @@ def test_what_cannot_be_asked_is_refused():
         generate(engine, [asked("ab")])
 
 
+@pytest.mark.parametrize("mask_id", [ord("a"), END, MASK + 1])
+def test_a_checkpoint_whose_mask_is_in_use_or_out_of_the_vocabulary_is_refused(mask_id):
+    """As someone may have written it into the config.json: a letter, the end, an id there is not."""
+    model, _ = tiny_diffusion()
+    model.config.verigrad_diffusion.update(mask_id=mask_id, pad_id=0)
+    with pytest.raises(ConfigError, match=f"mask_id {mask_id} .* wanted one of {MASK}"):
+        DenoiseEngine(model, tiny_tokenizer(), device="cpu")
+
+
 def test_each_engine_refuses_the_other_kind_of_model():
     causal, tokenizer = tiny_model()
     diffusion, _ = tiny_diffusion()

@@ -20,7 +20,7 @@ from verigrad.engines.denoise import Denoised, canvases, denoise
 from verigrad.engines.denoise_params import DenoiseParams
 from verigrad.engines.stopping import Stopping, end_ids_of
 from verigrad.errors import ConfigError, EngineError
-from verigrad.models.diffusion import DiffusionSpec, diffusion_spec
+from verigrad.models.diffusion import DiffusionSpec, checked_spec
 from verigrad.types import Tail
 
 __all__ = ["DenoiseEngine", "check_room", "longest_row"]
@@ -78,8 +78,8 @@ class DenoiseEngine:
         end_ids: ids that end a completion; None takes the tokenizer's, the template's and the generation config's.
 
     Raises:
-        ConfigError: the model does not say that it is a masked-diffusion model, or not all of what it is; `max_length`
-            is less than a block.
+        ConfigError: the model does not say that it is a masked-diffusion model, or not all of what it is, or names a
+            mask that the tokenizer uses; `max_length` is less than a block.
     """
 
     exact: bool = True
@@ -96,7 +96,7 @@ class DenoiseEngine:
         max_length: int | None = None,
         end_ids: tuple[int, ...] | None = None,
     ) -> None:
-        self._spec = diffusion_spec(model)
+        self._spec = checked_spec(model, tokenizer)
         self._params = params or DenoiseParams()
         self._dtype, self._max_slots = dtype, max_slots
         place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))

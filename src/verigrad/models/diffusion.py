@@ -27,6 +27,7 @@ __all__ = [
     "ENTRY",
     "DiffusionSpec",
     "PadPolicy",
+    "checked_spec",
     "convert",
     "diffusion_spec",
     "head_bias",
@@ -121,6 +122,17 @@ def diffusion_spec(model: Any) -> DiffusionSpec:
     return DiffusionSpec(**entry)
 
 
+def checked_spec(model: Any, tokenizer: Any) -> DiffusionSpec:
+    """`diffusion_spec`, its mask held against the tokenizer: for whoever takes a checkpoint as it was found.
+
+    Raises:
+        ConfigError: see `diffusion_spec`; or text, chat or padding use the mask id, or it is not in the vocabulary.
+    """
+    spec = diffusion_spec(model)
+    _check_mask_id(tokenizer, spec.mask_id, plain_model(model).config.vocab_size)
+    return spec
+
+
 def convert(model: Any, tokenizer: Any, spec: DiffusionSpec) -> None:
     """Write `spec` into a model's config, so that it is saved with it; the weights stay as they are.
 
@@ -142,9 +154,7 @@ def load_diffusion(
         ConfigError: there is no such model, or it does not say all a sampler must know.
     """
     model, tokenizer = load_causal(name, dtype=dtype, device=device)
-    spec = diffusion_spec(model)
-    _check_mask_id(tokenizer, spec.mask_id, model.config.vocab_size)
-    return model, tokenizer, spec
+    return model, tokenizer, checked_spec(model, tokenizer)
 
 
 def unused_ids(tokenizer: Any, vocab_size: int) -> list[int]:

@@ -14,7 +14,7 @@ from verigrad.engines.local import LocalEngine
 from verigrad.errors import ConfigError
 from verigrad.evaluation.twins.config import CompareConfig, Kind
 from verigrad.models.causal import load_causal, pick_device
-from verigrad.models.diffusion import DiffusionSpec, diffusion_spec, is_diffusion
+from verigrad.models.diffusion import DiffusionSpec, checked_spec, is_diffusion
 from verigrad.models.fim import FimSpec, fim_spec
 
 __all__ = ["Twin", "dtype_of", "open_engine", "open_twin"]
@@ -51,12 +51,12 @@ def open_twin(name: str, kind: Kind, config: CompareConfig) -> Twin:
     """Load a model.
 
     Raises:
-        ConfigError: there is none, or it is of the other kind.
+        ConfigError: there is none, it is of the other kind, or it does not say all a sampler must know.
     """
     model, tokenizer = load_causal(name, device=config.device)
     if is_diffusion(model) != (kind == "diffusion"):
         raise ConfigError(f"{name} is {'no' if kind == 'diffusion' else 'a'} masked-diffusion model; wanted {kind}")
-    spec = diffusion_spec(model) if kind == "diffusion" else None
+    spec = checked_spec(model, tokenizer) if kind == "diffusion" else None
     return Twin(name, kind, model, tokenizer, spec, fim_spec(model))
 
 
