@@ -39,3 +39,9 @@ def test_the_key_of_the_environment_is_sent(monkeypatch, capsys):
         server.server_close()
     assert ASKED == ["Bearer secret"]
     assert "print(1)" in capsys.readouterr().out
+
+
+def test_what_a_canvas_is_filled_by_is_not_for_an_endpoint(capsys):
+    words = ["sample", "x", "--engine", "openai", "--base-url", "http://127.0.0.1:1/v1", "--model", "m"]
+    assert main([*words, "--denoise", "steps=4"]) == 1
+    assert "--denoise says how the engine `denoise` samples, not 'openai'; leave it out" in capsys.readouterr().err

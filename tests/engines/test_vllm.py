@@ -9,11 +9,12 @@ import importlib.util
 import pytest
 import torch
 from safetensors.torch import load_file
+from tiny import tiny_diffusion
 
 from verigrad.engines import vllm as adapter
 from verigrad.engines.base import Request, SamplingParams, generate
 from verigrad.engines.vllm import VLLMEngine
-from verigrad.errors import EngineError, MissingExtra
+from verigrad.errors import ConfigError, EngineError, MissingExtra
 
 HAS_VLLM = importlib.util.find_spec("vllm") is not None
 real = [
@@ -38,6 +39,13 @@ def test_without_vllm_the_error_says_what_to_install(monkeypatch, gpu, extra):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
     with pytest.raises(MissingExtra, match=rf"verigrad\[{extra}\]"):
         VLLMEngine("anything")
+
+
+def test_a_masked_diffusion_model_is_refused_before_vllm_is_looked_for(tmp_path):
+    model, _ = tiny_diffusion()
+    model.config.save_pretrained(tmp_path)
+    with pytest.raises(ConfigError, match="which vLLM would run as a causal one; use the engine `denoise`"):
+        VLLMEngine(tmp_path)
 
 
 @pytest.mark.parametrize(("limit", "num_files"), [(1, 3), (40, 2), (1 << 30, 1)])

@@ -232,6 +232,8 @@ def _open_engine(options: argparse.Namespace) -> tuple[Any, Any]:
     if options.engine in ("auto", "denoise"):
         return _open_own_engine(options)
     make = resolve(options.engine, ENGINES, what="engine")
+    if options.denoise and options.engine != "local":
+        raise ConfigError(f"--denoise says how the engine `denoise` samples, not {options.engine!r}; leave it out")
     if options.engine == "openai":
         if not options.base_url:
             raise ConfigError("--engine openai needs --base-url, such as http://localhost:8000/v1")

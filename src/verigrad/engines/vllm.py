@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import itertools
+import json
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from verigrad.engines.base import Completion, Request
 from verigrad.engines.loop_thread import LoopThread
-from verigrad.errors import EngineError, MissingExtra
+from verigrad.errors import ConfigError, EngineError, MissingExtra
 from verigrad.types import StopReason
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class VLLMEngine:
         options: more of vLLM's `AsyncEngineArgs`, such as `tensor_parallel_size`.
 
     Raises:
+        ConfigError: the folder holds a masked-diffusion model.
         MissingExtra: vllm is not installed.
         EngineError: vLLM does not start.
     """
@@ -69,6 +71,7 @@ class VLLMEngine:
         policy: str = "base",
         options: Mapping[str, Any] | None = None,
     ) -> None:
+        _refuse_masked(model)
         arguments = {
             "model": str(model),
             "dtype": dtype,
@@ -180,6 +183,17 @@ class VLLMEngine:
             seed=request.seed % 2**63,  # what vLLM's generators take
             logprobs=0,  # of the sampled token alone
             output_kind=importlib.import_module("vllm.sampling_params").RequestOutputKind.FINAL_ONLY,
+        )
+
+
+def _refuse_masked(model: str | Path) -> None:
+    """Raise a ConfigError for a folder whose config.json says what vLLM does not read: that it is no causal model."""
+    from verigrad.models.diffusion import ENTRY
+
+    file = Path(model) / "config.json"
+    if file.is_file() and ENTRY in json.loads(file.read_text(encoding="utf-8")):
+        raise ConfigError(
+            f"{model} is a masked-diffusion model, which vLLM would run as a causal one; use the engine `denoise`"
         )
 
 
