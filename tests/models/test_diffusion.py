@@ -153,6 +153,20 @@ def behind(row, clean, prompt, hidden, spec):
 
 
 @pytest.mark.parametrize("shift", [True, False])
+def test_what_a_view_hides_of_the_prompt_no_later_block_sees(shift):
+    """Blocks of three: the second token of a prompt of four is hidden, the eighth is scored."""
+    model, spec = tiny_diffusion("block", shift=shift, block_length=3)
+    ids = ids_of("for i in x:")
+    view = behind(0, ids, 4, [7], spec)
+    view = replace(view, input_ids=view.input_ids.index_fill(0, torch.tensor([1]), MASK))
+    scores = masked_logprobs(model, [view], spec, (1, len(ids)), "surrogate")
+    with torch.no_grad():
+        logits = model.get_output_embeddings()(all_states(model, spec, view.input_ids[:9]))[7 - int(shift)]
+    logits[MASK] = -torch.inf
+    assert float(scores.values[0, 7]) == pytest.approx(float(logits.log_softmax(-1)[ids[7]]), abs=1e-5)
+
+
+@pytest.mark.parametrize("shift", [True, False])
 @pytest.mark.parametrize("prompt", [1, 5])
 def test_canvases_that_share_a_prompt_score_as_alone_under_the_dense_mask(prompt, shift):
     """Three views of one row and one of another with the same prompt in a pack, against a pass a view."""

@@ -37,7 +37,8 @@ class View:
             differs from token to token.
         attention: who sees whom, see `verigrad.models.visibility`.
         clean_ids: (L,) the row as it is, where `input_ids` hides tokens; None where it hides none.
-        prompt_length: tokens given before the canvas; `prefix` attention asks for it.
+        prompt_length: tokens given before the canvas; `prefix` attention asks for it, and so does `block` attention,
+            where what is hidden of them is hidden in both copies.
     """
 
     row: int

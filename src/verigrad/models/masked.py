@@ -155,9 +155,10 @@ def _padded(
     for index, view in enumerate(views):
         assert view.clean_ids is not None
         length = len(view.input_ids)
+        given = torch.arange(length) < view.prompt_length  # hidden here, it is not to be seen in the clean copy either
         noisy_ids[index, :length], clean_ids[index, :length], real[index, :length] = (
             view.input_ids,
-            view.clean_ids,
+            torch.where(given, view.input_ids, view.clean_ids),
             True,
         )
     input_ids, places = noisy_ids, Places.of(real)
