@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+from dataclasses import replace
 from itertools import count, permutations
 from pathlib import Path
 from types import SimpleNamespace
@@ -216,6 +217,17 @@ def test_a_diffusion_model_is_not_told_where_the_answer_ends(workshop):
         logits[MASK] = -torch.inf
         nats += float(logits.log_softmax(-1)[token])
     assert row["chain_rule"] == pytest.approx(nats, rel=1e-4)
+
+
+def test_a_bound_is_named_for_what_it_is_given(workshop):
+    """A row that ends with the answer tells how long it is; one filled up with end tokens does not."""
+    config = settings(workshop, parts=("likelihood",), draws=2)
+    twin = open_twin(str(workshop / "diffusion"), "diffusion", config)
+    bare = replace(twin, spec=replace(twin.diffusion, pad_policy="none"))
+    with Bench(config, load_source(config.tasks), Silent()) as bench:
+        filled, ended = (measure_likelihoods(bench, own)[0] for own in (twin, bare))
+    assert "elbo_bits_per_byte" in filled and not any("given_length" in key for key in filled)
+    assert "elbo_given_length_bits_per_byte" in ended and "elbo_bits_per_byte" not in ended
 
 
 def test_it_goes_on_where_it_stopped_and_refuses_other_settings(finished):

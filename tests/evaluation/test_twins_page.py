@@ -6,7 +6,7 @@ from statistics import fmean
 import pytest
 from evaluation.made_up_twins import STEPS, TASKS, make_page, make_rows, make_summary, place
 
-from verigrad.evaluation.twins.page import verdict_lines
+from verigrad.evaluation.twins.page import compare_page, verdict_lines
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
@@ -60,6 +60,18 @@ def test_every_measure_that_has_both_sides_is_compared_once():
     assert len(measures) == len(set(measures)) == 1 + 4 + 6 + 2 + 3 + 2  # no `free` lengths in these rows
     few = [row for row in make_rows() if row["part"] == "output" and row["role"] == "causal"]
     assert make_summary(few)["measures"] == []
+
+
+def test_a_bound_that_is_given_the_length_is_told_and_wins_nothing():
+    rows = [{key.replace("elbo", "elbo_given_length"): value for key, value in row.items()} for row in make_rows()]
+    summary = make_summary(rows)
+    likelihood = summary["parts"]["likelihood"]
+    assert likelihood["diffusion/elbo_given_length"]["value"] == pytest.approx(0.7)
+    assert "diffusion/elbo" not in likelihood
+    assert [own["measure"] for own in summary["measures"] if own["measure"].startswith("gold answers")] == [
+        "gold answers, chain rule from left to right"
+    ]
+    assert "bound (ELBO), masks drawn, the length given" in compare_page(summary, [])
 
 
 def test_prefix_only_loses_and_is_said_to_lose():

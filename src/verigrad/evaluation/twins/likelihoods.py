@@ -3,7 +3,8 @@
 Estimators are named, since they are different quantities (`verigrad.evaluation.likelihood`): a causal model's chain
 rule, a diffusion model's chain rule from left to right, and its bound by sampling masks. A causal model has to tell
 where the answer ends, so a diffusion model is not shown the end tokens that fill the canvas behind: the chain rule
-leaves these places masked, the bound scores them as well.
+leaves these places masked, the bound scores them as well. Of a model trained without them the bound is
+`elbo_given_length`: its row ends with the answer, which tells how long it is.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def measure(bench: Bench, twin: Twin) -> list[Row]:
     return rows
 
 
-_LOG = ("chain_rule", "elbo")
+_LOG = ("chain_rule", "elbo", "elbo_given_length")
 
 
 def _nats(bench: Bench, twin: Twin, ids: list[Tensor], scored: list[Tensor], first: int) -> dict[str, list[float]]:
@@ -75,11 +76,12 @@ def _nats(bench: Bench, twin: Twin, ids: list[Tensor], scored: list[Tensor], fir
     canvas = [torch.arange(len(own)) >= int(marked.long().argmax()) for own, marked in zip(ids, scored, strict=True)]
     bound = elbo(twin.model, ids, canvas, twin.spec, draws=bench.config.draws, seed=seed, dtype=dtype)
     rows, marks, behind = _on_canvas(bench, twin.spec, ids, scored)
+    name = "elbo" if twin.spec.pad_policy == "fill" else "elbo_given_length"
     exact = chain_rule(twin.model, rows, marks, twin.spec, behind=behind, dtype=dtype)
     return {
         "chain_rule": exact.values.tolist(),
-        "elbo": bound.values.tolist(),
-        "elbo_standard_error": bound.standard_errors.tolist(),
+        name: bound.values.tolist(),
+        f"{name}_standard_error": bound.standard_errors.tolist(),
         "masked_ce": _masked_ce(bench, twin, ids, scored, first),
     }
 

@@ -291,6 +291,7 @@ def _likelihood(figures: Mapping[str, Any] | None) -> str:
     words = {
         "chain_rule": ("chain rule, left to right", "bits per byte"),
         "elbo": ("bound (ELBO), masks drawn", "bits per byte"),
+        "elbo_given_length": ("bound (ELBO), masks drawn, the length given", "bits per byte"),
         "masked_ce": ("cross-entropy", "nats a token"),
     }
     rows = []

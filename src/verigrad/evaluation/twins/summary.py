@@ -158,9 +158,9 @@ def _likelihood(rows: Sequence[Row], config: CompareConfig) -> dict[str, Any]:
     found = {}
     for (role, _, _), pairs in _grouped(rows, "likelihood").items():
         every = [row for own in pairs for row in own]
-        for name in ("chain_rule", "elbo"):
-            if f"{name}_bits_per_byte" in every[0]:
-                found[f"{role}/{name}"] = _bits(every, name)
+        for name in ("chain_rule", "elbo", "elbo_given_length"):
+            if known := [row for row in every if f"{name}_bits_per_byte" in row]:
+                found[f"{role}/{name}"] = _bits(known, name)
         values = _by_task(every, "masked_ce")
         found[f"{role}/masked_ce"] = {"value": fmean(values), "standard_error": _error(values)}
     return found
@@ -249,8 +249,9 @@ def _likelihood_measures(rows: Sequence[Row]) -> list[Versus]:
         ),
     ):
         sides = [
-            [{row["task_id"]: row[name] for row in own} for own in by_role[role]]
+            [{row["task_id"]: row[name] for row in own if name in row} for own in by_role[role]]
             for role, name in (("diffusion", one), ("causal", other))
         ]
-        found.append(versus_values(measure, unit, *sides, more_is_better=False))
+        if all(all(side) for side in sides):  # a bound given the length is none that a chain rule is held against
+            found.append(versus_values(measure, unit, *sides, more_is_better=False))
     return found
