@@ -87,6 +87,8 @@ def test_what_costs_memory_and_what_saves_it():
     assert memory(replace(plain, token_budget=768), SMOL)["activations"] == sizes["activations"] / 2
     copy = 4 * SMOL.parameters
     assert sizes["other models"] == 0
+    masked = memory(plain, replace(SMOL, diffusion=True))  # sampled from as it is: old and new weights in float32
+    assert masked["sampler"] - sizes["sampler"] == 2 * (4 - 2) * SMOL.parameters
     assert memory(replace(plain, kl_coef=0.1), SMOL)["other models"] == copy
     assert memory(replace(plain, kl_coef=0.1, lora=LoraConfig(rank=8)), SMOL)["other models"] == 0
     assert memory(replace(plain, algorithm="ppo"), SMOL)["other models"] == 4 * copy

@@ -188,8 +188,8 @@ def memory(config: StageConfig, shape: Shape) -> dict[str, float]:
         "activations": _activations(config, shape, width),
     }
     if not isinstance(config, RewardModelConfig):
-        # The sampler's old weights stay until the new ones are complete.
-        own = 4 if isinstance(config, DiffusionConfig) else width
+        # The sampler's old weights stay until the new ones are complete; that of diffusion models has them in float32.
+        own = 4 if shape.diffusion or isinstance(config, DiffusionConfig) else width
         found["sampler"] = 2 * own * shape.parameters + _cache(config, shape, width)
         # Probabilities of every scored position, and the head's gradient in both precisions.
         found["head"] = config.token_budget * shape.vocabulary * width + (width + 4) * shape.vocabulary * shape.hidden
