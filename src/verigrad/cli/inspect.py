@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,9 @@ from rich.syntax import Syntax
 from rich.table import Table
 
 from verigrad.cli.options import Work
+from verigrad.cli.progress import screen
 from verigrad.errors import ConfigError
+from verigrad.evaluation.reports.run_folder import read_run
 from verigrad.jsonl import read_rows
 
 __all__ = ["inspect"]
@@ -36,11 +38,11 @@ def inspect(argv: list[str]) -> Work:
 def _inspect(options: argparse.Namespace) -> int:
     if not (options.run / "config.toml").exists():
         raise ConfigError(f"{options.run} is no run folder: it has no config.toml")
-    console = Console(highlight=False)
+    console = screen()
     if options.report:
         from verigrad.evaluation.reports.report import write_report
 
-        console.print(f"wrote {write_report(options.run)}")
+        _print(console, f"wrote {write_report(options.run)}")
     elif options.step is not None:
         _print_rollouts(console, options.run, options.step, options.status, options.most)
     else:
@@ -48,40 +50,45 @@ def _inspect(options: argparse.Namespace) -> int:
     return 0
 
 
-def _print_run(console: Console, run: Path) -> None:
-    rows = [row for _, row in read_rows(run / "metrics.jsonl")]
-    train = [row for row in rows if row.get("kind") == "train"]
-    table = Table(title=f"{run}: {len(train)} steps")
+def _print_run(console: Console, folder: Path) -> None:
+    run = read_run(folder)
+    train = run.metrics.get("train", ())
+    table = Table(title=escape(f"{folder}: {len(train)} steps"))
     for name in _COLUMNS:
         table.add_column(name, justify="right")
     stride = max(1, len(train) // 20)
     for row in [*train[:-1:stride], *train[-1:]]:
         table.add_row(*(_number(row.get(name)) for name in _COLUMNS))
     console.print(table)
-    for row in rows:
-        if row.get("kind") == "validation":
-            console.print(f"validation after step {row['step']}: {_validation(row)}")
-    if (run / "summary.json").exists():
-        summary = json.loads((run / "summary.json").read_text())
-        if "held_out" in summary:
-            console.print(f"held out: {_figures(summary['held_out'])}")
-        for name, split in summary.get("splits", {}).items():
-            before, after, change = (split.get(key, {}) for key in ("before", "after", "difference"))
-            if before and after:
-                console.print(
-                    f"{name}: pass@1 {before['pass@1']:.1%} -> {after['pass@1']:.1%}, {change['value']:+.1%} "
-                    f"[{change['low']:+.1%}, {change['high']:+.1%}] over {split['num_tasks']} tasks"
-                )
+    for row in run.metrics.get("validation", ()):
+        _print(console, f"validation after step {row['step']}: {_validation(row)}")
+    if "held_out" in run.summary:
+        _print(console, f"held out: {_figures(run.summary['held_out'])}")
+    for name, split in run.summary.get("splits", {}).items():
+        before, after, change = (split.get(key, {}) for key in ("before", "after", "difference"))
+        if before and after and change:
+            _print(
+                console,
+                f"{name}: pass@1 {before['pass@1']:.1%} -> {after['pass@1']:.1%}, {change['value']:+.1%} "
+                f"[{change['low']:+.1%}, {change['high']:+.1%}] over {split['num_tasks']} tasks",
+            )
+    for problem in run.problems:
+        _print(console, problem)
 
 
-def _validation(row: dict[str, Any]) -> str:
+def _print(console: Console, text: str) -> None:
+    """Text as it is, in lines of its own length where nobody sees the width."""
+    console.print(text, markup=False, soft_wrap=True)
+
+
+def _validation(row: Mapping[str, Any]) -> str:
     """Of a policy pass@1 with its interval, of a reward model its figures on held-out prompts."""
     if "pass@1" in row:
         return f"{row['pass@1']:.1%} [{row['low']:.1%}, {row['high']:.1%}]"
     return _figures({key: value for key, value in row.items() if key not in ("step", "kind")})
 
 
-def _figures(figures: dict[str, Any]) -> str:
+def _figures(figures: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} {_number(value)}" for key, value in figures.items())
 
 
@@ -89,7 +96,8 @@ def _print_rollouts(console: Console, run: Path, step: int, status: str | None, 
     file = run / "rollouts" / f"step-{step:06d}.jsonl"
     if not file.exists():
         kept = sorted(int(path.stem.removeprefix("step-")) for path in (run / "rollouts").glob("step-*.jsonl"))
-        raise ConfigError(f"no rollouts of step {step} were kept; there are steps {kept[:3]} ... {kept[-3:]}")
+        there = ", ".join(map(str, kept if len(kept) < 7 else [*kept[:3], "...", *kept[-3:]])) or "none"
+        raise ConfigError(f"no rollouts of step {step} were kept; kept are those of: {there}")
     rows = [row for _, row in read_rows(file) if status in (None, row["status"])]
     for row in rows[:most]:
         _print_rollout(console, row)
@@ -97,15 +105,16 @@ def _print_rollouts(console: Console, run: Path, step: int, status: str | None, 
 
 
 def _print_rollout(console: Console, row: dict[str, Any]) -> None:
-    console.rule(f"{row['task_id']} #{row['sample']}: {row['status']}, reward {row['reward']}, {row['tokens']} tokens")
-    console.print(escape(row["prompt"]))
+    title = f"{row['task_id']} #{row['sample']}: {row['status']}, reward {row['reward']}, {row['tokens']} tokens"
+    console.rule(escape(title))
+    _print(console, row["prompt"])
     if row["program"]:
         console.print(Syntax(row["program"], "python", word_wrap=True))
     else:
-        console.print(escape(row["completion"]), style="dim")
+        console.print(row["completion"], style="dim", markup=False, soft_wrap=True)
     for result in row["results"]:
         mark = "[green]ok[/]" if result["status"] == "passed" else f"[red]{result['status']}[/]"
-        console.print(f"  {mark} {escape(result['name'])} {escape(result['detail'])}")
+        console.print(f"  {mark} {escape(result['name'])} {escape(result['detail'])}", soft_wrap=True)
 
 
 def _number(value: Any) -> str:

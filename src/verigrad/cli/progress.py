@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,9 +20,16 @@ from rich.progress import (
 )
 from rich.text import Text
 
-__all__ = ["TerminalReporter", "counting"]
+__all__ = ["TerminalReporter", "counting", "screen"]
 
 _PLAIN_EVERY_S = 15.0
+
+
+def screen(*, stderr: bool = False) -> Console:
+    """Standard output, or error, which gets bars on a terminal alone: CI sets FORCE_COLOR for its logs, too. Texts are
+    shown as they are, `x[:end:]` without an emoji."""
+    terminal = (sys.stderr if stderr else sys.stdout).isatty()
+    return Console(stderr=stderr, highlight=False, emoji=False, force_interactive=None if terminal else False)
 
 
 class _Bars(Progress):
@@ -41,8 +49,14 @@ class _Phase:
     def __init__(self, name: str, total: int, bar: TaskID | None) -> None:
         self.name, self.total, self.bar = name, total, bar
         self.done = 0
-        self.begun_at: int | None = None  # steps that were done before this start of the run
+        self.begun_at: int | None = None  # steps that were done before this start of the run; None before the first
         self.started = self.printed = time.monotonic()
+
+    @property
+    def step_name(self) -> str:
+        """`step`, or `round 2 of 3, step` in the phase `training, round 2 of 3`."""
+        _, _, part = self.name.partition(", ")
+        return f"{part}, step" if part else "step"
 
     def left(self, done: int) -> str:
         """Time left if the rest goes like the `done` parts did, as `14:05` or `1:02:03`."""
@@ -55,10 +69,10 @@ class TerminalReporter:
     """A `verigrad.training.reporter.Reporter` that draws bars on a terminal and prints lines into a pipe."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(highlight=False)
+        self.console = console or screen()
         self._phases: list[_Phase] = []
         self._progress = _Bars(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -73,7 +87,7 @@ class TerminalReporter:
 
     def begin(self, phase: str, total: int) -> None:
         bar = None
-        if self.console.is_terminal:
+        if self.console.is_interactive:
             self._progress.start()
             bar = self._progress.add_task(phase, total=total)
         self._phases.append(_Phase(phase, total, bar))
@@ -83,7 +97,7 @@ class TerminalReporter:
         phase.done += amount
         if phase.bar is not None:
             self._progress.advance(phase.bar, amount)
-        elif phase.name != "training" and phase.done and time.monotonic() - phase.printed > _PLAIN_EVERY_S:
+        elif phase.begun_at is None and phase.done and time.monotonic() - phase.printed > _PLAIN_EVERY_S:
             phase.printed = time.monotonic()
             # Answers come in batches: from the first few of one nothing can be told.
             left = f", left {phase.left(phase.done)}" if phase.done >= phase.total / 20 else ""
@@ -97,9 +111,10 @@ class TerminalReporter:
             self._progress.refresh()
         else:
             if phase.begun_at is None:
-                phase.begun_at = row["step"] - 1
-            left = phase.left(row["step"] - phase.begun_at)
-            self.message(f"step {row['step']:>4}/{phase.total}  {line}  left {left}")
+                phase.begun_at = phase.done
+            done = phase.done + 1  # of the phase, which may be one round of several
+            left = phase.left(done - phase.begun_at)
+            self.message(f"{phase.step_name} {done:>4}/{phase.total}  {line}  left {left}")
 
     def end(self) -> None:
         phase = self._phases.pop()
@@ -111,7 +126,7 @@ class TerminalReporter:
     def close(self) -> None:
         """Leave the terminal as it was, whatever happened."""
         self._phases.clear()
-        if self.console.is_terminal:
+        if self.console.is_interactive:
             self._progress.stop()
 
     @staticmethod
@@ -134,7 +149,7 @@ class TerminalReporter:
 @contextmanager
 def counting(phase: str, total: int) -> Iterator[Callable[[], None]]:
     """Progress of a command that has nothing else to tell, on standard error; call what this gives for every part."""
-    reporter = TerminalReporter(Console(stderr=True, highlight=False))
+    reporter = TerminalReporter(screen(stderr=True))
     reporter.begin(phase, total)
     try:
         yield reporter.advance
