@@ -62,6 +62,15 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path):
         load_state(tmp_path / "c", {"critic": learner})
 
 
+def test_a_checkpoint_of_another_optimizer_is_refused(tmp_path):
+    """As of another version, which puts the weights into other groups."""
+    save_state(tmp_path / "c", small_learners(), TrainState(1, {}))
+    model, _ = small()
+    groups = [{"params": [model.weight]}, {"params": [model.bias]}]
+    with pytest.raises(CheckpointError, match=r"policy.optimizer.pt does not fit .* version of verigrad .* --run"):
+        load_state(tmp_path / "c", {"policy": Learner(model, torch.optim.AdamW(groups))})
+
+
 def test_resume_takes_the_last_good_checkpoint_and_sets_later_rows_aside(tmp_path):
     run = Run.create(tmp_path / "run", "seed = 1\n")
     for step in (1, 2, 3):
@@ -77,6 +86,21 @@ def test_resume_takes_the_last_good_checkpoint_and_sets_later_rows_aside(tmp_pat
     assert resumed.start_step == 2
     assert [json.loads(line)["step"] for line in (run.folder / "metrics.jsonl").read_text().splitlines()] == [1, 2]
     assert len((run.folder / "metrics.superseded.jsonl").read_text().splitlines()) == 2
+
+
+def test_what_earlier_starts_took_is_counted(tmp_path):
+    """Of steps and validations up to the checkpoint; a step that is done again is timed again."""
+    run = Run.create(tmp_path / "run", "")
+    assert run.seconds_before == 0
+    for step, seconds in ((1, 2.0), (2, 3.0), (3, 100.0)):
+        run.log({"step": step, "kind": "train", "seconds": seconds})
+    run.log({"step": 2, "kind": "validation", "seconds": 0.5})
+    run.log({"step": 2, "kind": "alarm"})
+    save_state(run.checkpoint_folder(2), small_learners(), TrainState(2, {}))
+    run.close()
+    resumed, _ = Run.resume(run.folder, {})
+    resumed.close()
+    assert resumed.seconds_before == 5.5
 
 
 def test_rows_are_set_aside_once_however_often_that_is_interrupted(tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from random import Random
 
 import torch
@@ -15,6 +16,7 @@ from verigrad.types import Rollout, Row, rows
 
 __all__ = [
     "completion_lengths",
+    "epoch_order",
     "make_batch",
     "rewarded_tokens",
     "rows_batch",
@@ -29,9 +31,15 @@ __all__ = [
 def step_numbers(count: int, batch_size: int, seed: int, step: int) -> list[int]:
     """Which of `count` examples a step takes: each epoch in an order drawn from (seed, epoch), its rest last."""
     epoch, index = divmod(step, -(-count // batch_size))
+    return list(epoch_order(count, seed, epoch)[index * batch_size : (index + 1) * batch_size])
+
+
+@lru_cache(maxsize=2)
+def epoch_order(count: int, seed: int, epoch: int) -> tuple[int, ...]:
+    """The numbers below `count` in the order of an epoch, drawn from (seed, epoch); kept, as every step asks for it."""
     order = list(range(count))
     Random(derive_seed(seed, "order", epoch)).shuffle(order)
-    return order[index * batch_size : (index + 1) * batch_size]
+    return tuple(order)
 
 
 def make_batch(groups: Iterable[Sequence[Rollout]], build: Callable[..., Batch] | None = None) -> Batch | None:

@@ -27,6 +27,7 @@ from verigrad.models.packing import pack_views
 from verigrad.models.scalar import HEAD, last_values, load_scalar, pack_values
 from verigrad.preferences.records import Prompt, Record, as_pairs, as_rankings, as_rated, read_records
 from verigrad.seeds import derive_seed
+from verigrad.training.batching import step_numbers
 from verigrad.training.config import RewardModelConfig
 from verigrad.training.examples import Example, chunks, examples_of, one_pack
 from verigrad.training.held_out import held_out_metrics, held_out_rows, score_examples
@@ -72,7 +73,8 @@ def train(config: RewardModelConfig, *, resume: bool = False, reporter: Reporter
         reporter.advance(run.start_step)
         for step in range(run.start_step, steps):
             begun = time.perf_counter()
-            row = _step(learner, _chosen(examples, step, config), config, step, steps, dtype)
+            chosen = [examples[number] for number in step_numbers(len(examples), config.batch_size, config.seed, step)]
+            row = _step(learner, chosen, config, step, steps, dtype)
             give_back_freed_memory()
             row["seconds"] = time.perf_counter() - begun
             run.log(row)
@@ -89,7 +91,7 @@ def train(config: RewardModelConfig, *, resume: bool = False, reporter: Reporter
                 "held_out": found,
                 "steps": steps,
                 "records": _count(examples),
-                "seconds": time.perf_counter() - started,
+                "seconds": run.seconds_before + time.perf_counter() - started,
                 **peak_memory(device),
             }
         )
@@ -195,14 +197,6 @@ def _compared(pairs: Sequence[Example]) -> Example:
 def _count(examples: Sequence[Example]) -> int:
     """Records they are made of."""
     return sum(len(example.facts.get("comparisons", (0,))) for example in examples)
-
-
-def _chosen(examples: Sequence[Example], step: int, config: RewardModelConfig) -> list[Example]:
-    per_epoch = -(-len(examples) // config.batch_size)
-    epoch, index = divmod(step, per_epoch)
-    order = list(range(len(examples)))
-    Random(derive_seed(config.seed, "order", epoch)).shuffle(order)
-    return [examples[i] for i in order[index * config.batch_size : (index + 1) * config.batch_size]]
 
 
 def _step(

@@ -29,7 +29,7 @@ def rollout_metrics(groups: Sequence[Group]) -> dict[str, Any]:
         **({} if corr_reward is None else {"corr_reward": corr_reward}),
         **_part_means(sound),
         **{f"corr_{name}": value for name, value in part_correlations(sound).items()},
-        "reward": sum(values) / max(1, len(values)),
+        **({"reward": sum(values) / len(values)} if values else {}),
         "pass_rate": sum(row["status"] == "passed" for row in rows) / count,
         "tests_passed": sum(row["passed"] / max(1, row["total"]) for row in rows) / count,
         "completion_tokens": tokens / count,

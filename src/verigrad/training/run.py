@@ -36,13 +36,15 @@ from torch import Tensor, nn
 from verigrad.errors import CheckpointError, RunError
 from verigrad.locks import hold
 from verigrad.models.checkpoint import clear_leavings, new_folder
+from verigrad.training.begun import check_begun
 from verigrad.writing import write_or_tell
 
 __all__ = ["Learner", "Run", "TrainState", "load_state", "require_intact", "save_state"]
 
 _THEN = "free space, then --resume"
 _AS_BEGUN = (
-    "Resume with the model and the files that the run was begun with, or start anew in another folder with --run"
+    "Resume with the model, the files and the version of verigrad that the run was begun with, or start anew in "
+    "another folder with --run"
 )
 
 
@@ -55,11 +57,17 @@ class TrainState:
 
 
 class Run:
-    """An open run folder."""
+    """An open run folder.
 
-    def __init__(self, folder: Path, lock: TextIO, *, start_step: int) -> None:
+    Attributes:
+        start_step: steps that are done already.
+        seconds_before: that these steps, and validations among them, have taken.
+    """
+
+    def __init__(self, folder: Path, lock: TextIO, *, start_step: int, seconds_before: float = 0.0) -> None:
         self.folder = folder
         self.start_step = start_step
+        self.seconds_before = seconds_before
         self._lock = lock
         try:
             self._metrics = (folder / "metrics.jsonl").open("a", encoding="utf-8")
@@ -78,10 +86,7 @@ class Run:
             RunError: the folder already holds a run, or cannot be written.
         """
         with _held(folder) as lock:
-            if (folder / "config.toml").exists():
-                raise RunError(
-                    f"{folder} already holds a run; continue it with --resume, or choose another folder with --run"
-                )
+            check_begun(folder, resume=False)
             try:
                 for part in ("rollouts", "evaluations", "checkpoints"):
                     (folder / part).mkdir(exist_ok=True)
@@ -107,14 +112,13 @@ class Run:
             RunError: there is no run, its settings or inputs have changed, or a process is writing to it.
             CheckpointError: there are checkpoints but every one is damaged.
         """
-        if not (folder / "config.toml").exists():
-            raise RunError(f"nothing to resume at {folder}: no config.toml there; start it without --resume")
+        check_begun(folder, resume=True)
         if changed:
             differences = "; ".join(f"{key}: {old!r} -> {new!r}" for key, (old, new) in changed.items())
             raise RunError(
                 f"the settings of {folder} have changed: {differences}. A resumed run must repeat the "
-                f"trajectory it began; undo the change, or start a new run from its weights with "
-                f"--model {folder}/model or --run elsewhere"
+                f"trajectory it began; undo the change (--resume and --run {folder} alone take its own settings), or "
+                f"start a new run from its weights with --model {folder}/model or --run elsewhere"
             )
         _check_inputs(folder, inputs or {})
         with _held(folder) as lock:
@@ -122,8 +126,9 @@ class Run:
                 clear_leavings(place)
             checkpoint = _last_good(folder / "checkpoints")
             step = 0 if checkpoint is None else _step(checkpoint)
-            _set_aside(folder / "metrics.jsonl", after=step)
-            return cls(folder, lock, start_step=step), checkpoint
+            kept = _set_aside(folder / "metrics.jsonl", after=step)
+            seconds = sum(json.loads(line).get("seconds", 0.0) for line in kept)
+            return cls(folder, lock, start_step=step, seconds_before=seconds), checkpoint
 
     def log(self, row: Mapping[str, Any]) -> None:
         """Append a row to `metrics.jsonl`, on the disk when this returns, and to TensorBoard, which may lag.
@@ -263,9 +268,13 @@ def load_state(folder: Path, learners: Mapping[str, Learner]) -> TrainState:
                 f"{folder} holds no weights of the {name}; it has: {held}. It is of another kind of run. {_AS_BEGUN}"
             )
         _load_weights(folder / f"{name}.safetensors", learner.model)
-        learner.optimizer.load_state_dict(
-            torch.load(folder / f"{name}.optimizer.pt", weights_only=True, map_location="cpu")
-        )
+        stored = torch.load(folder / f"{name}.optimizer.pt", weights_only=True, map_location="cpu")
+        try:
+            learner.optimizer.load_state_dict(stored)
+        except ValueError as error:
+            raise CheckpointError(
+                f"{folder / name}.optimizer.pt does not fit the optimizer: {error}. {_AS_BEGUN}"
+            ) from error
     state = json.loads((folder / "state.json").read_text())
     return TrainState(state["step"], state["notes"])
 
@@ -337,10 +346,11 @@ def _digest(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _set_aside(metrics: Path, after: int) -> None:
-    """Keep the rows up to a step; move the rest, and a line a kill cut short, to `metrics.superseded.jsonl`."""
+def _set_aside(metrics: Path, after: int) -> list[str]:
+    """Keep the rows up to a step, and return them; move the rest, and a line a kill cut short, to
+    `metrics.superseded.jsonl`."""
     if not metrics.exists():
-        return
+        return []
     kept: list[str] = []
     superseded: list[str] = []
     for line in metrics.read_text().splitlines():
@@ -351,6 +361,7 @@ def _set_aside(metrics: Path, after: int) -> None:
         if before[-len(superseded) :] != superseded:  # else a kill came between the two writes, and they are there
             write_or_tell(aside, "".join(line + "\n" for line in before + superseded), _THEN)
         write_or_tell(metrics, "".join(line + "\n" for line in kept), _THEN)
+    return kept
 
 
 def _row_step(line: str) -> float:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from random import Random
 from typing import NamedTuple
 
 import torch
@@ -21,6 +20,7 @@ from verigrad.rollout import Group, collect
 from verigrad.seeds import derive_seed
 from verigrad.tasks.base import TaskSet
 from verigrad.training.audit import Audit, passed_share
+from verigrad.training.batching import epoch_order
 from verigrad.training.config import RLConfig
 from verigrad.training.curriculum import Curriculum
 from verigrad.training.stage import Stage, sampling_params
@@ -34,9 +34,7 @@ def scheduled_tasks(tasks: Sequence[Task], start: int, count: int, seed: int) ->
     chosen = []
     for position in range(start, start + count):
         epoch, index = divmod(position, len(tasks))
-        order = list(range(len(tasks)))
-        Random(derive_seed(seed, "order", epoch)).shuffle(order)
-        chosen.append(tasks[order[index]])
+        chosen.append(tasks[epoch_order(len(tasks), seed, epoch)[index]])
     return chosen
 
 

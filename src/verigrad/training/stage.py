@@ -195,7 +195,7 @@ class Stage:
             splits[name] = summarize_split(before, after)
         return {
             "splits": splits,
-            "seconds": time.perf_counter() - self.started,
+            "seconds": run.seconds_before + time.perf_counter() - self.started,
             **peak_memory(self.device),
             **extra,
             "setup": self._setup(),
