@@ -14,7 +14,7 @@ from verigrad.preferences.records import read_records
 from verigrad.sandbox.base import LEVELS, Call
 from verigrad.sandbox.languages import PolyglotSandbox
 from verigrad.training import stage
-from verigrad.training.config import RLConfig, SamplingConfig
+from verigrad.training.config import RLConfig, SamplingConfig, SFTConfig
 from verigrad.training.reporter import Silent
 from verigrad.training.rl import train
 from verigrad.training.stage import open_stage
@@ -127,3 +127,77 @@ def test_a_file_that_answers_the_reported_tasks_is_refused(command, workshop, se
     own |= {"loss": "kto"} if command == "preference" else {}
     assert main([command, *(word for key, value in own.items() for word in (f"--{key}", str(value)))]) == 1
     assert "1 tasks are in both training and held_out, such as 'say@1/7'" in capsys.readouterr().err
+
+
+OUT_OF_RANGE = {
+    "rl": {
+        "sampling.max-tokens": "0",
+        "sampling.top-p": "0",
+        "sampling.top-k": "-1",
+        "optim.learning-rate": "nan",
+        "optim.beta2": "1",
+        "optim.max-grad-norm": "0",
+        "optim.warmup-steps": "-1",
+        "lora.rank": "-1",
+        "lora.alpha": "0",
+        "report.samples": "0",
+        "report.temperature": "inf",
+        "critic.gamma": "1.5",
+        "audit.window": "0",
+        "workers": "0",
+        "slots": "0",
+        "threads": "-1",
+        "max-length": "1",
+        "token-budget": "0",
+        "keep-checkpoints": "0",
+        "steps": "-1",
+        "tasks-per-step": "0",
+        "passes": "0",
+        "kl-coef": "-0.1",
+        "word-dropout": "2",
+    },
+    "sft": {"epochs": "0", "batch-size": "0", "fim": "1.5", "rename": "-1"},
+    "diffusion": {"epochs": "0", "batch-size": "0", "noise.draws": "0", "canvas": "-1"},
+    "preference": {"epochs": "0", "batch-size": "0", "records-per-task": "-1"},
+    "reward-model": {"epochs": "0", "batch-size": "0"},
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "key", "value"),
+    [(command, key, value) for command, own in OUT_OF_RANGE.items() for key, value in own.items()],
+)
+def test_what_is_out_of_range_is_said_before_anything_is_loaded(command, key, value, tmp_path, capsys):
+    data = [] if command == "rl" else ["--data", "nowhere.jsonl"]
+    assert main([command, *data, "--run", str(tmp_path / "run"), f"--{key}={value}"]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith(f"verigrad {command}: ") and told.count("\n") == 1
+    assert f"{key.replace('-', '_')} " in told and "wanted " in told
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["rl", "--sampling.max-tokens", "1024"], "sampling.max_tokens is 1024 and max_length 1024"),
+        (
+            ["sft", "--data", "x", "--report.validation", "humaneval", "--report.max-tokens", "2048"],
+            "report.max_tokens is 2048 and max_length 1024",
+        ),
+        (
+            ["sft", "--data", "x", "--report.splits.x", "humaneval", "--max-length", "64"],
+            "sampling.max_tokens is 96 and max_length 64",
+        ),
+    ],
+)
+def test_completions_that_would_be_cut_short_in_silence_are_refused(words, says, capsys):
+    assert main(words) == 1
+    assert says in capsys.readouterr().err
+
+
+def test_what_samples_nothing_needs_no_room_for_it():
+    assert SFTConfig(data="x", max_length=64).max_length < SFTConfig.sampling.max_tokens
+
+
+def test_a_home_folder_that_no_shell_filled_in_is_refused(capsys):
+    assert main(["rl", "--run=~/runs/x"]) == 1
+    assert "run is '~/runs/x', which no shell has replaced" in capsys.readouterr().err

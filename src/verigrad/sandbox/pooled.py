@@ -30,7 +30,7 @@ class Pooled:
 
     Raises:
         SandboxError: this is not Linux. (That an explicit `level` is out of reach shows on first use.)
-        ConfigError: there is no such level, or no such package.
+        ConfigError: there is no such level, or no such package, or no worker is wanted.
     """
 
     _serving: Serving = "programs"
@@ -42,6 +42,8 @@ class Pooled:
             raise SandboxError(f"the sandbox needs Linux, this is {sys.platform}")
         if level not in (*LEVELS, "auto"):
             raise ConfigError(f"no sandbox level {level!r}; there are 'auto', {', '.join(map(repr, LEVELS))}")
+        if workers < 1:
+            raise ConfigError(f"workers is {workers}; wanted 1 or more programs at once")
         self._workers = workers
         shown = find_packages(tuple(packages)).as_json() if packages else ""
         self._pool = Pool(workers, LEVELS[::-1] if level == "auto" else (level,), self._serving, shown)

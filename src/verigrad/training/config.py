@@ -12,6 +12,7 @@ from typing import Any, Literal
 from verigrad.engines.denoise_params import DenoiseParams
 from verigrad.errors import ConfigError
 from verigrad.settings import diff
+from verigrad.training.ranges import at_least, shares
 
 __all__ = [
     "AuditConfig",
@@ -39,8 +40,6 @@ __all__ = [
 
 Dtype = Literal["auto", "float32", "bfloat16"]
 
-_ANY, _SHARE = (0.0, math.inf), (0.0, 1.0)
-
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingConfig:
@@ -60,6 +59,12 @@ class SamplingConfig:
     max_tokens: int = 96
     stop: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        at_least(0, self, "temperature", "top_k", section="sampling.")
+        at_least(1, self, "max_tokens", section="sampling.")
+        if not 0 < self.top_p <= 1:
+            raise ConfigError(f"sampling.top_p is {self.top_p}; wanted above 0, at most 1")
+
 
 @dataclass(frozen=True, kw_only=True)
 class LoraConfig:
@@ -75,6 +80,11 @@ class LoraConfig:
     alpha: float = 32.0
     targets: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        at_least(0, self, "rank", section="lora.")
+        if not 0 < self.alpha < math.inf:
+            raise ConfigError(f"lora.alpha is {self.alpha}; wanted above 0: adapters are scaled by it")
+
 
 @dataclass(frozen=True, kw_only=True)
 class OptimConfig:
@@ -87,7 +97,7 @@ class OptimConfig:
         weight_decay: decoupled, on matrices only.
         beta1: decay of the gradient average.
         beta2: decay of the squared gradient average.
-        max_grad_norm: the gradient is scaled down to this norm.
+        max_grad_norm: the gradient is scaled down to this norm; inf for no bound.
     """
 
     learning_rate: float = 1e-5
@@ -97,6 +107,13 @@ class OptimConfig:
     beta1: float = 0.9
     beta2: float = 0.99
     max_grad_norm: float = 1.0
+
+    def __post_init__(self) -> None:
+        at_least(0, self, "learning_rate", "warmup_steps", "weight_decay", section="optim.")
+        if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
+            raise ConfigError(f"optim.beta1 is {self.beta1} and optim.beta2 {self.beta2}; wanted 0 or more, below 1")
+        if not self.max_grad_norm > 0:
+            raise ConfigError(f"optim.max_grad_norm is {self.max_grad_norm}; wanted above 0, or inf for no bound")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +141,10 @@ class ReportConfig:
     keep_best: bool = False
 
     def __post_init__(self) -> None:
+        at_least(0, self, "validate_every", "temperature", "max_tokens", section="report.")
+        at_least(1, self, "validation_samples", "samples", section="report.")
+        if wrong := [name for name in self.splits if not name or "/" in name]:
+            raise ConfigError(f"report.splits has {wrong[0]!r}; wanted a name without `/`: files are named after it")
         if self.keep_best and not (self.validation and self.validate_every):
             raise ConfigError("keep_best goes by validations: set report.validation and report.validate_every")
 
@@ -149,7 +170,8 @@ class CriticConfig:
     warmup_steps: int = 0
 
     def __post_init__(self) -> None:
-        _check_range("critic.", self, clip=_ANY, gamma=_SHARE, gae_lambda=_SHARE, warmup_steps=_ANY)
+        at_least(0, self, "learning_rate", "clip", "warmup_steps", section="critic.")
+        shares(self, "gamma", "gae_lambda", section="critic.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,8 +249,8 @@ class AuditConfig:
     below: dict[str, float] = field(default_factory=lambda: {"corr_reward": 0.0})
 
     def __post_init__(self) -> None:
-        if self.window < 1 or self.probe_tasks < 1 or self.probe_samples < 1:
-            raise ConfigError("audit.window, audit.probe_tasks and audit.probe_samples: wanted at least 1 each")
+        at_least(0, self, "probe_every", section="audit.")
+        at_least(1, self, "window", "probe_tasks", "probe_samples", section="audit.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -281,6 +303,24 @@ class StageConfig:
     train_only: tuple[str, ...] = ()
     report: ReportConfig = ReportConfig()
 
+    def __post_init__(self) -> None:
+        at_least(0, self, "checkpoint_every", "threads")
+        at_least(1, self, "token_budget", "keep_checkpoints", "workers", "slots")
+        at_least(2, self, "max_length")
+        if self.run.startswith("~"):
+            raise ConfigError(f"run is {self.run!r}, which no shell has replaced by your home folder; write its path")
+        if self.report.splits or self.report.validation:
+            own = self.report.max_tokens
+            self._check_room(own or self.sampling.max_tokens, "report.max_tokens" if own else "sampling.max_tokens")
+
+    def _check_room(self, tokens: int, setting: str) -> None:
+        """Refuse a bound on completions that none can come to: they would be cut off before, without a word."""
+        if tokens >= self.max_length:
+            raise ConfigError(
+                f"{setting} is {tokens} and max_length {self.max_length}, of prompt and completion together: no "
+                f"completion can have as many; raise max_length by what prompts need, or lower {setting}"
+            )
+
 
 def changed_settings(begun: Any, config: Any) -> dict[str, tuple[Any, Any]]:
     """What a run, or a sweep, that was begun with some settings would have to change: key -> (old, new).
@@ -308,14 +348,6 @@ def start_alike(one: StageConfig, other: StageConfig) -> bool:
     drawn = one.report.temperature > 0 or (denoise is not None and denoise.order == "random")
     free = _OF_TRAINING if drawn else _OF_TRAINING | {"seed"}
     return type(one) is type(other) and {key.split(".")[0] for key in diff(one, other)} <= free
-
-
-def _check_range(section: str, config: Any, **bounds: tuple[float, float]) -> None:
-    """Refuse settings outside their bounds, both included; one that is not set has none."""
-    for name, (low, high) in bounds.items():
-        value = getattr(config, name)
-        if value is not None and not low <= value <= high:
-            raise ConfigError(f"{section}{name} is {value}; wanted {low:g} to {high:g}")
 
 
 def _check_steps(denoise: DenoiseParams, sampling: SamplingConfig, report: ReportConfig) -> None:
@@ -466,19 +498,18 @@ class RLConfig(StageConfig):
     diffusion: ScoringConfig = field(default_factory=ScoringConfig)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(0, self, "steps", "resample", "replay", "rollouts_kept", "kl_coef", "nll_coef", "gold_coef")
+        at_least(1, self, "tasks_per_step", "minibatches", "passes")
+        shares(self, "word_dropout", "rename", "overlong", "ewma_decay")
+        self._check_room(self.sampling.max_tokens, "sampling.max_tokens")
         if self.engine != "local":
             raise ConfigError(
                 f"engine is {self.engine!r}, and rl samples with 'local' alone, which takes the new weights after "
                 "every step; leave engine out. vllm and openai sample for `verigrad eval --engine ...`"
             )
-        _check_range(
-            "",
-            self,
-            **dict.fromkeys(("passes", "minibatches", "tasks_per_step"), (1, math.inf)),
-            **dict.fromkeys(("resample", "replay", "kl_coef", "nll_coef", "gold_coef"), _ANY),
-            **dict.fromkeys(("overlong", "ewma_decay", "rename", "word_dropout"), _SHARE),
-            error_penalty=(-math.inf, 0),
-        )
+        if self.error_penalty is not None and self.error_penalty > 0:
+            raise ConfigError(f"error_penalty is {self.error_penalty}, which pays for errors; wanted 0 or less")
         if self.importance_cap <= 0:
             raise ConfigError(f"importance_cap is {self.importance_cap}: every weight would be 0; wanted above 0")
         if self.sampling.temperature <= 0:
@@ -529,6 +560,9 @@ class SFTConfig(StageConfig):
     optim: OptimConfig = OptimConfig(learning_rate=2e-5, schedule="cosine")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(1, self, "epochs", "batch_size")
+        shares(self, "fim", "word_dropout", "rename")
         if sum(map(bool, (self.text, self.tasks, self.data))) != 1:
             raise ConfigError(
                 "set exactly one of tasks (gold programs as demonstrations), data (a JSONL file of them) and text"
@@ -537,8 +571,6 @@ class SFTConfig(StageConfig):
             raise ConfigError("rename needs tasks: a file does not say which function is asked for")
         if self.word_dropout and self.text:
             raise ConfigError("word_dropout thins questions, which texts do not have; leave it 0")
-        if not 0 <= self.fim <= 1:
-            raise ConfigError(f"fim is {self.fim}; wanted a share from 0 to 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -565,10 +597,10 @@ class NoiseConfig:
     warmup_steps: int = 0
 
     def __post_init__(self) -> None:
+        at_least(0, self, "warmup_steps", section="noise.")
+        at_least(1, self, "draws", section="noise.")
         if not 0 <= self.low < self.high <= 1:
             raise ConfigError(f"noise levels from {self.low} to {self.high}; wanted 0 <= low < high <= 1")
-        if self.draws < 1:
-            raise ConfigError(f"draws is {self.draws}; wanted 1 or more views of each row")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -623,6 +655,9 @@ class DiffusionConfig(StageConfig):
     optim: OptimConfig = OptimConfig(learning_rate=1e-4, schedule="cosine")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(0, self, "block_length", "canvas", "pad_weight", "anneal_steps", "block_warmup_steps")
+        at_least(1, self, "epochs", "batch_size")
         if sum(map(bool, (self.text, self.tasks, self.data))) != 1:
             raise ConfigError("set exactly one of text (to adapt on), tasks (gold programs) and data (demonstrations)")
         if bool(self.block_warmup) != bool(self.block_warmup_steps):
@@ -726,12 +761,17 @@ class PreferenceConfig(StageConfig):
     optim: OptimConfig = OptimConfig(learning_rate=5e-6, schedule="linear")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(0, self, "records_per_task")
+        at_least(1, self, "epochs", "batch_size", "rounds", "tasks_per_round", "group_size")
         if bool(self.tasks) == bool(self.data):
             raise ConfigError("set exactly one of data (a file of preferences) and tasks (to sample and mine from)")
         if self.data and self.rounds > 1:
             raise ConfigError(f"rounds is {self.rounds}; a file is read in one round, epochs repeats it")
         if self.tasks and self.sampling.temperature <= 0:
             raise ConfigError("sampling.temperature is 0: greedy completions of a task are all alike; want > 0")
+        if self.tasks:
+            self._check_room(self.sampling.max_tokens, "sampling.max_tokens")
         if self.tasks and self.records_per_round < 1:
             raise ConfigError(
                 f"records_per_round is {self.records_per_round}: the schedule counts on as many, so nothing would be "
@@ -782,6 +822,8 @@ class RewardModelConfig(StageConfig):
     optim: OptimConfig = OptimConfig(learning_rate=1e-5, schedule="linear")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(1, self, "epochs", "batch_size")
         if not self.data:
             raise ConfigError("data is not set: wanted a JSONL file of preferences")
         if self.report.keep_best:
@@ -823,8 +865,6 @@ class TinyConfig:
     max_length: int = 256
 
     def __post_init__(self) -> None:
-        for name in ("texts", "annealed", "demonstrations", "depth", "hidden", "layers", "heads", "feed_forward"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; wanted 1 or more")
+        at_least(1, self, "texts", "annealed", "demonstrations", "depth", "hidden", "layers", "heads", "feed_forward")
         if self.hidden % (2 * self.heads):
             raise ConfigError(f"hidden is {self.hidden}, heads {self.heads}; wanted a multiple of twice the heads")
