@@ -1,5 +1,6 @@
 """The loop learns, repeats bit for bit, survives being killed, and does not depend on how it is computed."""
 
+import hashlib
 import json
 import math
 import os
@@ -22,7 +23,7 @@ from transformers import AutoModelForCausalLM
 from verigrad.algorithms.penalties import kl_k3
 from verigrad.algorithms.presets import DR_GRPO, GRPO, GSPO
 from verigrad.cli.main import main
-from verigrad.errors import CanaryError, ConfigError, RunError
+from verigrad.errors import CanaryError, CheckpointError, ConfigError, RunError
 from verigrad.evaluation.sources import load_source
 from verigrad.models.lora import add_lora
 from verigrad.sandbox.base import LEVELS
@@ -212,6 +213,19 @@ def test_resuming_with_changed_settings_is_refused(settings):
         train(replace(config, group_size=4), resume=True)
     with pytest.raises(RunError, match="already holds a run"):
         train(config)
+
+
+def test_a_checkpoint_without_notes_that_this_version_wants_is_refused(settings):
+    config = RLConfig(**settings, steps=1, sampling=SHORT)
+    checkpoint = train(config) / "checkpoints" / "step-000001"
+    state = json.loads((checkpoint / "state.json").read_text())
+    del state["notes"]["audit"]
+    (checkpoint / "state.json").write_text(json.dumps(state))
+    manifest = json.loads((checkpoint / "manifest.json").read_text())
+    manifest["state.json"] = hashlib.sha256((checkpoint / "state.json").read_bytes()).hexdigest()
+    (checkpoint / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(CheckpointError, match=r"step-000001 has no notes of the audit: another version .* --run"):
+        train(config, resume=True)
 
 
 def test_adapters_train_and_are_saved_merged(settings):

@@ -108,6 +108,10 @@ def test_names_of_folders_never_meet():
         (["--vary", "kl_coef=0,1", "--grid", "kl_coef=0,1"], "one of the two"),
         (["--grid", "kl_coef=0,1", "--grid-steps", "2"], "at most 1"),
         (["--command", "reward-model", "--data", "x", "--grid", "epochs=1,2"], "held-out"),
+        (["--vary", "algorithm=grpo,rlo"], "unknown algorithm 'rlo'"),
+        (["--vary", "algorithm=grpo,rlo", "--dry-run"], "unknown algorithm 'rlo'"),
+        (["--grid", "reward=tests,test", "--report.validation", "humaneval"], "unknown reward 'test'"),
+        (["--command", "preference", "--data", "x", "--vary", "loss=dpo,ippo"], "unknown preference loss 'ippo'"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_runs(words, says, tmp_path, capsys):

@@ -89,7 +89,7 @@ from verigrad.training.stage import (
 from verigrad.training.token_weights import WEIGHTINGS, weights_of
 from verigrad.types import Row
 
-__all__ = ["train"]
+__all__ = ["chosen_loss", "train"]
 
 
 def train(config: PreferenceConfig, *, resume: bool = False, reporter: Reporter | None = None) -> Path:
@@ -102,11 +102,9 @@ def train(config: PreferenceConfig, *, resume: bool = False, reporter: Reporter 
     """
     reporter = reporter or Silent()
     config = settled(config, resume=resume)
-    row: PreferenceLoss = resolve(config.loss, PREFERENCE_LOSSES, what="preference loss")
-    _check_options(row, config)
+    row = chosen_loss(config)
     tasks = load_source(config.tasks) if config.tasks else None
     if tasks is not None:
-        _miner(config)  # what it says of its options it should say before anything is sampled
         check_trust(tasks, allow_scripts=config.allow_scripts)
     records = _of_kind(read_records(Path(config.data)), row) if config.data else None
     asked = judge_engine(config.judge) if config.judge.url else None
@@ -134,6 +132,19 @@ def train(config: PreferenceConfig, *, resume: bool = False, reporter: Reporter 
         stage.refresh_engine(loop.steps + 1)
         stage.finish(run, {"steps": loop.steps, **loop.notes})
     return run.folder
+
+
+def chosen_loss(config: PreferenceConfig) -> PreferenceLoss:
+    """The loss that the settings name.
+
+    Raises:
+        ConfigError: there is no such loss, miner or option.
+    """
+    row: PreferenceLoss = resolve(config.loss, PREFERENCE_LOSSES, what="preference loss")
+    _check_options(row, config)
+    if config.tasks:
+        _miner(config)
+    return row
 
 
 def _check_options(row: PreferenceLoss, config: PreferenceConfig) -> None:

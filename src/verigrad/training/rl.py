@@ -23,18 +23,15 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
-from verigrad.algorithms.diffusion_presets import DIFFUSION_PRESETS
-from verigrad.algorithms.presets import PRESETS, Algorithm
+from verigrad.algorithms.presets import Algorithm
 from verigrad.algorithms.selection import has_signal
-from verigrad.errors import RunError
+from verigrad.errors import CheckpointError, RunError
 from verigrad.evaluation.benchmark import sample_rows
 from verigrad.evaluation.fresh import FreshTests
 from verigrad.evaluation.sources import load_source
 from verigrad.models.base import Batch
 from verigrad.models.diffusion import diffusion_spec, is_diffusion
 from verigrad.models.lora import is_lora
-from verigrad.registry import resolve
-from verigrad.rewards import REWARDS
 from verigrad.rewards.base import Reward
 from verigrad.rewards.outcome import PASSED
 from verigrad.rollout import Group
@@ -52,12 +49,11 @@ from verigrad.training.curriculum import Curriculum
 from verigrad.training.estimators import drawn_batch, score_kind
 from verigrad.training.memory import give_back_freed_memory
 from verigrad.training.optim import make_optimizer
-from verigrad.training.options import with_options
 from verigrad.training.policy import update_policy
 from verigrad.training.proxies import Proxies
 from verigrad.training.replay import Replay
 from verigrad.training.reporter import Reporter, Silent
-from verigrad.training.rl_settings import check_settings, with_loop_settings, with_scoring
+from verigrad.training.rl_settings import check_settings, chosen_parts, with_scoring
 from verigrad.training.rollout_metrics import first_error, rollout_metrics, share_of_groups
 from verigrad.training.run import Learner, Run, TrainState, load_state, save_state
 from verigrad.training.sampling import Sampler
@@ -80,11 +76,8 @@ def train(config: RLConfig, *, resume: bool = False, reporter: Reporter | None =
             is to stop the run then.
     """
     reporter = reporter or Silent()
-    algorithm: Algorithm = resolve(config.algorithm, {**PRESETS, **DIFFUSION_PRESETS}, what="algorithm")
-    algorithm = with_options(algorithm, config.options)
-    config = settled(with_loop_settings(config, algorithm), resume=resume)
-    assert config.reward is not None
-    reward: Reward = resolve(config.reward, REWARDS, what="reward")
+    config, algorithm, reward = chosen_parts(config)
+    config = settled(config, resume=resume)
     tasks = augmented(load_source(config.tasks), config.rename, config.word_dropout, config.seed)
     check_settings(config, algorithm, tasks)
     with ExitStack() as opened:
@@ -167,6 +160,11 @@ class Loop:
     def load(self, checkpoint: Path) -> None:
         self.notes = dict(load_state(checkpoint, self.learners).notes)
         for name, keeper in self._keepers.items():
+            if name not in self.notes:
+                raise CheckpointError(
+                    f"{checkpoint} has no notes of the {name}: another version of verigrad wrote it. Resume with that "
+                    "version, or start anew in another folder with --run"
+                )
             keeper.restore(self.notes.pop(name))
 
     @property

@@ -8,20 +8,38 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Any
 
-from verigrad.algorithms.presets import Algorithm, asks_for
+from verigrad.algorithms.diffusion_presets import DIFFUSION_PRESETS
+from verigrad.algorithms.presets import PRESETS, Algorithm, asks_for
 from verigrad.engines.base import SamplingParams
 from verigrad.engines.diffusion import check_room, longest_row
 from verigrad.errors import ConfigError
 from verigrad.evaluation.fresh import can_draw
 from verigrad.models.chat import prompt_ids
 from verigrad.models.diffusion import diffusion_spec, is_diffusion
+from verigrad.registry import resolve
+from verigrad.rewards import REWARDS
+from verigrad.rewards.base import Reward
 from verigrad.tasks.base import TaskSet
 from verigrad.training.config import RLConfig, ScoringConfig
 from verigrad.training.corrections import WEIGHTED_KL
 from verigrad.training.estimators import chosen_estimator, order_warnings
+from verigrad.training.options import with_options
 from verigrad.training.stage import Stage, check_trust
 
-__all__ = ["check_settings", "with_loop_settings", "with_scoring"]
+__all__ = ["check_settings", "chosen_parts", "with_loop_settings", "with_scoring"]
+
+
+def chosen_parts(config: RLConfig) -> tuple[RLConfig, Algorithm, Reward]:
+    """The settings with those left open filled in, and the algorithm and the reward that they name.
+
+    Raises:
+        ConfigError: there is no such algorithm, option or reward, or its file cannot be loaded.
+    """
+    algorithm: Algorithm = resolve(config.algorithm, {**PRESETS, **DIFFUSION_PRESETS}, what="algorithm")
+    algorithm = with_options(algorithm, config.options)
+    config = with_loop_settings(config, algorithm)
+    assert config.reward is not None
+    return config, algorithm, resolve(config.reward, REWARDS, what="reward")
 
 
 def with_loop_settings(config: RLConfig, algorithm: Algorithm) -> RLConfig:

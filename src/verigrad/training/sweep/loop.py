@@ -50,6 +50,7 @@ def run_sweep(plan: Plan, reporter: Reporter | None = None, *, keep_all: bool = 
         RunError: the folder holds another sweep, or a sweep is at work in it.
     """
     plan.check()
+    plan.check_names()
     with hold(plan.folder / ".lock", "a sweep", "--out") as lock:
         _store_settings(plan)
         return _Sweep(plan, reporter or Silent(), keep_all, lock.fileno()).run()

@@ -154,7 +154,7 @@ class Plan:
             raise ConfigError(
                 "--seed and --run are the sweep's own; name the seeds with --seeds, the folder with --out"
             )
-        trials = list(itertools.islice(self.reported_trials({}), len(self.settings())))
+        trials = self._one_of_each()
         configs = [replace(self.config(trial), run="") for trial in trials]
         for config, trial in zip(configs, trials, strict=True):
             first = trials[configs.index(config)]
@@ -162,6 +162,16 @@ class Plan:
                 raise ConfigError(f"{dict(first.setting)} and {dict(trial.setting)} are the same settings")
             for candidate in self.grid_trials(trial.setting):
                 self.config(candidate)
+
+    def check_names(self) -> None:
+        """Raise a ConfigError where the settings of a run name something that there is not; loads torch."""
+        for trial in self._one_of_each():
+            for each in (trial, *self.grid_trials(trial.setting)):
+                LOOPS[self.design.command].check_names(self.config(each))
+
+    def _one_of_each(self) -> list[Trial]:
+        """A reported run of every combination."""
+        return list(itertools.islice(self.reported_trials({}), len(self.settings())))
 
 
 def _product(axes: Mapping[str, Sequence[str]]) -> list[_Values]:
