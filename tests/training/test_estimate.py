@@ -72,6 +72,13 @@ def test_no_model_no_estimate():
     assert "is not on this machine yet" in estimate(RLConfig(model="/nowhere"))
 
 
+@pytest.mark.parametrize("text", ['{"model_type": "gpt2", "n_head": 2}', "[]", "{"])
+def test_a_config_of_another_kind_gives_no_estimate(text, tmp_path):
+    (tmp_path / "config.json").write_text(text)
+    told = estimate(RLConfig(model=str(tmp_path)))
+    assert told.startswith(f"no estimate: {tmp_path}/config.json does not tell the sizes of a decoder: ")
+
+
 def test_adapters_are_counted():
     """Rank 2, one layer of width 8, 2 heads of 4, 1 key/value head, 16 inside: q and o (8 + 8), k and v (8 + 4), three
     matrices (8 + 16); twice the sum."""

@@ -2,6 +2,7 @@
 
 import json
 from random import Random
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -88,6 +89,12 @@ def test_pieces_of_a_text_are_those_of_its_ids(tmp_path):
     (tmp_path / "texts.jsonl").write_text(json.dumps({"text": "abcdefg"}) + "\n")
     pieces = text_pieces(tmp_path / "texts.jsonl", tiny_tokenizer(), 3)
     assert pieces == [(97, 98, 99), (100, 101, 102), (103, END)]
+
+
+def test_a_text_needs_an_end(tmp_path):
+    (tmp_path / "texts.jsonl").write_text(json.dumps({"text": "abc"}) + "\n")
+    with pytest.raises(ConfigError, match="no eos_token, so a text has no end"):
+        text_pieces(tmp_path / "texts.jsonl", SimpleNamespace(eos_token_id=None), 3)
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,18 @@ def test_a_malformed_row_is_named(tmp_path, line, says):
         read_demonstrations(file)
 
 
+def test_answers_that_are_all_labelled_false_teach_nothing(sft_settings, workshop):
+    (workshop / "data.jsonl").write_text(json.dumps({"prompt": "Hi", "completion": "x", "label": False}) + "\n")
+    with pytest.raises(ConfigError, match="holds nothing to learn from: every answer has the label false"):
+        train(SFTConfig(**sft_settings, data=str(workshop / "data.jsonl")))
+
+
+def test_a_malformed_row_is_told_before_the_model_is_loaded(sft_settings, workshop):
+    (workshop / "data.jsonl").write_text("not json\n")
+    with pytest.raises(DataError, match=r"data\.jsonl:1"):
+        train(SFTConfig(**{**sft_settings, "model": str(workshop / "nowhere")}, data=str(workshop / "data.jsonl")))
+
+
 def test_the_best_of_what():
     with pytest.raises(ConfigError, match="keep_best goes by validations"):
         ReportConfig(keep_best=True)

@@ -94,7 +94,11 @@ def model_source(name: str) -> tuple[str, bool]:
     if local:
         source = str(Path(source).expanduser())
         if not (Path(source) / "config.json").is_file():
-            raise ConfigError(f"no model at {source!r}: wanted a folder with config.json, as save_pretrained writes it")
+            inside = Path(source) / "model"  # of a run, whose own folder is easily named instead
+            hint = f" (did you mean {str(inside)!r}?)" if (inside / "config.json").is_file() else ""
+            raise ConfigError(
+                f"no model at {source!r}{hint}: wanted a folder with config.json, as save_pretrained writes it"
+            )
     return source, local
 
 

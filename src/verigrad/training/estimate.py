@@ -20,7 +20,7 @@ import torch
 from verigrad.algorithms.diffusion_presets import DIFFUSION_PRESETS
 from verigrad.algorithms.preference_presets import PREFERENCE_LOSSES
 from verigrad.algorithms.presets import PRESETS, Algorithm
-from verigrad.errors import VerigradError
+from verigrad.errors import ConfigError, VerigradError
 from verigrad.models.causal import pick_device
 from verigrad.models.diffusion import ENTRY
 from verigrad.models.gguf import DEFAULT_MODEL, default_model_dir
@@ -117,29 +117,41 @@ class Work:
 
 
 def model_shape(model: str) -> Shape | None:
-    """Sizes of a model that is on this machine, from its config alone; None where it is not."""
+    """Sizes of a model that is on this machine, from its config alone; None where it is not.
+
+    Raises:
+        ConfigError: the config does not tell its sizes as decoders that can be trained here do.
+    """
     folder = default_model_dir() if model == DEFAULT_MODEL else Path(model).expanduser()
     if not (folder / "config.json").is_file():
         return None
-    c: dict[str, Any] = json.loads((folder / "config.json").read_text())
-    heads = c["num_attention_heads"]
-    return Shape(
-        vocabulary=c["vocab_size"],
-        hidden=c["hidden_size"],
-        layers=c["num_hidden_layers"],
-        heads=heads,
-        kv_heads=c.get("num_key_value_heads") or heads,
-        head_dim=c.get("head_dim") or c["hidden_size"] // heads,
-        inner=c["intermediate_size"],
-        gates=1 if c.get("model_type") == "gpt_neox" else 2,
-        tied=bool(c.get("tie_word_embeddings")),
-        diffusion=ENTRY in c,
-    )
+    try:
+        c: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        heads = c["num_attention_heads"]
+        return Shape(
+            vocabulary=c["vocab_size"],
+            hidden=c["hidden_size"],
+            layers=c["num_hidden_layers"],
+            heads=heads,
+            kv_heads=c.get("num_key_value_heads") or heads,
+            head_dim=c.get("head_dim") or c["hidden_size"] // heads,
+            inner=c["intermediate_size"],
+            gates=1 if c.get("model_type") == "gpt_neox" else 2,
+            tied=bool(c.get("tie_word_embeddings")),
+            diffusion=ENTRY in c,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"{folder / 'config.json'} does not tell the sizes of a decoder: {type(error).__name__} {error}"
+        ) from error
 
 
 def estimate(config: StageConfig) -> str:
     """Lines that say how much memory, disk and time a run takes; for the time, a few matrix products are measured."""
-    shape = model_shape(config.model)
+    try:
+        shape = model_shape(config.model)
+    except ConfigError as error:
+        return f"no estimate: {error}"
     if shape is None:
         return f"no estimate: {config.model!r} is not on this machine yet"
     parts = memory(config, shape)

@@ -56,10 +56,12 @@ def train(config: SFTConfig, *, resume: bool = False, reporter: Reporter | None 
     tasks = load_source(config.tasks) if config.tasks else None
     if tasks and config.rename:
         tasks = rename_functions(tasks, config.rename, config.seed)
+    # Before the model, which takes a while to load: a malformed line is told at once.
+    demonstrations = [] if config.text else _demonstrations(config, tasks)
     with ExitStack() as opened:
         stage = open_stage(config, reporter, trained_tasks(tasks, config.data))
         opened.callback(stage.close)
-        parts = _text_rows(stage, config) if config.text else _answer_rows(stage, config, tasks)
+        parts = _text_rows(stage, config) if config.text else _answer_rows(stage, config, demonstrations)
         fim = mark_fim(stage.model, stage.tokenizer, config.fim_ids) if config.fim else None
         if fim is not None and (full := sum(not can_turn(row, config.max_length) for row in parts)):
             reporter.message(
@@ -91,10 +93,14 @@ def _text_rows(stage: Stage, config: SFTConfig) -> list[Row]:
     return [text_row(piece) for piece in pieces]
 
 
-def _answer_rows(stage: Stage, config: SFTConfig, tasks: TaskSet | None) -> list[Row]:
-    demonstrations = gold_demonstrations(tasks) if tasks else read_demonstrations(Path(config.data))
-    if config.word_dropout:
-        demonstrations = _thinned(demonstrations, config)
+def _demonstrations(config: SFTConfig, tasks: TaskSet | None) -> list[Demonstration]:
+    demonstrations = gold_demonstrations(tasks) if tasks is not None else read_demonstrations(Path(config.data))
+    if not demonstrations:
+        raise ConfigError(f"{config.data} holds nothing to learn from: every answer has the label false")
+    return _thinned(demonstrations, config) if config.word_dropout else demonstrations
+
+
+def _answer_rows(stage: Stage, config: SFTConfig, demonstrations: Sequence[Demonstration]) -> list[Row]:
     parts = demonstration_rows(stage.tokenizer, demonstrations, config.system or None, config.max_length)
     stage.reporter.message(
         f"{len(parts)} demonstrations; {len(demonstrations) - len(parts)} longer than max_length left out"

@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from verigrad.errors import DataError
+from verigrad.errors import ConfigError, DataError
 from verigrad.jsonl import read_rows
 from verigrad.models.fim import FimSpec, fim_prompt
 from verigrad.types import Row
@@ -21,9 +21,11 @@ def text_pieces(file: Path, tokenizer: Any, max_length: int) -> list[tuple[int, 
     A piece of one token, from which nothing can be learned, is left out.
 
     Raises:
-        ConfigError: the file cannot be read.
+        ConfigError: the file cannot be read, or the tokenizer has no end token.
         DataError: a row is malformed.
     """
+    if tokenizer.eos_token_id is None:
+        raise ConfigError("the tokenizer has no eos_token, so a text has no end; set tokenizer.eos_token")
     found = []
     for place, row in read_rows(file):
         if not isinstance(row.get("text"), str):
