@@ -27,8 +27,9 @@ $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null && $(PYTHON) -m venv $(1) || {
 	{ echo "no virtual environment: install python3-venv (Debian, Ubuntu), or pip for $(PYTHON)" >&2; exit 1; }
 endef
 
+# What was interrupted goes on: the shell looks when the command is due.
 quickstart: $(VENV)/ready
-	$(BIN)/verigrad quickstart --run $(RUN)
+	$(BIN)/verigrad quickstart --run "$(RUN)" $$(test ! -e "$(RUN)/config.toml" || echo --resume)
 
 # A process a core, each with one thread; what takes longest is listed, as the whole is to stay under ten minutes. Compiled
 # modules are kept, whatever the environment says: the tests start hundreds of processes.

@@ -120,7 +120,9 @@ def _read_overrides(cls: Any, words: Sequence[str]) -> Iterator[tuple[tuple[str,
     while rest:
         word = rest.pop(0)
         if not word.startswith("--") or word == "--":
-            raise ConfigError(f"got {word!r} where a setting was wanted; write it as --key value or --key=value")
+            raise ConfigError(
+                f"got {word!r} where a setting was wanted; write it as --key value or --key=value; a recipe comes first"
+            )
         name, equals, text = word[2:].partition("=")
         path, kind, negated = _locate(cls, name)
         is_bool = _without_none(kind) is bool

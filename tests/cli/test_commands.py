@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -60,6 +61,8 @@ def test_help_without_a_recipe_tells_the_defaults(capsys):
         (["sft"], "exactly one of tasks"),
         (["judge", "--tasks", "humanevil", "--input", "x", "--output", "y"], "did you mean 'humaneval"),
         (["eval", "--tasks", "humaneval", "--k", "5"], "greedy samples"),
+        (["eval", "--tasks", "humaneval", "--limit", "-1"], "--limit is -1; wanted 1 or more tasks"),
+        (["rl", "--report.splits.a/x", "humaneval"], "report.splits has 'a/x'"),
         (["inspect", "/nowhere"], "no run folder"),
     ],
 )
@@ -189,3 +192,158 @@ def test_output_that_nobody_reads_on_ends_the_command_quietly(unbuffered):
         command = [sys.executable, "-m", "verigrad", "--help"]
         done = subprocess.run(command, stdout=output, stderr=subprocess.PIPE, env=environment, check=False)
     assert (done.returncode, done.stderr) == (1, b"")
+
+
+@pytest.mark.parametrize(
+    ("begins", "says"), [(False, "nothing was begun"), (True, "to go on: verigrad rl --resume --run '{}'")]
+)
+def test_an_interrupted_run_says_how_to_go_on(begins, says, tmp_path, monkeypatch, capsys):
+    def interrupted(config, **_):
+        if begins:
+            Path(config.run).mkdir()
+            (Path(config.run) / "config.toml").write_text("")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("verigrad.cli.train.load_attribute", lambda _: interrupted)
+    run = tmp_path / "my run"
+    assert main(["quickstart", "--run", str(run)]) == 130
+    assert capsys.readouterr().err == f"\nverigrad quickstart: interrupted; {says.format(run)}\n"
+
+
+def test_an_interrupted_command_that_cannot_be_resumed_promises_nothing(tmp_path, monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("verigrad.cli.evaluate.load_source", interrupted)
+    assert main(["eval", "--tasks", "humaneval"]) == 130
+    assert capsys.readouterr().err == "\nverigrad eval: interrupted\n"
+
+
+def test_with_a_file_of_samples_the_same_evaluation_goes_on(tmp_path, monkeypatch, capsys):
+    async def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("verigrad.cli.evaluate._evaluate", interrupted)
+    monkeypatch.setattr("verigrad.cli.evaluate.model_stamp", lambda _: "")
+    assert main(["eval", "--tasks", "humaneval", "--samples", str(tmp_path / "out.jsonl")]) == 130
+    assert capsys.readouterr().err == "\nverigrad eval: interrupted; the same command goes on\n"
+
+
+def test_a_folder_with_a_run_is_refused_before_torch_is_loaded(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.toml").write_text("")
+    script = (
+        "import sys\nfrom verigrad.cli.main import main\n"
+        f"assert main(['rl', '--run', {str(tmp_path / 'run')!r}]) == 1\n"
+        f"assert main(['rl', '--run', {str(tmp_path / 'nowhere')!r}, '--resume']) == 1\n"
+        "assert not {'torch', 'transformers'} & set(sys.modules)"
+    )
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+    assert "already holds a run; continue it with --resume" in found.stderr and "nothing to resume at" in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["rl", "--reward", "test"], "unknown reward 'test' (did you mean 'tests'?)"),
+        (["rl", "--algorithm", "sapo", "--options.tau", "1"], "has no option 'tau'"),
+        (["preference", "--data", "x", "--loss", "dppo"], "unknown preference loss 'dppo'"),
+        (["preference", "--tasks", "x", "--miner", "best_of_m"], "unknown miner 'best_of_m'"),
+    ],
+)
+def test_a_dry_run_looks_up_what_settings_name(words, says, capsys):
+    assert main([*words, "--dry-run"]) == 1
+    assert says in capsys.readouterr().err
+
+
+def test_a_recipe_behind_settings_is_told_its_place(capsys):
+    assert main(["rl", "--steps", "3", "quickstart"]) == 1
+    assert "a recipe comes first" in capsys.readouterr().err
+
+
+ROLLOUT = {
+    "task_id": "own@1[/b]",
+    "sample": 0,
+    "status": "failed",
+    "reward": 0.0,
+    "tokens": 9,
+    "prompt": "Größer → [i]:end:[/i] " + "word " * 40,
+    "program": None,
+    "completion": ":on: [/x]",
+    "results": [{"name": "[/y]", "status": "failed", "detail": "got :sos:"}],
+}
+
+
+def run_folder(folder, metrics=""):
+    (folder / "rollouts").mkdir(parents=True)
+    (folder / "config.toml").write_text('algorithm = "grpo"\n')
+    (folder / "metrics.jsonl").write_text(metrics)
+    (folder / "rollouts" / "step-000001.jsonl").write_text(json.dumps(ROLLOUT) + "\n")
+    return folder
+
+
+def test_inspect_shows_texts_as_they_are(tmp_path, capsys):
+    assert main(["inspect", str(run_folder(tmp_path / "[run]")), "--step", "1"]) == 0
+    printed = capsys.readouterr().out
+    assert ROLLOUT["prompt"] in printed and ROLLOUT["completion"] in printed
+    assert "own@1[/b] #0" in printed and "failed [/y] got :sos:" in printed
+
+
+@pytest.mark.parametrize(
+    ("metrics", "steps"), [("", 0), ('{"step": 1, "kind": "train", "loss": 0.5}\n{"step": 2, "ki', 1)]
+)
+def test_inspect_takes_a_run_that_has_just_begun_or_was_killed(metrics, steps, tmp_path, capsys):
+    assert main(["inspect", str(run_folder(tmp_path / "run", metrics))]) == 0
+    printed = capsys.readouterr().out
+    assert f"run: {steps} steps" in " ".join(printed.split()) and ("1 unreadable line" in printed) == bool(metrics)
+
+
+def test_inspect_names_the_steps_whose_rollouts_are_kept(tmp_path, capsys):
+    folder = run_folder(tmp_path / "run")
+    assert main(["inspect", str(folder), "--step", "7"]) == 1
+    assert capsys.readouterr().err.endswith("no rollouts of step 7 were kept; kept are those of: 1\n")
+
+
+def test_a_locale_without_a_letter_ends_no_command(tmp_path):
+    words = [sys.executable, "-m", "verigrad", "inspect", str(run_folder(tmp_path / "run")), "--step", "1"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    found = subprocess.run(words, capture_output=True, text=True, env=environment)
+    assert found.returncode == 0, found.stderr
+    assert "Gr??er ? [i]:end:[/i]" in found.stdout
+
+
+@pytest.mark.parametrize(("begun", "words"), [(False, ""), (True, " --resume")])
+def test_make_quickstart_goes_on_with_what_it_began(begun, words, tmp_path):
+    make = shutil.which("make")
+    if make is None:
+        pytest.skip("make is not installed")
+    tools, run = tmp_path / "tools", tmp_path / "run"
+    (tools / "bin").mkdir(parents=True)
+    run.mkdir()
+    (tools / "bin" / "verigrad").write_text('#!/bin/sh\necho "verigrad $*"\n')
+    (tools / "bin" / "verigrad").chmod(0o755)
+    (tools / "ready").touch()
+    if begun:
+        (run / "config.toml").touch()
+    command = [make, "-s", "-C", str(Path(__file__).parents[2]), "quickstart", f"VENV={tools}", f"RUN={run}"]
+    found = subprocess.run(command, capture_output=True, text=True)
+    assert found.stdout == f"verigrad quickstart --run {run}{words}\n", found.stderr
+
+
+@pytest.mark.parametrize("command", ["judge", "check", "eval"])
+def test_no_worker_is_none_too_few(command, tmp_path, capsys):
+    words = {
+        "judge": ["--tasks", "humaneval", "--input", "-", "--output", str(tmp_path / "out.jsonl")],
+        "check": ["tasks", "humaneval"],
+        "eval": ["--tasks", "humaneval", "--model", "gold"],
+    }
+    assert main([command, *words[command], "--workers", "0"]) == 1
+    assert capsys.readouterr().err == f"verigrad {command}: workers is 0; wanted 1 or more programs at once\n"
+
+
+def test_a_run_is_no_model_but_has_one(tmp_path, capsys):
+    (tmp_path / "run" / "model").mkdir(parents=True)
+    (tmp_path / "run" / "model" / "config.json").write_text("{}")
+    assert main(["sample", "hello", "--model", str(tmp_path / "run")]) == 1
+    assert f"no model at '{tmp_path}/run' (did you mean '{tmp_path}/run/model'?)" in capsys.readouterr().err

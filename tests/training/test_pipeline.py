@@ -15,6 +15,7 @@ from programs import program_model
 from verigrad.cli.main import main
 from verigrad.cli.train import recipe_path
 from verigrad.errors import ConfigError, RunError
+from verigrad.training import pipeline
 from verigrad.training.pipeline import overview, read_pipeline, run_pipeline
 
 FILE = """
@@ -243,12 +244,12 @@ def test_one_pipeline_at_a_time_in_a_folder_for_as_long_as_a_stage_of_it_lives(t
     path.write_text('[[stage]]\nname = "x"\ncommand = ["doctor", "--nothing"]\nmakes = "{run}/x"\n')
     stages, left = read_pipeline(path, {"run": str(tmp_path / "p")}), []
 
-    def cut_short(_, *, pass_fds, **__):
-        left.append(subprocess.Popen(["sleep", "60"], pass_fds=pass_fds))
+    def cut_short(_, lock):
+        left.append(subprocess.Popen(["sleep", "60"], pass_fds=(lock,)))
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(subprocess, "run", cut_short)
+        patched.setattr(pipeline, "_exit_status", cut_short)
         with pytest.raises(KeyboardInterrupt):
             run_pipeline(stages)
     with monkeypatch.context() as patched:
@@ -277,6 +278,9 @@ def test_a_stage_that_fails_stops_the_pipeline(workshop):
         ('[[stage]]\nname = "x"\ncommand = ["sft", "{modle}"]\nmakes = "y"\n', "cannot fill in 'modle'"),
         ('[[stage]]\nname = "x"\ncommand = ["sft"]\nmakes = "y"\n' * 2, "two stages have the same name"),
         ("stage = [", "cannot read the pipeline"),
+        ("values = 3", r"values is 3; wanted a table"),
+        ('stage = ["sft"]', r"has no \[\[stage\]\]"),
+        ('[[stage]]\nname = "x"\ncommand = ["sft", "{run.x}"]\nmakes = "y"\n', "cannot fill in"),
     ],
 )
 def test_a_malformed_file_is_explained(workshop, text, message):
@@ -289,3 +293,89 @@ def test_a_malformed_file_is_explained(workshop, text, message):
 def test_an_unknown_value_is_refused(file):
     with pytest.raises(ConfigError, match="has no value 'stepps'"):
         read_pipeline(file, {"run": "r", "stepps": "2"})
+
+
+def test_a_file_that_is_no_text_is_explained(tmp_path):
+    (tmp_path / "bad.toml").write_bytes(b"# \xff\n")
+    with pytest.raises(ConfigError, match="cannot read the pipeline"):
+        read_pipeline(tmp_path / "bad.toml", {"run": "r"})
+
+
+STAGE = """
+import signal, sys, time
+from pathlib import Path
+
+
+def tidy(*_):
+    time.sleep(0.7)  # longer than a process that is in a hurry waits
+    Path(sys.argv[1], "tidied").touch()
+    sys.exit(130)
+
+
+signal.signal(signal.SIGINT, tidy)
+Path(sys.argv[1], "begun").touch()
+time.sleep(60)
+"""
+PIPELINE = """
+import os, signal, sys
+from verigrad.training import pipeline
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have had its children ignore it
+pipeline._HEARD_S, pipeline._END_S = map(float, sys.argv[3:])
+try:
+    pipeline._exit_status([sys.executable, sys.argv[1], sys.argv[2]], os.open(os.devnull, os.O_RDONLY))
+except KeyboardInterrupt:
+    sys.exit(7)
+"""
+
+
+@pytest.mark.parametrize("whom", ["all", "pipeline"])
+def test_an_interrupted_stage_tidies_up(whom, tmp_path):
+    """A terminal interrupts the whole group of processes, other programs the pipeline alone."""
+    (tmp_path / "stage.py").write_text(STAGE)
+    words = [str(tmp_path / "stage.py"), str(tmp_path), "10" if whom == "all" else "0.1", "10"]
+    with subprocess.Popen([sys.executable, "-c", PIPELINE, *words], start_new_session=True) as process:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "begun").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        if whom == "all":
+            os.killpg(process.pid, signal.SIGINT)
+        else:
+            os.kill(process.pid, signal.SIGINT)
+        assert process.wait(30) == 7
+    assert (tmp_path / "tidied").exists()
+
+
+def test_a_stage_that_does_not_end_when_interrupted_is_killed(tmp_path):
+    (tmp_path / "stage.py").write_text(STAGE.replace("tidy)\n", "signal.SIG_IGN)\n"))
+    words = [str(tmp_path / "stage.py"), str(tmp_path), "0.1", "0.1"]
+    with subprocess.Popen([sys.executable, "-c", PIPELINE, *words], start_new_session=True) as process:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "begun").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGINT)
+        assert process.wait(30) == 7
+    assert not (tmp_path / "tidied").exists()
+
+
+def test_an_interrupted_pipeline_says_how_to_go_on(file, workshop, monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pipeline, "_exit_status", interrupted)
+    assert main(["pipeline", str(file), "--run", str(workshop / "p")]) == 130
+    assert capsys.readouterr().err == "\nverigrad pipeline: interrupted; the same command goes on\n"
+
+
+def test_words_of_a_pipeline(file, workshop, capsys):
+    """`--resume`, as other commands want it, changes nothing; values may stand behind an equals sign."""
+    assert main(["pipeline", str(file), f"--run={workshop}/p", "--steps", "5", "--dry-run", "--resume"]) == 0
+    assert f"rl --run {workshop}/p/rl" in (told := capsys.readouterr().out) and "--steps 5" in told
+    for words, says in (
+        ([str(file), "--steps"], "cannot read '--steps'; wanted --key value"),
+        ([str(file), "5", "--steps"], "cannot read '5'; wanted --key value"),
+        ([str(file), "--seeds", "0,1,0"], "--seeds is '0,1,0'; wanted each seed once"),
+    ):
+        assert main(["pipeline", *words]) == 1
+        assert says in capsys.readouterr().err
+    assert main(["pipeline", "--dry-run"]) == 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from verigrad.cli.options import Work, option_line, option_lines, printing
+from verigrad.cli.options import SAME_COMMAND, Work, going_on, option_line, option_lines, printing
 from verigrad.cli.train import recipe_path
 from verigrad.evaluation.twins.config import PARTS, CompareConfig
 from verigrad.settings import load_config, to_toml
@@ -40,7 +40,8 @@ def _compare(config: CompareConfig, *, dry_run: bool) -> int:
 
     reporter = TerminalReporter()
     try:
-        page = run(config, reporter)
+        with going_on(SAME_COMMAND):
+            page = run(config, reporter)
     finally:
         reporter.close()
     print(f"wrote {page}, figures in {page.parent / 'summary.json'}, rows in {page.parent / 'rows'}")

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from verigrad.cli.options import Work
+from verigrad.cli.options import SAME_COMMAND, Work, going_on
 from verigrad.errors import ConfigError, DataError
 from verigrad.evaluation.inputs import model_stamp, tasks_digest
 from verigrad.evaluation.partial import PartialSamples
@@ -56,6 +56,8 @@ def evaluate(argv: list[str]) -> Work:
             f"pass@{max(ks)} needs as many samples of every task, got {num_samples}"
             + ("; there is one gold program a task" if options.model == _GOLD else "; raise --num-samples")
         )
+    if options.limit < 0:
+        raise ConfigError(f"--limit is {options.limit}; wanted 1 or more tasks, or 0 for all")
     if options.temperature == 0 and num_samples > 1:
         raise ConfigError(f"{num_samples} greedy samples of a task are all alike; set --temperature above 0")
     return partial(_evaluate_tasks, options, ks, num_samples)
@@ -67,7 +69,7 @@ def _evaluate_tasks(options: argparse.Namespace, ks: Sequence[int], num_samples:
     earlier = _earlier(options.against, tasks) if options.against else None
     if options.samples:
         require_writable(options.samples)
-    with _partial(options, source) as kept:
+    with _partial(options, source) as kept, going_on(SAME_COMMAND) if kept else nullcontext():
         run = _gold(tasks, options) if options.model == _GOLD else _evaluate(tasks, options, num_samples, kept)
         rows = asyncio.run(run)
         _print_rates(rows, ks)

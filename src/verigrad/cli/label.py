@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from verigrad.cli.options import Work
+from verigrad.cli.options import SAME_COMMAND, Work, going_on
 from verigrad.errors import ConfigError, MissingExtra
 
 if TYPE_CHECKING:
@@ -147,11 +146,8 @@ def _serve(store: Store, options: argparse.Namespace) -> int:
 def _judge(store: Store, options: argparse.Namespace) -> int:
     from verigrad.ui.judge import orders_disagree
 
-    try:
+    with going_on(SAME_COMMAND):
         counts = asyncio.run(_annotate(store, options))
-    except KeyboardInterrupt:
-        print(f"\ninterrupted; the same command continues {store.folder}", file=sys.stderr)
-        return 130
     print("  ".join(f"{what} {count}" for what, count in sorted(counts.items())) or "nothing was left to judge")
     if options.judge == "openai":
         disagreed, asked = orders_disagree(store, options.model)

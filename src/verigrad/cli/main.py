@@ -6,6 +6,7 @@ returns the work to do, so that a command line can be checked without doing anyt
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -47,7 +48,8 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status: 0 fine, 1 a finding or an expected error, 2 bad usage."""
+    """Run one command; returns the exit status: 0 fine, 1 a finding or expected error, 2 bad usage, 130 interrupted."""
+    _print_what_can_be_printed()
     try:
         status = _run(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
@@ -76,6 +78,12 @@ def read_command(words: Sequence[str]) -> Work:
     return command(rest)
 
 
+def _print_what_can_be_printed() -> None:
+    """Where the locale has no such character print `?`: a run must not end over a letter of what it shows."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="replace")
+
+
 def _run(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
         print(_usage())
@@ -93,8 +101,8 @@ def _run(words: list[str]) -> int:
     except VerigradError as error:
         print(f"verigrad {name}: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print(f"\nverigrad {name}: interrupted; a run continues with --resume", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print(f"\nverigrad {name}: {'; '.join(['interrupted', *map(str, interrupt.args)])}", file=sys.stderr)
         return 130
 
 

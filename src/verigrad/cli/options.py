@@ -1,16 +1,19 @@
-"""Options in the text of `--help`; and what a command that has read its words hands back."""
+"""Options in the text of `--help`; what a command that has read its words hands back; what it says when interrupted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 from verigrad.settings import describe
 
-__all__ = ["Work", "option_line", "option_lines", "printing"]
+__all__ = ["SAME_COMMAND", "Work", "going_on", "option_line", "option_lines", "printing"]
 
 Work: TypeAlias = Callable[[], int]
 """What a command does once its words are read; returns the exit status."""
+
+SAME_COMMAND = "the same command goes on"
 
 
 def printing(text: str, *, status: int = 0) -> Work:
@@ -21,6 +24,15 @@ def printing(text: str, *, status: int = 0) -> Work:
         return status
 
     return work
+
+
+@contextmanager
+def going_on(how: Callable[[], str] | str) -> Iterator[None]:
+    """An interrupt of what is done inside says how to go on; `how` is asked when it comes."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        raise KeyboardInterrupt(how if isinstance(how, str) else how()) from interrupt
 
 
 def option_line(option: str, text: str) -> str:

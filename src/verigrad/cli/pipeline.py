@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verigrad.cli.options import Work, printing
+from verigrad.cli.options import SAME_COMMAND, Work, going_on, printing
 from verigrad.cli.train import recipe_path
 from verigrad.errors import ConfigError
 
@@ -27,14 +27,15 @@ it stopped; no stage is done twice.
   --seed       of every stage (default: 0)
   --seeds      all of these, each in a folder seed-N of --run; then their stages compared, as `verigrad stages` does
   --key value  another value of the file's [values] table
-  --dry-run    print the commands and stop"""
+  --dry-run    print the commands and stop
+  --resume     not needed: the same command always goes on"""
 
 
 def pipeline(argv: list[str]) -> Work:
     """Run a pipeline."""
-    if not argv or "-h" in argv or "--help" in argv:
-        return printing(_USAGE, status=0 if argv else 2)
-    words = [word for word in argv if word != "--dry-run"]
+    words = [word for word in argv if word not in ("--dry-run", "--resume")]
+    if not words or "-h" in words or "--help" in words:
+        return printing(_USAGE, status=0 if words else 2)
     file = recipe_path(words[0])
     values = {"run": f"runs/{file.stem}", **_values(words[1:])}
     seeds = values.pop("seeds", None)
@@ -43,7 +44,10 @@ def pipeline(argv: list[str]) -> Work:
     whole = Path(values["run"])
     each = [values]
     if seeds is not None:
-        each = [{**values, "run": str(whole / f"seed-{seed}"), "seed": seed} for seed in seeds.split(",")]
+        named = seeds.split(",")
+        if len(set(named)) < len(named):
+            raise ConfigError(f"--seeds is {seeds!r}; wanted each seed once")
+        each = [{**values, "run": str(whole / f"seed-{seed}"), "seed": seed} for seed in named]
     pipelines = [_read(file, own) for own in each]
     if "--dry-run" in argv:
         return partial(_dry_run, pipelines)
@@ -85,7 +89,8 @@ def _run(stages: Pipeline) -> None:
 
     reporter = TerminalReporter()
     try:
-        record = run_pipeline(stages, reporter)
+        with going_on(SAME_COMMAND):
+            record = run_pipeline(stages, reporter)
     finally:
         reporter.close()
     for line in overview(json.loads(record.read_text())["stages"]):
@@ -111,6 +116,11 @@ def _compare(folders: Sequence[Path], out: Path, stage: str) -> int:
 
 
 def _values(words: Sequence[str]) -> dict[str, str]:
-    if len(words) % 2 or not all(word.startswith("--") for word in words[::2]):
-        raise ConfigError(f"cannot read {' '.join(words)!r}; wanted --key value ...")
-    return {key.removeprefix("--").replace("-", "_"): value for key, value in zip(words[::2], words[1::2], strict=True)}
+    values, rest = {}, list(words)
+    while rest:
+        word = rest.pop(0)
+        key, equals, value = word.partition("=")
+        if not key.startswith("--") or not (equals or rest):
+            raise ConfigError(f"cannot read {word!r}; wanted --key value or --key=value ...")
+        values[key.removeprefix("--").replace("-", "_")] = value if equals else rest.pop(0)
+    return values

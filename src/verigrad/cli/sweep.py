@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verigrad.cli.options import Work
+from verigrad.cli.options import SAME_COMMAND, Work, going_on
 from verigrad.cli.train import recipe_path
 from verigrad.errors import ConfigError
 
@@ -105,6 +105,7 @@ def _seeds(text: str) -> tuple[int, ...]:
 def _dry_run(plan: Plan) -> int:
     from verigrad.training.sweep.loop import trials
 
+    plan.check_names()
     found = list(trials(plan))
     for number, (trial, status) in enumerate(found, 1):
         waits = " (with what the grid chooses)" if plan.design.grid and trial.kind == "run" and not trial.chosen else ""
@@ -118,10 +119,8 @@ def _run(plan: Plan, *, keep_all: bool) -> int:
 
     reporter = TerminalReporter()
     try:
-        failures = run_sweep(plan, reporter, keep_all=keep_all)
-    except KeyboardInterrupt:
-        print(f"\nverigrad sweep: interrupted; the same command continues {plan.folder}", file=sys.stderr)
-        return 130
+        with going_on(SAME_COMMAND):
+            failures = run_sweep(plan, reporter, keep_all=keep_all)
     finally:
         reporter.close()
     for name, error in failures.items():

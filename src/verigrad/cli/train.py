@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from verigrad.cli.options import Work, option_line, option_lines, printing
+from verigrad.cli.options import Work, going_on, option_line, option_lines, printing
 from verigrad.errors import ConfigError
-from verigrad.registry import did_you_mean
+from verigrad.registry import did_you_mean, load_attribute
 from verigrad.settings import load_config, to_toml
+from verigrad.training.begun import check_begun, holds_run
 from verigrad.training.loops import LOOPS
 
 __all__ = ["diffusion", "preference", "quickstart", "recipe_path", "reward_model", "rl", "sft"]
@@ -63,14 +65,15 @@ def _train(command: str, argv: list[str], *, shown: str | None = None) -> Work:
     resume = "--resume" in switches
     config = load_config(cls, recipe or (_stored_config(words) if resume else None), words)
     if "--dry-run" in switches:
-        return partial(_dry_run, config, resume=resume)
+        return partial(_dry_run, command, config, resume=resume)
     return partial(_run, command, config, resume=resume)
 
 
-def _dry_run(config: Any, *, resume: bool) -> int:
+def _dry_run(command: str, config: Any, *, resume: bool) -> int:
     from verigrad.training.estimate import estimate
     from verigrad.training.stage import settled
 
+    LOOPS[command].check_names(config)
     config = settled(config, resume=resume)
     print(to_toml(config))
     print(estimate(config))
@@ -78,17 +81,25 @@ def _dry_run(config: Any, *, resume: bool) -> int:
 
 
 def _run(command: str, config: Any, *, resume: bool) -> int:
-    from verigrad.cli.progress import TerminalReporter
-    from verigrad.registry import load_attribute
+    folder = Path(config.run)
+    check_begun(folder, resume=resume)  # torch and the model take a while
+    with going_on(lambda: _how_to_go_on(command, folder)):
+        from verigrad.cli.progress import TerminalReporter
 
-    train: Callable[..., Path] = load_attribute(LOOPS[command].train)
-    reporter = TerminalReporter()
-    try:
-        folder = train(config, resume=resume, reporter=reporter)
-    finally:
-        reporter.close()
+        train: Callable[..., Path] = load_attribute(LOOPS[command].train)
+        reporter = TerminalReporter()
+        try:
+            train(config, resume=resume, reporter=reporter)
+        finally:
+            reporter.close()
     reporter.message(f"wrote {folder}: the model is in {folder / 'model'}, figures in {folder / 'summary.json'}")
     return 0
+
+
+def _how_to_go_on(command: str, folder: Path) -> str:
+    if not holds_run(folder):
+        return "nothing was begun"
+    return f"to go on: verigrad {command} --resume --run {shlex.quote(str(folder))}"
 
 
 def recipe_path(name: str) -> Path:

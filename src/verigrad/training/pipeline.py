@@ -16,8 +16,10 @@ to its folder, another command that failed (`failed` in its row) and did not beg
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -37,6 +39,7 @@ from verigrad.writing import write_or_tell
 __all__ = ["Pipeline", "PipelineStage", "overview", "read_pipeline", "run_pipeline"]
 
 _RESUMABLE = {"sft", "diffusion", "rl", "preference", "reward-model"}
+_HEARD_S, _END_S = 10.0, 60.0  # in which a stage has heard of an interrupt, and has ended by itself
 
 
 @dataclass(frozen=True)
@@ -71,15 +74,18 @@ def read_pipeline(file: Path, values: Mapping[str, str]) -> Pipeline:
     """
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(f"cannot read the pipeline {file}: {error}") from error
-    own = {key: str(value) for key, value in table.get("values", {}).items()}
+    own = table.get("values", {})
+    if not isinstance(own, dict):
+        raise ConfigError(f"{file}: values is {own!r}; wanted a table [values] of names and values")
+    own = {key: str(value) for key, value in own.items()}
     if unknown := [key for key in values if key not in own and key not in ("run", "seed")]:
         raise ConfigError(f"{file} has no value {unknown[0]!r}{did_you_mean(unknown[0], [*own, 'run', 'seed'])}")
     filled = {"seed": "0", **own, **values}
     rows = table.get("stage", [])
-    if not rows:
-        raise ConfigError(f"{file} has no [[stage]]")
+    if not rows or not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ConfigError(f"{file} has no [[stage]]; wanted the stages of a pipeline (docs/pipelines.md)")
     stages = tuple(_stage(row, f"{file}, stage {number}", filled) for number, row in enumerate(rows, 1))
     if len({stage.name for stage in stages}) < len(stages):
         raise ConfigError(f"{file}: two stages have the same name")
@@ -92,7 +98,7 @@ def _stage(row: Mapping[str, Any], place: str, values: Mapping[str, str]) -> Pip
     try:
         command = tuple(str(word).format(**values) for word in row["command"])
         return PipelineStage(row["name"], command, Path(str(row["makes"]).format(**values)))
-    except (KeyError, IndexError, ValueError) as error:
+    except (KeyError, IndexError, ValueError, AttributeError) as error:
         raise ConfigError(f"{place}: cannot fill in {error}; known: {', '.join(values)}") from error
 
 
@@ -154,16 +160,33 @@ def _run_stage(stage: PipelineStage, lock: int) -> float:
     words = list(stage.command)
     if words[0] in _RESUMABLE and _run_begun(stage):
         words.append("--resume")
-    command = [sys.executable, "-m", "verigrad", *words]
-    result = subprocess.run(command, env=os.environ, check=False, pass_fds=(lock,))
-    if result.returncode != 0:
+    status = _exit_status([sys.executable, "-m", "verigrad", *words], lock)
+    if status != 0:
         raise RunError(
-            f"stage {stage.name!r} failed with exit status {result.returncode}; its own message is above. Mend it and "
+            f"stage {stage.name!r} failed with exit status {status}; its own message is above. Mend it and "
             "run the same command again: what is done is not done twice"
         )
     if not stage.makes.exists():
         raise RunError(f"stage {stage.name!r} ended well but did not make {stage.makes}")
     return time.perf_counter() - started
+
+
+def _exit_status(command: Sequence[str], lock: int) -> int:
+    """Of a stage's process. An interrupt ends the process as it would end it alone, and only one that does not end is
+    killed."""
+    with subprocess.Popen(command, pass_fds=(lock,)) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            # A terminal interrupts every process that it shows; who signals this one alone has it passed on.
+            for seconds, then in ((_HEARD_S, signal.SIGINT), (_END_S, signal.SIGKILL)):
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(seconds)
+                    break
+                process.send_signal(then)
+            raise
+        finally:
+            process.kill()  # an ended one is left alone
 
 
 def _run_begun(stage: PipelineStage) -> bool:
