@@ -103,8 +103,9 @@ def test_settings_without_effect_are_refused(settings, workshop):
     for own, words in (
         ({"algorithm": f"{workshop}/own.py:BRINGS"}, "'brings' brings kl_coef in its loop, which it cannot set"),
         ({"algorithm": f"{workshop}/own.py:IN_REWARD", "kl_coef": 0.1}, "^kl_coef: changes the reward"),
-        ({"algorithm": "rloo", "clip_high": 0.28}, "clip_high = 0.28: the objective of algorithm 'rloo' has no such"),
-        ({"algorithm": "sapo", "clip_low": 0.2}, "clip_low = 0.2: the objective of algorithm 'sapo' has no such"),
+        ({"algorithm": "rloo", "clip_high": 0.28}, "clip_high = 0.28: algorithm 'rloo' has nothing to read it"),
+        ({"algorithm": "sapo", "clip_low": 0.2}, "clip_low = 0.2: algorithm 'sapo' has nothing to read it"),
+        ({"critic": CriticConfig(gamma=0.9)}, "critic.gamma = 0.9: algorithm 'grpo' has nothing to read it"),
         ({"algorithm": "gdpo", "reward_model": settings["model"]}, "reward_model: changes .* 'gdpo' does not read"),
         ({"algorithm": "distill", "overlong": 0.5}, "overlong: changes .* 'distill' does not read"),
         ({"algorithm": "distill", "replay": 12}, "compares the teacher with the policy that sampled"),

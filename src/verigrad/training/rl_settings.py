@@ -178,12 +178,13 @@ def check_settings(config: RLConfig, algorithm: Algorithm, tasks: TaskSet) -> No
 
 def _check_read(config: RLConfig, algorithm: Algorithm) -> None:
     """Refuse what the algorithm would not read: a setting without effect is a mistake nobody sees."""
-    for name in ("clip_low", "clip_high"):
-        if getattr(config, name) is not None and not _reads(algorithm.objective, name):
-            raise ConfigError(
-                f"{name} = {getattr(config, name)}: the objective of algorithm {algorithm.name!r} has no such bound; "
-                "leave it unset"
-            )
+    bounds = [(name, getattr(config, name), algorithm.objective) for name in ("clip_low", "clip_high")]
+    discounts = [
+        (f"critic.{name}", getattr(config.critic, name), algorithm.advantage) for name in ("gamma", "gae_lambda")
+    ]
+    for name, value, piece in bounds + discounts:
+        if value is not None and not _reads(piece, name.removeprefix("critic.")):
+            raise ConfigError(f"{name} = {value}: algorithm {algorithm.name!r} has nothing to read it; leave it unset")
     if _reads(algorithm.advantage, "rewards", "token_rewards"):
         return
     shaped = {
