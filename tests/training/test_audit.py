@@ -365,6 +365,19 @@ def test_who_adds_a_test_to_a_repository_is_not_flagged(flagged):
     assert caught.score.value == {"penalise": -1.0, "screen": None}.get(flagged, 1.0)
 
 
+def test_spans_of_a_penalised_answer_pay_nothing():
+    """Its own penalties stay, as do the spans of an answer that is not flagged."""
+    tasks = times_two()
+    spans = ((0, 4, 0.5), (4, 9, -0.25))
+    honest, forger = (
+        replace(rollout, score=replace(rollout.score, spans=spans))
+        for rollout in (changing_rollout(), changing_rollout(violations=("forged",)))
+    )
+    audit = Audit(AuditConfig(flagged="penalise"), tasks, 0)
+    ((treated, caught),) = (group.rollouts for group in audit.treated([Group(tasks.tasks[0], (honest, forger))]))
+    assert treated.score.spans == spans and caught.score.spans == spans[1:]
+
+
 def test_files_put_back_are_a_figure_of_their_own_without_an_alarm():
     tasks = times_two()
     task = replace(tasks.tasks[0], repository=Repository(files={"a.py": b""}))

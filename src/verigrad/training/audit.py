@@ -73,12 +73,13 @@ class Audit:
         flags = self._flags(task, rollout)
         if not flags:
             return rollout
-        value, policy = rollout.score.value, self._config.flagged
+        score, policy = rollout.score, self._config.flagged
         if policy == "screen":
-            value = None
-        elif policy == "penalise" and value is not None:
-            value = min(value, self._config.floor)
-        return replace(rollout, flags=flags, score=replace(rollout.score, value=value))
+            score = replace(score, value=None)
+        elif policy == "penalise" and score.value is not None:
+            unpaid = tuple(span for span in score.spans if span[2] <= 0)
+            score = replace(score, value=min(score.value, self._config.floor), spans=unpaid)
+        return replace(rollout, flags=flags, score=score)
 
     def _flags(self, task: Task, rollout: Rollout) -> tuple[str, ...]:
         """Why a rollout is flagged: the sandbox's word, the detector's, the user's."""
