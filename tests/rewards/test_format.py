@@ -70,6 +70,36 @@ def test_a_bare_body_continues_the_stub():
     assert space["add"](1, 2) == 3
 
 
+@pytest.mark.parametrize(
+    ("body", "behind"),
+    [
+        ("    return a + b\n\n\ndef other():\n    return add(1, 2)\n", ""),  # what base models go on to write
+        ("    total = a\n    import math\n    return total + b\n", ""),
+        ("\n    def inner(x):\n        return x + b\n    return inner(a)\n", ""),
+        ("    return a + b\n", "\n\n# Test\nassert add(1, 2) == 4\n"),
+        ("    return a + b\n", "if __name__ == '__main__':\n    print(add(1,"),
+        ("    return a + b\n", "```\nThis adds a and b."),
+        ("    return a + b\n", "\ndef add(a, b):\n    return"),
+    ],
+)
+def test_a_bare_body_is_found_whole_and_ends_where_it_ends(body, behind):
+    task = Task(id="t", prompt="", entry_point="add", stub=STUB)
+    found = extract_program(body + behind, task)
+    assert (body + behind)[slice(*found.span)].rstrip() == body.rstrip()
+    exec(found.program, space := {})
+    assert space["add"](1, 2) == 3
+
+
+def test_white_space_is_no_body():
+    task = Task(id="t", prompt="", entry_point="add", stub=STUB)
+    assert extract_program("  \n\nI cannot do that.", task) is None
+
+
+def test_a_fenced_program_goes_before_a_bare_body():
+    text = f"    I would write:\n```python\n{BODY}\n```"
+    assert extract_program(text, Task(id="t", prompt="", entry_point="add", stub=STUB)).program.endswith(BODY)
+
+
 def test_an_answer_is_the_text():
     assert extract_program(" [1, 2] \n", Task(id="t", prompt="", language="text")).program == "[1, 2]"
 
@@ -112,6 +142,12 @@ def test_programs_in_other_languages(language, text, program):
             "function add(a, b) {",
             "```js\n  return a + b;\n}\n```",
             "function add(a, b) {\n  return a + b;\n}",
+        ),
+        (
+            "javascript",
+            "function add(a, b) {",
+            "  a += 1;\n  const c = a;\n  return b + c - 1;\n}\n```\nDone",
+            "function add(a, b) {\n  a += 1;\n  const c = a;\n  return b + c - 1;\n}",
         ),
         ("javascript", "function add(a, b) {", f"```js\n{JS_BODY}\n```", JS_BODY),
     ],

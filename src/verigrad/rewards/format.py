@@ -13,10 +13,12 @@ from verigrad.types import Task
 __all__ = ["Extraction", "extract_program"]
 
 _FENCE = re.compile(
-    r"(?P<margin>^[ \t]*)?```[ \t]*(?P<word>[\w+-]+)?[ \t]*(?(margin)[^\n`]*)\r?\n"  # a line of its own may say more
+    r"(?P<margin>^[ \t]*+)?```[ \t]*+(?P<word>[\w+-]++)?"
+    r"(?(margin)[^\n`]*+|[ \t]*+)\r?\n"  # a line of its own may say more; possessive, since text may be made to be slow
     r"(?P<source>.*?)(?P<closer>\n[ \t]*```|```|\Z)",
     re.DOTALL | re.MULTILINE,
 )
+_INDENTED = re.compile(r"(?:[ \t]*\r?\n)*[ \t]+\S")
 
 
 @dataclass(frozen=True)
@@ -69,23 +71,24 @@ class Extraction:
 def extract_program(text: str, task: Task) -> Extraction | None:
     """Find the program in a completion, or None.
 
-    The first fenced block that defines the entry point, else one that calls it, else the first fenced block (where
-    there is no entry point, the first that is marked with the task's language), else the text itself where it looks
-    like code. Text that no fence closes ends, in Python, where prose begins: at the first line behind the entry
-    point's body that stands at the margin and starts no definition or import. A bare body (what follows a `def` line in
-    completion-style tasks) is put behind the task's stub.
+    The first fenced block that defines the entry point; else, where the task has a stub and the text begins indented,
+    the text itself, a bare body that is put behind the stub; else the first fenced block that calls the entry point,
+    else the first one (where there is no entry point, the first that is marked with the task's language), else the
+    text itself where it looks like code. Text that no fence closes ends, in Python, where prose begins: at the first
+    line behind the entry point's body that stands at the margin and starts no definition or import.
     """
     if task.language == "text":
         return Extraction(text.strip(), (0, len(text))) if text.strip() else None
     syntax = _LANGUAGES.get(task.language, _LANGUAGES["python"])
-    found = _find_source(text, task.entry_point, syntax)
+    found = _find_source(text, task, syntax)
     if found is None:
         return None
     source, start = found
     return Extraction(_assemble(source, task, syntax), (start, start + len(source)))
 
 
-def _find_source(text: str, entry_point: str | None, syntax: _Syntax) -> tuple[str, int] | None:
+def _find_source(text: str, task: Task, syntax: _Syntax) -> tuple[str, int] | None:
+    entry_point = task.entry_point
     blocks = [
         (match["source"] if match["closer"] else _without_prose(match["source"], entry_point, syntax), match)
         for match in _FENCE.finditer(text)
@@ -95,6 +98,8 @@ def _find_source(text: str, entry_point: str | None, syntax: _Syntax) -> tuple[s
     defining = ours
     if entry_point is not None:
         defining = [block for block in blocks if _binds(block[0], entry_point, syntax)]
+        if not defining and _has_open_stub(task) and _INDENTED.match(text):
+            return _without_prose(text, entry_point, syntax, is_body=True), 0
         defining = defining or [block for block in blocks if _mentions(block[0], entry_point)]
     if blocks:
         source, match = (defining or blocks)[0]
@@ -102,33 +107,32 @@ def _find_source(text: str, entry_point: str | None, syntax: _Syntax) -> tuple[s
     start = syntax.starts.search(text)
     if start is not None:
         return _without_prose(text[start.start() :], entry_point, syntax), start.start()
-    indented = text.lstrip("\n")
-    if entry_point is not None and indented.startswith((" ", "\t")) and indented.strip():
-        return text, 0
     return None
 
 
-def _without_prose(source: str, entry_point: str | None, syntax: _Syntax) -> str:
+def _without_prose(source: str, entry_point: str | None, syntax: _Syntax, *, is_body: bool = False) -> str:
     """Unclosed source up to the first line at the margin, behind the entry point, that starts nothing we need.
 
-    A bracket that closes goes on with what came before; a comment belongs to what follows. Only Python's layout tells;
-    elsewhere the source is returned as it is.
+    A bracket that closes goes on with what came before; a comment belongs to what follows. A body (`is_body`) also ends
+    where its function is defined again. Only Python's layout tells; elsewhere a fence ends a body, and all else is
+    returned as it is.
     """
     if entry_point is None or syntax is not _LANGUAGES["python"]:
-        return source
+        return source.partition("\n```")[0] if is_body else source
+    defines = re.compile(rf"(?:async\s+)?def\s+{re.escape(entry_point)}\b")
     lines = source.splitlines(keepends=True)
-    inside = False
+    inside = is_body
     end: int | None = None
     for index, line in enumerate(lines):
         at_margin = bool(line.strip()) and not line[0].isspace()
         if inside and at_margin and line[0] not in ")]}":
-            if syntax.starts.match(line):
+            if syntax.starts.match(line) and not (is_body and defines.match(line)):
                 end = None
             else:
                 end = index if end is None else end
                 if line[0] != "#":
                     break
-        inside = inside or re.match(rf"(?:async\s+)?def\s+{re.escape(entry_point)}\b", line) is not None
+        inside = inside or defines.match(line) is not None
     return "".join(lines[:end])
 
 
@@ -143,9 +147,14 @@ def _mentions(source: str, entry_point: str) -> bool:
     return re.search(rf"\b{re.escape(entry_point)}\b\s*[(=:]", source) is not None
 
 
+def _has_open_stub(task: Task) -> bool:
+    """Whether a body can be put behind the stub, which no prototype allows."""
+    return bool(task.stub) and not task.stub.rstrip().endswith(";")
+
+
 def _assemble(source: str, task: Task, syntax: _Syntax) -> str:
     """Put the stub's imports and helpers before a whole program, or the whole stub before a bare body."""
-    if not task.stub or task.stub.rstrip().endswith(";"):  # a prototype, which nothing can continue
+    if not _has_open_stub(task):
         return source
     if task.entry_point is not None and not syntax.has(source, task.entry_point):
         body = source if source[:1] in " \t\n" else textwrap.indent(source, "    ")
