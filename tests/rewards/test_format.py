@@ -63,6 +63,13 @@ def test_a_whole_program_gets_the_stubs_imports_and_helpers():
     assert "List" in space and "helper" in space
 
 
+def test_an_import_that_begins_like_the_stubs_is_another():
+    task = Task(id="t", prompt="", entry_point="add", stub="import re\n\ndef add(a, b):\n    ...\n")
+    program = "import reprlib\n\ndef add(a, b):\n    return re.escape(a) + b"
+    assert extract_program(f"```python\n{program}\n```", task).program == "import re\n" + program
+    assert extract_program(f"```python\nimport re\n{program}\n```", task).program == "import re\n" + program
+
+
 def test_a_bare_body_continues_the_stub():
     found = extract_program("    return a + b\n", Task(id="t", prompt="", entry_point="add", stub=STUB))
     space = {}

@@ -49,7 +49,8 @@ def missing_stub(task: Task, program: str) -> str:
     except SyntaxError:  # a stub that breaks off inside a function has nothing to offer by itself
         return ""
     lines = [ast.get_source_segment(task.stub, part) or "" for part in parts if not _is_entry_point(part, task)]
-    return "".join(line + "\n" for line in lines if line.splitlines()[0] not in program)
+    own = {line.strip() for line in program.splitlines()}
+    return "".join(line + "\n" for line in lines if line.splitlines()[0] not in own)
 
 
 def _is_entry_point(part: ast.stmt, task: Task) -> bool:
