@@ -9,6 +9,7 @@ import warnings
 import pytest
 
 from verigrad.errors import ConfigError, TaskError
+from verigrad.sandbox.compare import equal
 from verigrad.tasks import evalplus
 from verigrad.tasks.restore import restore_types
 from verigrad.types import Comparator
@@ -50,6 +51,16 @@ def test_rows_and_expected_values(tmp_path):
     assert oracle.gold == HUMANEVAL_ROW["prompt"] + HUMANEVAL_ROW["canonical_solution"]
     assert tasks.aliases == {"HumanEval/127": "humanevalplus@1/127"}
     assert tasks == evalplus.load(path, expected={"HumanEval/127": [1.5, 0, evalplus.NO_VALUE]})
+
+
+@pytest.mark.parametrize("check", ["tuple(candidate((1, 2), 2)) == (1, 2)", "candidate((1, 2), 2) in ([1, 2], 3)"])
+def test_answers_that_one_assert_lists_are_its_own(tmp_path, check):
+    """HumanEval/37 has the first form: a list is expected as a whole, and none of its items is right."""
+    row = {**HUMANEVAL_ROW, "test": f"def check(candidate):\n    assert {check}\n"}
+    tasks = evalplus.with_expected(evalplus.read(write(tmp_path, row)), {"HumanEval/127": [[1, 2], [3], [3, 3]]})
+    for test in tasks.oracles["humanevalplus@1/127"].tests:
+        assert equal(test.expected, test.expected, test.comparator)
+        assert not equal(test.expected[0], test.expected, test.comparator)
 
 
 @pytest.mark.parametrize("prompt", ["Add two numbers.", "{[]: 1}", "(" * 300])

@@ -261,9 +261,12 @@ def _call_arguments(script: str, entry_point: str) -> list[list[Any]]:
 
 
 def _row_comparator(task_id: str, scripts: Iterable[str], entry_point: str, atol: float) -> Comparator:
-    """The mode the row's own asserts use, those of its prompt included; tolerance as the row says."""
+    """The mode the row's own asserts use, those of its prompt included; tolerance as the row says.
+
+    What one assert lists as right answers (`any_of`) says nothing about other inputs.
+    """
     tests = [test for script in scripts for test in _original_tests(script, entry_point)]
-    modes = {test.comparator.mode for test in tests if test.comparator} - {"exact"}
+    modes = {test.comparator.mode for test in tests if test.comparator} - {"exact", "any_of"}
     mode = "set" if task_id in _UNORDERED else modes.pop() if len(modes) == 1 else "exact"
     return Comparator(mode, strict=False, atol=atol, rtol=_RTOL if atol else 0.0)
 
