@@ -102,9 +102,16 @@ def test_white_space_is_no_body():
     assert extract_program("  \n\nI cannot do that.", task) is None
 
 
-def test_a_fenced_program_goes_before_a_bare_body():
-    text = f"    I would write:\n```python\n{BODY}\n```"
-    assert extract_program(text, Task(id="t", prompt="", entry_point="add", stub=STUB)).program.endswith(BODY)
+@pytest.mark.parametrize(
+    ("text", "body"),
+    [
+        (f"    I would write:\n```python\n{BODY}\n```", BODY),
+        (" Here is the rest:\n```python\n    return a + b\n```", "    return a + b"),
+        ("\n  ```python\n    return a + b\n```", "    return a + b"),
+    ],
+)
+def test_a_fenced_program_goes_before_a_bare_body(text, body):
+    assert extract_program(text, Task(id="t", prompt="", entry_point="add", stub=STUB)).program.endswith("\n" + body)
 
 
 def test_an_answer_is_the_text():

@@ -18,7 +18,7 @@ _FENCE = re.compile(
     r"(?P<source>.*?)(?P<closer>\n[ \t]*```|```|\Z)",
     re.DOTALL | re.MULTILINE,
 )
-_INDENTED = re.compile(r"(?:[ \t]*\r?\n)*[ \t]+\S")
+_INDENTED = re.compile(r"(?:[ \t]*\r?\n)*(?:  |\t)[ \t]*(?!```)\S")  # prose may begin with one space
 
 
 @dataclass(frozen=True)
