@@ -37,6 +37,12 @@ def without(folder, part):
     return len(state) - len(left)
 
 
+def test_a_model_without_a_tokenizer_is_told_so(tmp_path):
+    tiny_model("llama")[0].save_pretrained(tmp_path)
+    with pytest.raises(ConfigError, match=r"has no tokenizer beside it; save that of .*tokenizer\.save_pretrained"):
+        load_causal(str(tmp_path))
+
+
 def test_a_reward_model_is_no_language_model(tmp_path):
     model, tokenizer = load_scalar(saved("qwen2", tmp_path / "lm"))
     save_model(model, tokenizer, tmp_path / "rm")

@@ -43,6 +43,8 @@ __all__ = [
     "score_pack",
 ]
 
+_TOKENIZER = ("tokenizer*", "vocab*", "merges.txt", "*.model", "*.tiktoken")  # files that one is loaded from
+
 
 def pick_device(device: str = "auto") -> torch.device:
     """`auto` is the GPU where there is one, else the CPU.
@@ -151,6 +153,11 @@ def load_pretrained(
 
     place = pick_device(str(device))
     source, local = model_source(name)
+    if local and not any(file for pattern in _TOKENIZER for file in Path(source).glob(pattern)):
+        raise ConfigError(
+            f"the model at {source!r} has no tokenizer beside it; save that of the model it was made from into the "
+            "same folder, with tokenizer.save_pretrained"
+        )
     try:
         with quiet_transformers():
             config: Any = AutoConfig.from_pretrained(source, local_files_only=local, **settings)
