@@ -27,13 +27,13 @@ settle_torch()
 import torch
 from torch import Tensor
 
+from verigrad.allocator import keep_freed_memory
 from verigrad.engines.base import SamplingParams
 from verigrad.engines.denoise import Denoised, canvases, denoise
 from verigrad.engines.denoise_params import DenoiseParams
 from verigrad.models.causal import body_of, load_causal
 from verigrad.models.diffusion import DiffusionSpec
 from verigrad.models.visibility import AttentionKind
-from verigrad.training.memory import keep_freed_memory
 
 __all__ = ["main"]
 

@@ -38,9 +38,9 @@ from verigrad.environment import settle_torch
 settle_torch()  # as the command line does; before torch, and for every side alike
 
 # Nothing here may import torch before a side does: a new process's peak starts from the size of its parent.
+from verigrad.allocator import give_back_freed_memory
 from verigrad.evaluation.reports.charts import COLOURS, Series, line_chart
 from verigrad.evaluation.reports.page import STYLE
-from verigrad.training.memory import give_back_freed_memory
 from verigrad.training.reporter import Silent
 
 __all__ = ["main"]

@@ -45,6 +45,7 @@ def made_up_reward(text: str) -> float:
 def verigrad_steps(args: argparse.Namespace, dtype: torch.dtype) -> list[dict[str, float]]:
     from verigrad.agents.single_turn import SingleTurn
     from verigrad.algorithms.presets import GRPO
+    from verigrad.allocator import give_back_freed_memory, keep_freed_memory
     from verigrad.engines.base import SamplingParams
     from verigrad.engines.local import LocalEngine
     from verigrad.models.causal import load_causal
@@ -54,7 +55,6 @@ def verigrad_steps(args: argparse.Namespace, dtype: torch.dtype) -> list[dict[st
     from verigrad.sandbox.process import ProcessSandbox
     from verigrad.training.batching import make_batch
     from verigrad.training.config import RLConfig, SamplingConfig
-    from verigrad.training.memory import give_back_freed_memory, keep_freed_memory
     from verigrad.training.optim import make_optimizer
     from verigrad.training.policy import update_policy
     from verigrad.training.run import Learner

@@ -21,12 +21,35 @@ LAYERS = [
     {"algorithms", "sandbox", "models", "tasks"},
     {"settings"},
     {"append_log", "locks", "types", "registry", "jsonl", "writing"},
-    {"changes", "decimals", "environment", "errors", "files", "literals", "paths", "prototypes", "seeds", "values"},
+    {
+        "allocator",
+        "changes",
+        "decimals",
+        "environment",
+        "errors",
+        "files",
+        "literals",
+        "paths",
+        "prototypes",
+        "seeds",
+        "values",
+    },
 ]
 HEIGHT = {part: len(LAYERS) - depth for depth, layer in enumerate(LAYERS) for part in layer}
 HEIGHT["verigrad"] = HEIGHT["types"]  # the package itself names the types again
 NO_TORCH = {"paths", "settings", "seeds", "sandbox", "tasks", "types", "errors", "registry", "values"}
-NO_TORCH |= {"append_log", "changes", "decimals", "environment", "files", "jsonl", "locks", "preferences", "prototypes"}
+NO_TORCH |= {
+    "append_log",
+    "allocator",
+    "changes",
+    "decimals",
+    "environment",
+    "files",
+    "jsonl",
+    "locks",
+    "preferences",
+    "prototypes",
+}
 NO_TORCH |= {"literals", "writing"}
 STANDALONE = {"algorithms": "torch", "changes": None, "literals": None, "prototypes": None, "values": None}
 

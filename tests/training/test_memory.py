@@ -10,8 +10,8 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from verigrad import allocator
 from verigrad.preferences.records import Pair, as_rankings, as_rated, write_records
-from verigrad.training import memory
 from verigrad.training.config import OptimConfig, PreferenceConfig, RewardModelConfig
 from verigrad.training.preference import train as train_preference
 from verigrad.training.reward_model import train as train_reward_model
@@ -151,10 +151,10 @@ def test_freed_memory_goes_back_at_once_and_then_every_ten_seconds(monkeypatch):
     """Steps at 100, 101, 109.9, 110, 119.9 and 130.1 seconds: given back at the first, the fourth and the last."""
     given = []
     clock = SimpleNamespace(now=0.0)
-    monkeypatch.setattr(memory, "_given_back_at", 0.0)
-    monkeypatch.setattr(memory, "_glibc", lambda: SimpleNamespace(malloc_trim=lambda pad: given.append(clock.now)))
-    monkeypatch.setattr(memory, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(allocator, "_given_back_at", 0.0)
+    monkeypatch.setattr(allocator, "_glibc", lambda: SimpleNamespace(malloc_trim=lambda pad: given.append(clock.now)))
+    monkeypatch.setattr(allocator, "time", SimpleNamespace(monotonic=lambda: clock.now))
     for now in (100.0, 101.0, 109.9, 110.0, 119.9, 130.1):
         clock.now = now
-        memory.give_back_freed_memory()
+        allocator.give_back_freed_memory()
     assert given == [100.0, 110.0, 130.1]

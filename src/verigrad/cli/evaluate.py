@@ -257,6 +257,7 @@ def _open_engine(options: argparse.Namespace) -> tuple[Any, Any]:
 
 def _open_own_engine(options: argparse.Namespace, make: Any = None) -> tuple[Any, Any]:
     """An engine on a model loaded here: the one asked for, or the one for this kind of model; and its tokenizer."""
+    from verigrad.allocator import keep_freed_memory
     from verigrad.engines.denoise_params import DenoiseParams
     from verigrad.engines.diffusion import DenoiseEngine
     from verigrad.engines.local import LocalEngine
@@ -266,6 +267,8 @@ def _open_own_engine(options: argparse.Namespace, make: Any = None) -> tuple[Any
 
     print(f"loading {options.model}", file=sys.stderr)
     device = pick_device(options.device)
+    if device.type == "cpu":
+        keep_freed_memory()
     model, tokenizer = load_causal(options.model, device=device)
     sizes = {
         "dtype": resolved_dtype(options.dtype, device),
@@ -300,6 +303,7 @@ def _agent(options: argparse.Namespace, tokenizer: Any) -> Any:
 async def _evaluate(
     tasks: TaskSet, options: argparse.Namespace, num_samples: int, kept: PartialSamples | None = None
 ) -> list[dict[str, Any]]:
+    from verigrad.allocator import give_back_freed_memory
     from verigrad.cli.progress import counting
     from verigrad.evaluation.benchmark import evaluate as run
     from verigrad.sandbox.judge import Judge
@@ -315,6 +319,7 @@ async def _evaluate(
 
             def ended(row: Mapping[str, Any]) -> None:
                 advance()
+                give_back_freed_memory()
                 if kept:
                     kept.add(row)
 

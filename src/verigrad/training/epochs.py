@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
+from verigrad.allocator import give_back_freed_memory
 from verigrad.training.batching import step_numbers
 from verigrad.training.checkpoints import after_step, load_best
 from verigrad.training.config import DiffusionConfig, SFTConfig
-from verigrad.training.memory import give_back_freed_memory
 from verigrad.training.optim import clip_gradients, learning_rate, make_optimizer, set_learning_rate
 from verigrad.training.run import Learner, TrainState, load_state, save_state
 from verigrad.training.stage import Stage, open_run

@@ -35,6 +35,7 @@ from verigrad.algorithms.preference import (
 )
 from verigrad.algorithms.preference_presets import PREFERENCE_LOSSES, PreferenceLoss
 from verigrad.algorithms.presets import asks_for, call
+from verigrad.allocator import give_back_freed_memory
 from verigrad.errors import ConfigError
 from verigrad.evaluation.sources import load_source
 from verigrad.models.base import Batch
@@ -69,7 +70,6 @@ from verigrad.training.checkpoints import after_step, load_best
 from verigrad.training.config import PreferenceConfig, ScoringConfig
 from verigrad.training.estimators import ESTIMATORS, drawn_batch, filled_scoring
 from verigrad.training.examples import Chunk, Example, chunks, examples_of, flat_rows, token_sums
-from verigrad.training.memory import give_back_freed_memory
 from verigrad.training.optim import clip_gradients, learning_rate, make_optimizer, set_learning_rate
 from verigrad.training.options import of_type
 from verigrad.training.reporter import Reporter, Silent

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from verigrad.algorithms.reward_model import bradley_terry, centering, regression, verdict_cross_entropy
+from verigrad.allocator import give_back_freed_memory
 from verigrad.errors import ConfigError
 from verigrad.evaluation.reports.report import write_report
 from verigrad.models.base import Batch
@@ -31,7 +32,7 @@ from verigrad.training.batching import step_numbers
 from verigrad.training.config import RewardModelConfig
 from verigrad.training.examples import Example, chunks, examples_of, one_pack
 from verigrad.training.held_out import held_out_metrics, held_out_rows, score_examples
-from verigrad.training.memory import give_back_freed_memory, peak_memory
+from verigrad.training.memory import peak_memory
 from verigrad.training.optim import clip_gradients, learning_rate, make_optimizer, set_learning_rate
 from verigrad.training.reporter import Reporter, Silent
 from verigrad.training.run import Learner, Run, TrainState, load_state, save_state

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from verigrad.algorithms.presets import Algorithm
 from verigrad.algorithms.selection import has_signal
+from verigrad.allocator import give_back_freed_memory
 from verigrad.errors import CheckpointError, RunError
 from verigrad.evaluation.benchmark import sample_rows
 from verigrad.evaluation.fresh import FreshTests
@@ -47,7 +48,6 @@ from verigrad.training.config import RLConfig
 from verigrad.training.credit import credit_tensors
 from verigrad.training.curriculum import Curriculum
 from verigrad.training.estimators import drawn_batch, score_kind
-from verigrad.training.memory import give_back_freed_memory
 from verigrad.training.optim import make_optimizer
 from verigrad.training.policy import update_policy
 from verigrad.training.proxies import Proxies

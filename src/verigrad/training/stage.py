@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import torch
 
 from verigrad.agents.single_turn import SingleTurn
+from verigrad.allocator import keep_freed_memory
 from verigrad.engines.base import Engine, SamplingParams
 from verigrad.engines.denoise_params import DenoiseParams
 from verigrad.engines.diffusion import DenoiseEngine
@@ -40,7 +41,7 @@ from verigrad.seeds import derive_seed
 from verigrad.settings import load_config, to_toml
 from verigrad.tasks.base import TaskSet
 from verigrad.training.config import ReportConfig, SamplingConfig, StageConfig, changed_settings
-from verigrad.training.memory import keep_freed_memory, peak_memory
+from verigrad.training.memory import peak_memory
 from verigrad.training.reporter import Reporter
 from verigrad.training.run import Run
 from verigrad.types import Task

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from verigrad.allocator import give_back_freed_memory, keep_freed_memory
 from verigrad.evaluation.sources import load_source
 from verigrad.evaluation.twins import (
     infilling,
@@ -26,6 +27,7 @@ from verigrad.evaluation.twins.models import Twin, open_twin
 from verigrad.evaluation.twins.page import compare_page
 from verigrad.evaluation.twins.summary import summarize_rows
 from verigrad.locks import hold
+from verigrad.models.causal import pick_device
 from verigrad.tasks.base import TaskSet
 
 __all__ = ["compare", "planned"]
@@ -60,6 +62,8 @@ def _compare(config: CompareConfig, progress: Progress) -> Path:
     tasks = load_source(config.tasks)
     if config.threads:
         torch.set_num_threads(config.threads)
+    if pick_device(config.device).type == "cpu":
+        keep_freed_memory()
     folder.begin(tasks)
     name, twin = "", None
     with Bench(config, tasks, progress) as bench:
@@ -71,6 +75,7 @@ def _compare(config: CompareConfig, progress: Progress) -> Path:
                 name, twin = work.model, open_twin(work.model, work.kind, config)
             progress.begin(work.name.replace("-", ", "), _size(work, config, tasks))
             folder.write(work, _MEASURE[work.part](bench, twin))
+            give_back_freed_memory()
             progress.end()
     rows = folder.rows(config)
     summary = summarize_rows(rows, config, tasks)
