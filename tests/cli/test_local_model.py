@@ -129,7 +129,7 @@ def test_inspect_shows_a_run_and_the_rollouts_of_a_step(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "1 of 1 rollouts of step 3 shown" in printed and "passed, reward" not in printed
     assert main(["inspect", str(folder), "--step", "4"]) == 1
-    assert "no rollouts of step 4 were kept; there are steps [3] ... [3]" in capsys.readouterr().err
+    assert "no rollouts of step 4 were kept; kept are those of: 3" in capsys.readouterr().err
 
 
 KILLED = """

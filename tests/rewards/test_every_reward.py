@@ -149,17 +149,14 @@ def test_every_reward_is_on_the_page():
     assert set(REWARDS) <= set(re.findall(r"`(\w+)`", " ".join(rows)))
 
 
-def cpu_seconds():
-    """Of this process and of those that it waited for, such as checkers."""
-    return sum(os.times()[:4])
-
-
 @pytest.mark.parametrize("name", each("typed", *AGAIN))
 def test_no_program_is_too_strange(name, score):
+    """In seconds of CPU time; a checker in a process of its own may take 10, and those of a harmless program."""
     for kind, program in HOSTILE.items():
-        started = cpu_seconds()
+        before = os.times()
         found = score(name, program, FAILED)
-        assert cpu_seconds() - started < 5, kind
+        own, _, checkers, _, _ = (now - then for now, then in zip(os.times(), before, strict=True))
+        assert own < 5 and checkers < 15, kind
         assert found.value is not None and math.isfinite(found.value), kind
         assert all(math.isfinite(part) for part in found.parts.values()), kind
 
