@@ -222,7 +222,7 @@ def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager
 def cast_once(model: nn.Module, dtype: torch.dtype) -> Iterator[None]:
     """Hold the linear layers' weights in a type of 16 bits meanwhile, for passes without gradient under `autocast`.
 
-    It would make the same copies for every pass: of short ones that is a fifth of the time.
+    It would make the same copies for every pass, which counts where passes are short.
     """
     layers = [module for module in body_of(model).modules() if isinstance(module, nn.Linear)]
     held = [layer.weight.data for layer in layers if dtype.itemsize == 2]
