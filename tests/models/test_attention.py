@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 import torch
 
-from verigrad.models.attention import Layout, Stretch, _not_yet
+from verigrad.models.attention import Layout, Stretch, _attention, _mix, _not_yet, _ShortMasked
 
 STRETCHES = (Stretch(5, (3, 7, 1)), Stretch(4, (6,)), Stretch(9, ()), Stretch(0, (4, 2)), Stretch(2, (17, 20)))
 HEADS, KV_HEADS, WIDTH = 6, 2, 8
@@ -87,3 +87,47 @@ def test_masks_of_long_rows_are_not_kept():
         queries = torch.randn(1, layout._stretches[0].length, 4)
         layout.attend(queries, queries, queries, 0.5)
     assert _not_yet.cache_info().currsize == 0
+
+
+def masked(attend, dtype):
+    """Values and gradients of three rows of 5 queries and 11 keys; the first query of the last row sees nothing."""
+    generator = torch.Generator().manual_seed(1)
+    seen = torch.rand(3, 1, 5, 11, generator=generator) < 0.6
+    seen[2, 0, 0] = False
+    shapes = [(3, HEADS, 5, WIDTH), *[(3, KV_HEADS, 11, WIDTH)] * 2]
+    leaves = [torch.randn(shape, generator=generator).to(dtype).requires_grad_() for shape in shapes]
+    upstream = torch.randn(shapes[0], generator=generator).to(dtype)
+    upstream[2, :, 0] = 0
+    mixed = attend(*leaves, seen, 0.3)
+    (mixed * upstream).sum().backward()
+    assert bool(mixed.isfinite().all())
+    return [mixed.detach() * (upstream != 0), *(leaf.grad for leaf in leaves)]
+
+
+def dense_rows(queries, keys, values, seen, scale):
+    keys, values = (x.repeat_interleave(HEADS // KV_HEADS, dim=1) for x in (keys, values))
+    scores = (queries @ keys.transpose(2, 3) * scale).masked_fill(~seen, -1e30)
+    return scores.softmax(-1) @ values
+
+
+def test_masked_rows_and_their_gradients():
+    expected = masked(dense_rows, torch.float64)
+    for got, wanted in zip(masked(_ShortMasked.apply, torch.float64), expected, strict=True):
+        torch.testing.assert_close(got, wanted, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("kept", [11, 10])
+def test_masked_rows_in_bfloat16_short_or_not(monkeypatch, kept):
+    """With scores of 11 keys kept, and with PyTorch's own attention, which keeps none."""
+    monkeypatch.setattr("verigrad.models.attention._SHORT_MASKED", kept)
+    kinds = []
+    monkeypatch.setattr("verigrad.models.attention._mix", lambda *own, mix=_mix: (kinds.append("ours"), mix(*own))[1])
+
+    def attend(queries, keys, values, seen, scale):
+        module = torch.nn.Module()
+        module.num_key_value_groups = HEADS // KV_HEADS
+        return _attention(module, queries, keys, values, seen, scaling=scale)[0].transpose(1, 2)
+
+    for got, wanted in zip(masked(attend, torch.bfloat16), masked(dense_rows, torch.float64), strict=True):
+        assert (got.double() - wanted).norm() / wanted.norm() < 3 / 256
+    assert kinds == (["ours"] if kept == 11 else [])

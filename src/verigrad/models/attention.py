@@ -26,6 +26,7 @@ __all__ = ["Layout", "Stretch", "not_packed", "slides", "use_packed_attention"]
 
 _NAME = "verigrad_packed"
 _SHORT = 512  # positions; the scores of a longer sequence are not kept
+_SHORT_MASKED = 256  # the same of a batch of sequences, which keeps them for every row
 _LONG = 768  # of prompt and completion; beyond it completions are taken one by one, which keeps no scores either
 _WIDTH_MULTIPLE = 16  # fewer shapes, for the reason given in `packing`
 
@@ -182,7 +183,9 @@ class _ShortCausal(torch.autograd.Function):
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
         kv_heads, length, width = k.shape
         rows = q.reshape(kv_heads, -1, width)
-        out, weights = _mix(rows, k, v, _not_yet(length, q.device)[None], scale)
+        scores = _scaled_bmm(rows, k.transpose(1, 2), scale)
+        _hide(scores, _not_yet(length, q.device)[None])
+        out, weights = _mix(scores, v)
         ctx.save_for_backward(rows, k, v, weights, out)
         ctx.scale, ctx.shape = scale, q.shape
         return out.view(q.shape)
@@ -193,6 +196,33 @@ class _ShortCausal(torch.autograd.Function):
         rows, k, v, weights, out = ctx.saved_tensors
         grad_rows, grad_k, grad_v = _mix_backward(grad.reshape(rows.shape), rows, k, v, weights, out, ctx.scale)
         return grad_rows.view(ctx.shape), grad_k, grad_v, None
+
+
+class _ShortMasked(torch.autograd.Function):
+    """A batch of (B, H, Q, D) queries and (B, K, M, D) keys and values under a mask (B, 1, Q, M), True where a query
+    sees a key -> (B, H, Q, D); by plain products, which take less than half of PyTorch's time forward too."""
+
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, seen: Tensor, scale: float) -> Tensor:
+        kv_heads, length, width = k.shape[1:]
+        rows = q.reshape(len(k) * kv_heads, -1, width)
+        keys, values = (x.reshape(-1, length, width) for x in (k, v))
+        scores = _scaled_bmm(rows, keys.transpose(1, 2), scale)
+        if not bool(seen.all()):
+            by_query = scores.view(len(k), kv_heads, -1, q.shape[2], length)
+            by_query.masked_fill_(~seen[:, :, None], torch.finfo(scores.dtype).min)  # a query may see nothing at all
+        out, weights = _mix(scores, values)
+        ctx.save_for_backward(rows, keys, values, weights, out)
+        ctx.scale, ctx.shapes = scale, (q.shape, k.shape)
+        return out.view(q.shape)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        rows, keys, values, weights, out = ctx.saved_tensors
+        of_queries, of_keys = ctx.shapes
+        found = _mix_backward(grad.reshape(rows.shape), rows, keys, values, weights, out, ctx.scale)
+        return *(x.view(shape) for x, shape in zip(found, (of_queries, of_keys, of_keys), strict=True)), None, None
 
 
 class _BehindPrompt(torch.autograd.Function):
@@ -206,8 +236,11 @@ class _BehindPrompt(torch.autograd.Function):
         kv_heads = len(k)
         rows = _to_rows(q, group, kv_heads)
         keys, values = (_behind(prompt, x, group) for prompt, x in ((prompt_k, k), (prompt_v, v)))
+        scores = _scaled_bmm(rows, keys.transpose(1, 2), scale)
         blocked = _not_yet(group.width, q.device)[None] if group.causal else group.blocked
-        out, weights = _mix(rows, keys, values, blocked, scale)
+        if blocked is not None:
+            _hide(scores, blocked)
+        out, weights = _mix(scores, values)
         ctx.save_for_backward(rows, keys, values, weights, out)
         ctx.group, ctx.scale, ctx.kv_heads, ctx.prompt = group, scale, kv_heads, prompt_k.shape[1]
         return _from_rows(out, group, kv_heads)
@@ -257,21 +290,20 @@ def _behind(prompt: Tensor, own: Tensor, group: _Group) -> Tensor:
     return found.view(kv_heads * group.size, -1, width)
 
 
-def _mix(rows: Tensor, keys: Tensor, values: Tensor, blocked: Tensor | None, scale: float) -> tuple[Tensor, Tensor]:
-    """Attention of (B, R * C, D) queries to (B, P + C, D) keys, the last C of which `blocked` hides.
+def _hide(scores: Tensor, blocked: Tensor) -> None:
+    """Of (B, R * C, P + C) scores take those out, in place, that `blocked` hides among the last C keys.
 
     Args:
-        blocked: (1, C, C), or (G, 1, C) for each of the G completions that B goes through; None where all is seen.
-
-    Returns:
-        (B, R * C, D), and the weights (B, R * C, P + C).
+        blocked: (1, C, C), or (G, 1, C) for each of the G completions that B goes through.
     """
-    scores = _scaled_bmm(rows, keys.transpose(1, 2), scale)
-    if blocked is not None:
-        groups, _, width = blocked.shape
-        total = scores.shape[2]
-        own = scores.view(-1, groups, scores.shape[1] // width, width, total)[..., total - width :]
-        own.masked_fill_(blocked[:, None], float("-inf"))
+    groups, _, width = blocked.shape
+    total = scores.shape[2]
+    own = scores.view(-1, groups, scores.shape[1] // width, width, total)[..., total - width :]
+    own.masked_fill_(blocked[:, None], float("-inf"))
+
+
+def _mix(scores: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    """What (B, N, M) scores make of (B, M, D) values: (B, N, D), and the weights (B, N, M)."""
     weights = torch.softmax(scores, -1, dtype=torch.promote_types(scores.dtype, torch.float32)).to(values.dtype)
     return torch.bmm(weights, values), weights
 
@@ -356,15 +388,27 @@ def _attention(
     pack_layout: Layout | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """transformers' attention interface: (1, H, L, D), (1, K, L, D) twice -> (1, L, H, D)."""
-    if pack_layout is None:
+    """transformers' attention interface: (B, H, L, D), (B, K, L, D) twice -> (B, L, H, D); B is 1 with a layout."""
+    scale = scaling if scaling is not None else query.shape[-1] ** -0.5
+    if pack_layout is None and not _are_short(query, value, attention_mask, dropout):
         from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
         plain: tuple[Tensor, None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
         )
         return plain
-    scale = scaling if scaling is not None else query.shape[-1] ** -0.5
     # Some families leave queries and keys in float32 under mixed precision.
-    mixed = pack_layout.attend(query[0].to(value.dtype), key[0].to(value.dtype), value[0], scale)
-    return mixed.transpose(0, 1)[None], None
+    query, key = query.to(value.dtype), key.to(value.dtype)
+    if pack_layout is None:
+        function: Any = _ShortMasked.apply
+        return function(query, key, value, attention_mask, scale).transpose(1, 2), None
+    return pack_layout.attend(query[0], key[0], value[0], scale).transpose(0, 1)[None], None
+
+
+def _are_short(query: Tensor, value: Tensor, mask: Tensor | None, dropout: float) -> bool:
+    """Whether these rows are for `_ShortMasked`: in bfloat16 on the CPU, where it is the faster one, under a whole
+    mask, and their scores worth keeping, where they are kept."""
+    if query.device.type != "cpu" or value.dtype != torch.bfloat16 or dropout or mask is None or mask.dim() != 4:
+        return False
+    longest = _SHORT_MASKED if torch.is_grad_enabled() else _LONG
+    return mask.dtype == torch.bool and mask.shape[1] == 1 and mask.shape[3] == value.shape[2] <= longest
