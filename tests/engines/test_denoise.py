@@ -201,6 +201,27 @@ def test_temperature_changes_the_order_only_where_asked():
         assert found.step_map[0, 2:].argmin() == wanted.argmin()
 
 
+@pytest.mark.parametrize("flag", [False, True])
+@pytest.mark.parametrize("together", [False, True])
+def test_the_order_never_looks_at_truncated_distributions(flag, together):
+    """Alone, a row at temperature 1 is rated by the table it is drawn from; beside others none is."""
+    model, spec = tiny_diffusion(seed=2, initializer_range=0.5)
+    row = ids_of("ab" + "_" * 10)
+    p = first_pass(model, spec, row)
+    sampling = [SamplingParams(temperature=heat, top_k=k) for heat, k in ((0.0, 0), (1.0, 0), (1.0, 1), (3.0, 0))]
+    params = DenoiseParams(order="entropy", order_uses_temperature=flag)
+    batches = [sampling] if together else [[own] for own in sampling]
+    for batch in batches:
+        ids, real = canvases([row] * len(batch), spec)
+        found = denoise(model, ids, spec, params, sampling=batch, seeds=range(len(batch)), real=real)
+        for own, steps in zip(batch, found.step_map, strict=True):
+            heat = own.temperature if flag and own.temperature else 1.0
+            q = (p.log() / heat).softmax(-1)
+            wanted = torch.special.xlogy(q, q).sum(1).argmax()
+            assert wanted != 0  # where all are equally sure, as after top_k=1, it would be the first
+            assert steps[2:].argmin() == wanted
+
+
 def test_left_to_right_is_left_to_right_and_random_is_not():
     model, spec = tiny_diffusion()
     row = ids_of("a" + "_" * 12)

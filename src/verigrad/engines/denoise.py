@@ -29,7 +29,7 @@ from verigrad.seeds import derive_seed
 
 __all__ = ["Denoised", "canvases", "denoise", "doubts", "refine"]
 
-_CHUNK = 256  # places that have logits at one time
+_CHUNK = 64  # places that have logits at one time: few enough that their tables stay in the processor's cache
 _POSITIONS = 1 << 20  # more than a row has; keeps the counters of different steps apart
 _ORDER_STREAM = 1 << 50  # random orders count from here, apart from proposals
 
@@ -387,17 +387,24 @@ class _Head:
     def _propose(
         self, states: Tensor, sampling: Sequence[SamplingParams], numbers: Tensor, params: DenoiseParams
     ) -> _Proposed:
-        logits = (states.to(self._dtype) @ self._weight.T).float() + self._bias
+        logits = (states.to(self._dtype) @ self._weight.T).float().add_(self._bias)
         drawn = draw(logits, sampling, numbers)
         ids = torch.tensor(drawn.ids, device=logits.device)
-        if params.order_uses_temperature:
-            heat = torch.tensor([own.temperature or 1.0 for own in sampling], device=logits.device)
-            logits = logits / heat[:, None]
-        probabilities = torch.softmax(logits, dim=-1)
+        probabilities = drawn.probabilities
+        if not _drawn_from_what_is_rated(sampling, params):
+            heat = [own.temperature or 1.0 if params.order_uses_temperature else 1.0 for own in sampling]
+            probabilities = torch.softmax(logits / torch.tensor(heat, device=logits.device)[:, None], dim=-1)
         surety = probabilities.max(dim=1).values
         rate = ORDERS.get(params.order)  # the others do not look at the distributions
         scores = rate(probabilities, ids) if rate else surety
         return _Proposed(drawn.kept, ids.cpu(), torch.tensor(drawn.logprobs), surety.cpu(), scores.cpu())
+
+
+def _drawn_from_what_is_rated(sampling: Sequence[SamplingParams], params: DenoiseParams) -> bool:
+    """Whether tokens are drawn from the distributions that the order looks at: without truncation, and at temperature
+    1 where it does not use theirs."""
+    whole = all(own.temperature == 0 or (own.top_k <= 0 and own.top_p >= 1) for own in sampling)
+    return whole and (params.order_uses_temperature or all(own.temperature in (0, 1) for own in sampling))
 
 
 class _PlainRun:

@@ -22,8 +22,9 @@ def _margin(probabilities: Tensor, proposed: Tensor) -> Tensor:
 
 
 def _negative_entropy(probabilities: Tensor, proposed: Tensor) -> Tensor:
-    total: Tensor = torch.special.xlogy(probabilities, probabilities).sum(1)
-    return total
+    # Three passes at the machine's vector width take less than one of `torch.special.xlogy`, which has none.
+    logs = probabilities.clamp(min=torch.finfo(probabilities.dtype).tiny).log_()
+    return logs.mul_(probabilities).sum(1)
 
 
 ORDERS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -34,11 +34,13 @@ class Draw:
         ids: (B,)
         logprobs: (B,) under the distribution drawn from; of temperature 1 without truncation for greedy rows.
         kept: per row the sorted ids it was restricted to; None where it was not, or nobody asked.
+        probabilities: (B, V) drawn from.
     """
 
     ids: list[int]
     logprobs: list[float]
     kept: list[tuple[int, ...] | None]
+    probabilities: Tensor = field(compare=False, repr=False)
 
 
 def uniform(seeds: Sequence[int], indices: Sequence[int]) -> Tensor:
@@ -96,12 +98,14 @@ def draw(logits: Tensor, params: Sequence[SamplingParams], numbers: Tensor) -> D
             "the model's logits are not finite (NaN or infinity): its weights are broken, as they are when training "
             "diverged; go back to an earlier checkpoint"
         )
-    return Draw(ids.tolist(), logprobs, kept)
+    return Draw(ids.tolist(), logprobs, kept, probabilities)
 
 
 def _invert(probabilities: Tensor, numbers: Tensor) -> Tensor:
     """(B, V), (B,) -> (B,) first id at which the cumulative sum exceeds the number; never one of probability 0."""
-    padded = F.pad(probabilities, (0, -probabilities.shape[1] % _BLOCK)).unflatten(1, (-1, _BLOCK))
+    missing = -probabilities.shape[1] % _BLOCK
+    whole = F.pad(probabilities, (0, missing)) if missing else probabilities  # to pad by nothing is to copy
+    padded = whole.unflatten(1, (-1, _BLOCK))
     sums = padded.sum(-1).double()  # (B, blocks)
     before = sums.cumsum(1)
     target = numbers * before[:, -1]
