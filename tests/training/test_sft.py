@@ -147,6 +147,8 @@ def test_a_malformed_row_is_told_before_the_model_is_loaded(sft_settings, worksh
 def test_the_best_of_what():
     with pytest.raises(ConfigError, match="keep_best goes by validations"):
         ReportConfig(keep_best=True)
+    with pytest.raises(ConfigError, match=r"report\.validate_every is 5, and report\.validation names no tasks"):
+        ReportConfig(validate_every=5)
     validated = ReportConfig(keep_best=True, validation="builtin", validate_every=5)
     with pytest.raises(ConfigError, match="a reward model ends with the last step's weights"):
         RewardModelConfig(data="pairs.jsonl", report=validated)

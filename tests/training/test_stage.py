@@ -3,21 +3,22 @@ that does not say what it sampled."""
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from verigrad.cli.main import main
 from verigrad.engines.scripted import ScriptedEngine
-from verigrad.errors import ConfigError, SandboxError
+from verigrad.errors import ConfigError, RunError, SandboxError
 from verigrad.preferences.records import read_records
 from verigrad.sandbox.base import LEVELS, Call
 from verigrad.sandbox.languages import PolyglotSandbox
 from verigrad.training import stage
-from verigrad.training.config import RLConfig, SamplingConfig, SFTConfig
+from verigrad.training.config import ReportConfig, RLConfig, SamplingConfig, SFTConfig
 from verigrad.training.reporter import Silent
 from verigrad.training.rl import train
-from verigrad.training.stage import open_stage
+from verigrad.training.stage import open_run, open_stage
 from verigrad.types import Limits
 
 ONE, TWO = "Write `one()`.", "Write `two()`."
@@ -201,3 +202,22 @@ def test_what_samples_nothing_needs_no_room_for_it():
 def test_a_home_folder_that_no_shell_filled_in_is_refused(capsys):
     assert main(["rl", "--run=~/runs/x"]) == 1
     assert "run is '~/runs/x', which no shell has replaced" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("named", ["tasks", "report.validation", "report.splits.own"])
+@pytest.mark.parametrize("form", ["jsonl:{}?limit=3", "{}", "{}:load"])
+def test_a_run_is_not_resumed_on_other_tasks(tmp_path, named, form):
+    file = tmp_path / "own.jsonl"
+    file.write_text("1\n")
+    source = form.format(file)
+    report = ReportConfig(
+        validation=source if named == "report.validation" else "builtin?split=validation",
+        splits={"own": source} if named == "report.splits.own" else {},
+    )
+    config = RLConfig(run=str(tmp_path / "run"), dtype="float32", report=report)
+    config = replace(config, tasks=source) if named == "tasks" else config
+    open_run(config, resume=False)[0].close()
+    open_run(config, resume=True)[0].close()
+    file.write_text("2\n")
+    with pytest.raises(RunError, match=f"the content of {named} has changed since"):
+        open_run(config, resume=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections import Counter
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl
@@ -13,7 +14,7 @@ from verigrad.errors import ConfigError, TaskError
 from verigrad.registry import did_you_mean, load_attribute, resolve
 from verigrad.tasks.base import Loader, TaskSet
 
-__all__ = ["SOURCES", "Loader", "TaskSet", "load_tasks"]
+__all__ = ["SOURCES", "Loader", "TaskSet", "load_tasks", "source_file"]
 
 SOURCES: dict[str, str] = {
     "builtin@1": "verigrad.tasks.builtin.suite:load",
@@ -63,6 +64,17 @@ def load_tasks(spec: str, **options: Any) -> TaskSet:
         raise ConfigError(f"{spec!r} must give a TaskSet (verigrad.tasks.TaskSet), got a {type(loaded).__name__}")
     _check_ids(loaded, spec)
     return loaded
+
+
+def source_file(spec: str) -> Path | None:
+    """The file that a task source reads, or the loader of your own is in; None where it names none that exists.
+
+    >>> source_file("builtin-easy@1?split=validation") is None
+    True
+    """
+    location = spec.partition("?")[0]
+    named = (location, location.partition(":")[2], location.rpartition(":")[0])
+    return next((file for name in named if name and (file := Path(name).expanduser()).is_file()), None)
 
 
 def _check_ids(tasks: TaskSet, spec: str) -> None:

@@ -39,6 +39,7 @@ from verigrad.sandbox.judge import Judge
 from verigrad.sandbox.languages import PolyglotSandbox
 from verigrad.seeds import derive_seed
 from verigrad.settings import load_config, to_toml
+from verigrad.tasks import source_file
 from verigrad.tasks.base import TaskSet
 from verigrad.training.config import ReportConfig, SamplingConfig, StageConfig, changed_settings
 from verigrad.training.memory import peak_memory
@@ -267,9 +268,12 @@ def open_run(config: StageConfig, *, resume: bool) -> tuple[Run, Path | None]:
 
 
 def _inputs(config: StageConfig) -> dict[str, str]:
-    """Setting -> digest, of the files of rows or text that the settings name."""
-    named = {name: Path(getattr(config, name, "")) for name in ("data", "held_out", "text")}
-    return {name: file_digest(path) for name, path in named.items() if path.is_file()}
+    """Setting -> digest, of the files of rows, text or tasks that the settings name."""
+    named: dict[str, Path | None] = {name: Path(getattr(config, name, "")) for name in ("data", "held_out", "text")}
+    named["tasks"] = source_file(getattr(config, "tasks", ""))
+    report = {"validation": config.report.validation, **{f"splits.{k}": v for k, v in config.report.splits.items()}}
+    named |= {f"report.{name}": source_file(source) for name, source in report.items()}
+    return {name: file_digest(path) for name, path in named.items() if path is not None and path.is_file()}
 
 
 def local_engine(

@@ -133,6 +133,11 @@ class ReportConfig:
             raise ConfigError(f"report.splits has {wrong[0]!r}; wanted a name without `/`: files are named after it")
         if self.keep_best and not (self.validation and self.validate_every):
             raise ConfigError("keep_best goes by validations: set report.validation and report.validate_every")
+        if self.validate_every and not self.validation:
+            raise ConfigError(
+                f"report.validate_every is {self.validate_every}, and report.validation names no tasks; wanted both or "
+                "neither"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
