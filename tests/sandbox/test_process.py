@@ -3,16 +3,21 @@
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from verigrad.errors import SandboxError
 from verigrad.sandbox.base import LEVELS, Call, Script, Stdin
+from verigrad.sandbox.pool import _ready
 from verigrad.sandbox.process import ProcessSandbox
+from verigrad.sandbox.protocol import pack, unpack
 from verigrad.types import Limits
 
 ECHO = "def f(*args, **kwargs):\n    return args, kwargs\n"
@@ -434,6 +439,72 @@ def test_several_event_loops_in_turn_and_at_once(box):
     for thread in threads:
         thread.join()
     assert sorted(results) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+
+
+def test_who_asks_no_more_stops_the_program_and_nobody_else(descendants):
+    """Cancelled while it runs, while it waits, and while the sandbox closes."""
+    forever = "import time\ndef f(*args):\n    time.sleep(600)\n"
+
+    async def main():
+        async with ProcessSandbox(workers=1) as sandbox:
+            await sandbox.run(ECHO, [Call("f")], Limits())
+            running, waiting, last = (
+                asyncio.create_task(sandbox.run(program, [Call("f", (1,))], Limits(wall_s=600)))
+                for program in (forever, forever, ECHO)
+            )
+            await asyncio.sleep(0.2)
+            waiting.cancel()
+            running.cancel()
+            found = await asyncio.gather(running, waiting, last, return_exceptions=True)
+            left = asyncio.create_task(sandbox.run(forever, [Call("f")], Limits(wall_s=600)))
+            queued = asyncio.create_task(sandbox.run(ECHO, [Call("f")], Limits()))
+            await asyncio.sleep(0.2)
+            closing = asyncio.create_task(sandbox.close())
+            await asyncio.sleep(0.2)
+            assert not closing.done()  # what runs may end
+            left.cancel()
+            return found, await asyncio.gather(left, queued, return_exceptions=True), await closing
+
+    others = descendants()
+    (running, waiting, last), (left, queued), _ = asyncio.run(main())
+    assert [type(end) for end in (running, waiting, left)] == [asyncio.CancelledError] * 3
+    assert last.outcomes[0].value == ((1,), {})
+    assert isinstance(queued, SandboxError)
+    assert descendants(others) == set()
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_loop_that_was_held_up_takes_the_answer_that_is_there(answered):
+    """Its timer is due by then as well."""
+
+    async def main():
+        loop, (ours, theirs) = asyncio.get_running_loop(), socket.socketpair()
+        with ours, theirs:
+            waiting = asyncio.create_task(
+                _ready(loop.add_reader, loop.remove_reader, ours.fileno(), loop.time() + 0.05)
+            )
+            await asyncio.sleep(0)
+            theirs.send(b"x" * answered)
+            time.sleep(0.1)
+            await waiting
+
+    with nullcontext() if answered else pytest.raises(TimeoutError):
+        asyncio.run(main())
+
+
+def test_jobs_and_answers_larger_than_a_socket_takes_at_once(box):
+    text = "x" * 900_000
+    execution = asyncio.run(
+        box.run(ECHO, [Call("f", (text,)), *[Call("f", (number,)) for number in range(3)]], Limits())
+    )
+    assert [outcome.value for outcome in execution.outcomes] == [((part,), {}) for part in (text, 0, 1, 2)]
+
+
+@pytest.mark.parametrize("parts", [[], [b""], [b"a", b"", b"\x00" * 300]])
+def test_a_message_is_read_once_it_is_whole(parts):
+    message = pack(parts)
+    assert [unpack(message[:size]) for size in range(len(message))] == [None] * len(message)
+    assert unpack(message) == unpack(bytearray(message)) == parts
 
 
 def test_closed_means_closed():

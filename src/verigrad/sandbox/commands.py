@@ -17,7 +17,6 @@ from typing import Literal
 from verigrad.errors import SandboxError
 from verigrad.sandbox.pool import WorkerDied
 from verigrad.sandbox.pooled import Pooled
-from verigrad.sandbox.protocol import longest_s
 from verigrad.types import Limits
 
 __all__ = ["PATH", "Command", "CommandResult", "CommandSandbox", "CommandStatus"]
@@ -109,12 +108,9 @@ class CommandSandbox(Pooled):
             SandboxError: the command could not be tried: its files do not fit, a folder of `visible` is not there, no
                 worker can be started, the sandbox is closed.
         """
-        return await self._in_thread(self._run, command, limits)
-
-    def _run(self, command: Command, limits: Limits) -> CommandResult:
         job = marshal.dumps(_job(command, limits))
         try:
-            how, *parts = self._pool.exchange([job], longest_s(limits.wall_s))
+            how, *parts = await self._exchange([job], limits)
         except WorkerDied as error:
             text = f"the command ended the sandbox's worker, and again when it ran alone: {error}"
             return CommandResult("crashed", None, b"", b"", {}, 0.0, error=text)

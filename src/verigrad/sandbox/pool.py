@@ -1,35 +1,38 @@
 """Workers seen from the judge's process: started when needed, replaced when they die, ended together.
 
-Everything here blocks; the sandbox calls it from threads of its own, so that it serves any number of
-event loops, one after another or at once.
+A worker's reply is waited for in the event loop, any loop, one after another or at once: a thread for each program
+would take more time than all else that the judge's process does for it. Workers are started and ended in threads.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
-import queue
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Literal, TypeVar
 
 from verigrad.errors import SandboxError
 from verigrad.sandbox.base import LEVELS, Level
-from verigrad.sandbox.protocol import SHIELDED, pack, read_message, write_all
+from verigrad.sandbox.protocol import SHIELDED, pack, read_message, unpack
+from verigrad.sandbox.slots import Slots
 from verigrad.sandbox.worker import remove_folder
 
 __all__ = ["Isolation", "Pool", "Serving", "Worker", "WorkerDied"]
 
+_T = TypeVar("_T")
 Serving = Literal["programs", "commands"]
 """What a worker runs."""
 
+_CHUNK = 1 << 20
 _START_S = 60.0
 _GRACE_S = 30.0
 """Beyond a program's own deadline, for killing what it left behind on a busy machine."""
@@ -88,6 +91,7 @@ class Worker:
         level, ready, *reasons = self._expect_ready()
         missing = dict(zip(levels, map(bytes.decode, reasons), strict=False))
         self.isolation = Isolation(_known(level.decode()), ready == SHIELDED, missing)
+        self._socket.setblocking(False)
 
     def _start(
         self, folder: str, channel: int, levels: Sequence[Level], serving: Serving, packages: str
@@ -117,19 +121,40 @@ class Worker:
                 f"a sandbox worker did not start: {error}; its last words: {text or '(none)'}"
             ) from error
 
-    def exchange(self, parts: Sequence[bytes], timeout_s: float) -> list[bytes]:
-        """Send one job and return the reply.
+    async def exchange(self, parts: Sequence[bytes], timeout_s: float) -> list[bytes]:
+        """Send one job and return the reply. A worker whose reply was not awaited is of no more use.
 
         Raises:
             WorkerDied: there was none within `timeout_s`, or no process for the program.
         """
+        deadline = asyncio.get_running_loop().time() + timeout_s
         try:
-            write_all(self._socket.fileno(), pack(parts))
-            reply = read_message(self._socket.fileno(), timeout_s)
-        except (EOFError, TimeoutError, OSError) as error:
+            await self._send(pack(parts), deadline)
+            reply = await self._receive(deadline)
+        except (EOFError, OSError) as error:  # of which TimeoutError is one
             raise WorkerDied(f"{error}; its last words: {self._last_words() or '(none)'}") from error
         if len(reply) == 1:
             raise _NoProcess(reply[0].decode("utf-8", "replace"))
+        return reply
+
+    async def _send(self, message: bytes, deadline: float) -> None:
+        left = memoryview(message)
+        while left:
+            try:
+                left = left[self._socket.send(left) :]
+            except BlockingIOError:
+                loop = asyncio.get_running_loop()
+                await _ready(loop.add_writer, loop.remove_writer, self._socket.fileno(), deadline)
+
+    async def _receive(self, deadline: float) -> list[bytes]:
+        loop = asyncio.get_running_loop()
+        data = bytearray()
+        while (reply := unpack(data)) is None:
+            await _ready(loop.add_reader, loop.remove_reader, self._socket.fileno(), deadline)
+            chunk = self._socket.recv(_CHUNK)
+            if not chunk:
+                raise EOFError("the other end closed the connection")
+            data += chunk
         return reply
 
     def _last_words(self) -> str:
@@ -151,8 +176,46 @@ def _end(owner: int, process: subprocess.Popen[bytes], channel: socket.socket, e
     remove_folder(folder)  # where the worker was killed before it could
 
 
+async def _ready(add: Callable[..., object], remove: Callable[[int], object], descriptor: int, deadline: float) -> None:
+    """Until a descriptor can be read, or written.
+
+    Where the loop was held up past the deadline and it can, it can: `asyncio.timeout` would cancel us all the same.
+
+    Raises:
+        TimeoutError: it could not by the deadline.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[None] = loop.create_future()
+    add(descriptor, _settle, future)  # the loop calls this before timers that are due
+    timer = loop.call_at(deadline, _give_up, future)
+    try:
+        await future
+    finally:
+        timer.cancel()
+        remove(descriptor)
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _give_up(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_exception(TimeoutError("no message in time"))
+
+
+async def _in_thread(work: Callable[[], _T]) -> _T:
+    """Do `work`, which blocks.
+
+    Raises:
+        RuntimeError: there is no thread to be had.
+    """
+    return await asyncio.get_running_loop().run_in_executor(None, work)
+
+
 class Pool:
-    """At most `size` workers, started on first use; safe to use from several threads.
+    """At most `size` workers, started on first use.
 
     The first worker settles the level, the first of `levels` within reach; those after it reach the same or fail.
     """
@@ -164,84 +227,101 @@ class Pool:
         self._packages = packages
         self._isolation: Isolation | None = None
         self._first = threading.Lock()
-        self._closed = False
-        self._slots: queue.SimpleQueue[Worker | None] = queue.SimpleQueue()
-        for _ in range(size):
-            self._slots.put(None)
-        self._alone = threading.Lock()
+        self._spare: Worker | None = None
+        self.closed = False
+        self._slots: Slots[Worker | None] = Slots([None] * size)
+        self._alone: Slots[None] = Slots([None])
 
     def isolation(self) -> Isolation:
-        """What this machine offers; starts a worker where none was started yet.
+        """What this machine offers; starts a worker where none was started yet, and blocks until it has.
 
         Raises:
             SandboxError: none could be started, or the pool was closed before any was.
         """
-        if self._isolation is None:
-            if self._closed:
-                raise SandboxError("this sandbox is closed; make a new one")
-            worker = self._slots.get()
-            try:
-                worker = worker or self._new_worker()
-            finally:
-                self._slots.put(worker)
-        assert self._isolation is not None
-        return self._isolation
-
-    def _new_worker(self) -> Worker:
         with self._first:
             if self._isolation is None:
-                worker = Worker(self._levels, self._serving, self._packages)
-                self._isolation = worker.isolation
-                return worker
-        return Worker((self._isolation.level,), self._serving, self._packages)
+                if self.closed:
+                    raise SandboxError("this sandbox is closed; make a new one")
+                self._spare = Worker(self._levels, self._serving, self._packages)
+                self._isolation = self._spare.isolation
+            return self._isolation
 
-    def exchange(self, parts: Sequence[bytes], timeout_s: float) -> list[bytes]:
-        """Run one job in a free worker and return the reply; blocks until there is one.
+    def _new_worker(self) -> Worker:
+        isolation = self.isolation()
+        with self._first:
+            spare, self._spare = self._spare, None
+        return spare or Worker((isolation.level,), self._serving, self._packages)
+
+    async def exchange(self, parts: Sequence[bytes], timeout_s: float) -> list[bytes]:
+        """Run one job in a free worker and return the reply, once there is one.
 
         Raises:
             WorkerDied: the job took down two workers in a row, the second while nothing else ran, where programs can.
-            SandboxError: no worker could be started, or two in a row ended through no fault of the program.
+            SandboxError: no worker could be started, or two in a row ended through no fault of the program, or the
+                pool is closed.
         """
         try:
-            return self._exchange(self._slots.get(), parts, timeout_s)
+            return await self._exchange(await self._slots.take(), parts, timeout_s)
         except WorkerDied:  # perhaps what it lacked, or what hit it, is gone now
             pass
         try:
-            return self._exchange_alone(parts, timeout_s)
+            return await self._exchange_alone(parts, timeout_s)
         except WorkerDied as error:
             if isinstance(error, _NoProcess) or self.isolation().shielded:
                 raise SandboxError(f"the sandbox failed twice, which tells nothing of the program: {error}") from error
             raise
 
-    def _exchange_alone(self, parts: Sequence[bytes], timeout_s: float) -> list[bytes]:
+    async def _exchange_alone(self, parts: Sequence[bytes], timeout_s: float) -> list[bytes]:
         """Once more in a fresh worker while no other program runs, so that nobody else can be to blame."""
-        with self._alone:
-            slots = [self._slots.get() for _ in range(self._size)]
-            try:
-                for worker in slots:
-                    if worker is not None:
-                        worker.close()
-                return self._exchange(None, parts, timeout_s)
-            finally:
-                for _ in slots[1:]:
-                    self._slots.put(None)
+        await self._alone.take()
+        held: list[Worker | None] = []
+        try:
+            while len(held) < self._size:
+                held.append(await self._slots.take())
+            for index, worker in enumerate(held):
+                held[index] = None
+                await _end_worker(worker)
+            held.pop()
+            return await self._exchange(None, parts, timeout_s)
+        finally:
+            for worker in held:
+                self._slots.put(worker)
+            self._alone.put(None)
 
-    def _exchange(self, worker: Worker | None, parts: Sequence[bytes], timeout_s: float) -> list[bytes]:
+    async def _exchange(self, worker: Worker | None, parts: Sequence[bytes], timeout_s: float) -> list[bytes]:
         """One job in `worker`, or in a new one, which then takes the free slot; a dead one frees it."""
         kept = None
         try:
-            worker = worker or self._new_worker()
-            reply = worker.exchange(parts, timeout_s + _GRACE_S)
+            worker = worker or await self._started()
+            reply = await worker.exchange(parts, timeout_s + _GRACE_S)
             kept = worker
             return reply
         finally:
-            if kept is None and worker is not None:
-                worker.close()
-            self._slots.put(kept)
+            try:
+                if kept is None:
+                    await _end_worker(worker)
+            finally:
+                self._slots.put(kept)
 
-    def close(self) -> None:
-        """End every worker once its program is done; nothing may be running or start afterwards."""
-        self._closed = True
-        for worker in [self._slots.get() for _ in range(self._size)]:
-            if worker is not None:
-                worker.close()
+    async def _started(self) -> Worker:
+        try:
+            return await _in_thread(self._new_worker)
+        except RuntimeError as error:
+            raise SandboxError(f"no thread to start a worker from: {error}") from error
+
+    async def close(self) -> None:
+        """End every worker once its program is done; those that wait for one get a SandboxError, as do later ones."""
+        if self.closed:
+            return
+        self.closed = True
+        for worker in (*await self._slots.drain(), self._spare):
+            await _end_worker(worker)
+
+
+async def _end_worker(worker: Worker | None) -> None:
+    if worker is None:
+        return
+    try:
+        await _in_thread(worker.close)
+    except RuntimeError:  # no thread to be had, and still it must end
+        worker.close()

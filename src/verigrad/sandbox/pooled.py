@@ -1,27 +1,24 @@
-"""What every sandbox with workers of its own has in common: its level, its threads, its end."""
+"""What every sandbox with workers of its own has in common: its level, its end."""
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Literal, ParamSpec, Self, TypeVar
+from typing import Literal, Self
 
 from verigrad.errors import ConfigError, SandboxError
 from verigrad.sandbox.base import LEVELS, Level
 from verigrad.sandbox.packages import find_packages
 from verigrad.sandbox.pool import Pool, Serving
+from verigrad.sandbox.protocol import longest_s
+from verigrad.types import Limits
 
 __all__ = ["Pooled"]
 
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
-
 
 class Pooled:
-    """Workers, and threads that wait for them. Use it with `async with`, or call `close`; any event loop may.
+    """Workers. Use it with `async with`, or call `close`; any event loop may.
 
     Args:
         workers: how many run something at one time.
@@ -47,8 +44,6 @@ class Pooled:
         self._workers = workers
         shown = find_packages(tuple(packages)).as_json() if packages else ""
         self._pool = Pool(workers, LEVELS[::-1] if level == "auto" else (level,), self._serving, shown)
-        self._threads = ThreadPoolExecutor(workers, thread_name_prefix=f"verigrad-{self._serving}")
-        self._closed = False
 
     @property
     def level(self) -> Level:
@@ -76,33 +71,15 @@ class Pooled:
     ) -> None:
         await self.close()
 
-    async def _in_thread(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        """Do `work`, which blocks, in a thread of ours.
+    async def _exchange(self, parts: Sequence[bytes], limits: Limits) -> list[bytes]:
+        """Run one job and return the reply.
 
         Raises:
-            SandboxError: the sandbox is closed, or there is no thread to be had.
+            WorkerDied: it took down two workers, the second while nothing else ran.
+            SandboxError: the sandbox is closed, or its workers fail.
         """
-        if self._closed:
-            raise SandboxError("this sandbox is closed; make a new one")
-        try:
-            running = asyncio.get_running_loop().run_in_executor(self._threads, lambda: work(*args, **kwargs))
-        except RuntimeError as error:
-            raise SandboxError(f"no thread to run a program from: {error}") from error
-        return await running
+        return await self._pool.exchange(parts, longest_s(limits.wall_s))
 
     async def close(self) -> None:
         """End every process this sandbox started, after what runs now."""
-        if self._closed:
-            return
-        self._closed = True
-        with ThreadPoolExecutor(1) as closer:
-            try:
-                ended = asyncio.get_running_loop().run_in_executor(closer, self._end)
-            except RuntimeError:  # no thread to be had, and still they must end
-                self._end()
-            else:
-                await ended
-
-    def _end(self) -> None:
-        self._threads.shutdown(wait=True, cancel_futures=True)
-        self._pool.close()
+        await self._pool.close()

@@ -22,7 +22,6 @@ from verigrad.sandbox.commands import CommandSandbox
 from verigrad.sandbox.jobs import calls_execution, calls_job, stdin_execution, stdin_job
 from verigrad.sandbox.pool import WorkerDied
 from verigrad.sandbox.pooled import Pooled
-from verigrad.sandbox.protocol import longest_s
 from verigrad.types import Limits
 
 __all__ = ["ProcessSandbox"]
@@ -69,7 +68,7 @@ class ProcessSandbox(Pooled):
         names = tuple(sorted(set(packages)))
         if not names:
             return self
-        if self._closed:
+        if self._pool.closed:
             raise SandboxError("this sandbox is closed; make a new one")
         if names not in self._with_packages:
             self._with_packages[names] = ProcessSandbox(self._workers, level=self.level, packages=names)
@@ -83,7 +82,15 @@ class ProcessSandbox(Pooled):
         Raises:
             SandboxError: an input is not plain data, the sandbox is closed, or no worker can be started or kept alive.
         """
-        return await self._in_thread(self._run, program, inputs, limits, trace_lines)
+        calls = [item for item in inputs if not isinstance(item, Stdin)]
+        scripts = [item for item in inputs if isinstance(item, Stdin)]
+        if not scripts:
+            return await self._run_calls(program, calls, limits, trace_lines)
+        printed = await self._run_scripts(program, scripts, limits, trace_lines)
+        if not calls or printed.status != "ran":
+            return printed
+        returned = await self._run_calls(program, calls, limits, trace_lines)
+        return _merged(inputs, returned, printed) if returned.status == "ran" else returned
 
     async def close(self) -> None:
         """End every process this sandbox started, after the programs that run now."""
@@ -92,33 +99,22 @@ class ProcessSandbox(Pooled):
             if other is not None:
                 await other.close()
 
-    def _run(
-        self, program: str, inputs: Sequence[Call | Stdin | Script], limits: Limits, trace_lines: bool
+    async def _run_calls(
+        self, program: str, inputs: Sequence[Call | Script], limits: Limits, trace_lines: bool
     ) -> Execution:
-        calls = [item for item in inputs if not isinstance(item, Stdin)]
-        scripts = [item for item in inputs if isinstance(item, Stdin)]
-        if not scripts:
-            return self._run_calls(program, calls, limits, trace_lines)
-        printed = self._run_scripts(program, scripts, limits, trace_lines)
-        if not calls or printed.status != "ran":
-            return printed
-        returned = self._run_calls(program, calls, limits, trace_lines)
-        return _merged(inputs, returned, printed) if returned.status == "ran" else returned
-
-    def _run_calls(self, program: str, inputs: Sequence[Call | Script], limits: Limits, trace_lines: bool) -> Execution:
         try:
-            reply = self._pool.exchange(calls_job(program, inputs, limits, trace_lines), longest_s(limits.wall_s))
+            reply = await self._exchange(calls_job(program, inputs, limits, trace_lines), limits)
         except WorkerDied as error:
             return _took_down_worker(error)
         return calls_execution(reply, len(inputs), traced=trace_lines)
 
-    def _run_scripts(self, program: str, inputs: Sequence[Stdin], limits: Limits, trace_lines: bool) -> Execution:
+    async def _run_scripts(self, program: str, inputs: Sequence[Stdin], limits: Limits, trace_lines: bool) -> Execution:
         """One process per input, one after another; the times allowed are for all together."""
         runs: list[Execution] = []
         for item in inputs:
             cpu_s, wall_s = (sum(times) / 1000 for times in ([r.cpu_ms for r in runs], [r.wall_ms for r in runs]))
             left = replace(limits, cpu_s=limits.cpu_s - cpu_s, wall_s=limits.wall_s - wall_s)
-            runs.append(self._run_script(program, item, left, trace_lines))
+            runs.append(await self._run_script(program, item, left, trace_lines))
             if runs[-1].status != "ran":
                 return runs[-1]
             if runs[-1].outcomes[0].status == "timeout":
@@ -127,9 +123,9 @@ class ProcessSandbox(Pooled):
         outcomes += outcomes[-1:] * (len(inputs) - len(outcomes))
         return replace(_sum(runs), outcomes=tuple(outcomes))
 
-    def _run_script(self, program: str, item: Stdin, limits: Limits, trace_lines: bool) -> Execution:
+    async def _run_script(self, program: str, item: Stdin, limits: Limits, trace_lines: bool) -> Execution:
         try:
-            reply = self._pool.exchange(stdin_job(program, item, limits, trace_lines), longest_s(limits.wall_s))
+            reply = await self._exchange(stdin_job(program, item, limits, trace_lines), limits)
         except WorkerDied as error:
             return _took_down_worker(error)
         return stdin_execution(reply, traced=trace_lines)

@@ -28,6 +28,7 @@ __all__ = [
     "pack",
     "read_exact",
     "read_message",
+    "unpack",
     "write_all",
 ]
 
@@ -66,6 +67,23 @@ def pack(parts: Sequence[bytes]) -> bytes:
     return b"".join((_COUNT.pack(len(parts), len(lengths) + sum(map(len, parts))), lengths, *parts))
 
 
+def unpack(data: bytes | bytearray) -> list[bytes] | None:
+    """The parts of a message, None while there is more of it to come; nothing comes behind it."""
+    if len(data) < _COUNT.size:
+        return None
+    count, size = _COUNT.unpack_from(data)
+    return _parts(memoryview(data)[_COUNT.size :], count) if len(data) == _COUNT.size + size else None
+
+
+def _parts(body: memoryview, count: int) -> list[bytes]:
+    start = 4 * count
+    parts = []
+    for length in struct.unpack_from(f"!{count}I", body):
+        parts.append(body[start : start + length].tobytes())
+        start += length
+    return parts
+
+
 def read_message(fd: int, timeout_s: float | None = None) -> list[bytes]:
     """Read one message.
 
@@ -75,13 +93,7 @@ def read_message(fd: int, timeout_s: float | None = None) -> list[bytes]:
     """
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     count, size = _COUNT.unpack(read_exact(fd, _COUNT.size, deadline))
-    body = read_exact(fd, size, deadline)
-    start = 4 * count
-    parts = []
-    for length in struct.unpack(f"!{count}I", body[:start]):
-        parts.append(body[start : start + length])
-        start += length
-    return parts
+    return _parts(memoryview(read_exact(fd, size, deadline)), count)
 
 
 def read_exact(fd: int, size: int, deadline: float | None = None) -> bytes:
