@@ -1,11 +1,14 @@
 """Scalar models: values equal transformers' own classifier on every prefix, and saved ones load there."""
 
+import copy
+
 import pytest
 import torch
-from tiny import tiny_model, tiny_tokenizer
+from tiny import END, tiny_model, tiny_tokenizer
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
+    AutoTokenizer,
     FalconConfig,
     GPTJConfig,
     GPTNeoConfig,
@@ -21,7 +24,9 @@ from verigrad.errors import ConfigError
 from verigrad.models.base import Batch, View
 from verigrad.models.checkpoint import save_model
 from verigrad.models.packing import pack_views
-from verigrad.models.scalar import load_scalar, pack_values, token_values
+from verigrad.models.scalar import last_values, load_scalar, pack_values, token_values
+from verigrad.training.examples import completion_row, flat_rows
+from verigrad.types import Message
 
 
 @pytest.fixture
@@ -158,6 +163,31 @@ def test_a_new_head_scores_zero_and_a_saved_one_is_kept(language_model, tmp_path
     ids = batch.views[1].input_ids[None]
     torch.testing.assert_close(theirs(ids).logits, model(ids).logits)
     torch.testing.assert_close(token_values(ours, batch), token_values(model, batch))
+
+
+def test_a_saved_model_reads_answers_at_their_end_where_that_was_the_padding(tmp_path):
+    """As in the default model: transformers takes the last token that is no padding, alone and in a padded batch."""
+    model, tokenizer = tiny_model("llama", pad_token_id=END)
+    tokenizer = copy.deepcopy(tokenizer)
+    tokenizer.pad_token = "<|im_end|>"
+    save_model(model, tokenizer, tmp_path / "lm")
+    model, tokenizer = with_head(tmp_path / "lm")
+    asked = (Message("user", "Say a."),)
+    rows = [
+        completion_row(tokenizer, asked, text, system=None, max_length=64, closing=True) for text in ("a", "aaaaaaaa")
+    ]
+    batch = flat_rows(rows)
+    scores = last_values(token_values(model, batch), batch.mask)
+    save_model(model, tokenizer, tmp_path / "rm")
+    theirs = AutoModelForSequenceClassification.from_pretrained(tmp_path / "rm")
+    loaded = AutoTokenizer.from_pretrained(tmp_path / "rm")
+    texts = [tokenizer.decode(row.ids[:-1]) for row in rows]  # the end token is there twice for us
+    with torch.no_grad():
+        alone = torch.cat([theirs(**loaded(text, return_tensors="pt")).logits[:, 0] for text in texts])
+        together = theirs(**loaded(texts, padding=True, return_tensors="pt")).logits[:, 0]
+    torch.testing.assert_close(alone, scores, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(together, scores, rtol=1e-4, atol=1e-5)
+    assert load_scalar(str(tmp_path / "rm"))[0].config.pad_token_id == theirs.config.pad_token_id
 
 
 def test_no_model_there(tmp_path):

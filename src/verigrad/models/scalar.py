@@ -13,6 +13,7 @@ from torch import Tensor
 
 from verigrad.models.base import Batch
 from verigrad.models.causal import body_of, load_pretrained, plain_model, predictor_states
+from verigrad.models.chat import end_id, special_ids
 from verigrad.models.gguf import DEFAULT_MODEL
 from verigrad.models.packing import Pack, pack_views
 
@@ -32,6 +33,9 @@ def load_scalar(
 
     A head that the folder does not hold (that of a language model, say) starts at zero: every score is 0, and
     the first gradient reaches the head alone.
+
+    The padding is made another token where it is the end of answers, in config and tokenizer: transformers' classifiers
+    read a text at its last token that is no padding, which would be the one before the end.
 
     Args:
         name: `smollm2-135m-instruct`, a folder (of a language model or a reward model), or a hub id.
@@ -53,11 +57,21 @@ def load_scalar(
         new=HEAD,
         num_labels=outputs,
     )
-    if model.config.pad_token_id is None:  # the classifier finds a text's last token by it
-        model.config.pad_token_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
+    _set_padding(model, tokenizer)
     if is_new:
         torch.nn.init.zeros_(_head(model).weight)
     return model, tokenizer
+
+
+def _set_padding(model: Any, tokenizer: Any) -> None:
+    """Have a padding token, which no answer ends with."""
+    config, end = model.config, end_id(tokenizer)
+    if config.pad_token_id is None:
+        config.pad_token_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
+    others = sorted(special_ids(tokenizer) - {end, tokenizer.eos_token_id})
+    if config.pad_token_id == end and others:
+        config.pad_token_id = others[0]
+        tokenizer.pad_token = tokenizer.convert_ids_to_tokens(others[0])
 
 
 def pack_outputs(model: Any, pack: Pack, batch: Batch, *, dtype: torch.dtype = torch.float32) -> Tensor:
