@@ -7,9 +7,8 @@ import pytest
 from tiny import END, tiny_model, tiny_tokenizer
 
 from verigrad.cli.evaluate import _agent
-from verigrad.engines.stopping import end_ids_of
 from verigrad.errors import ConfigError
-from verigrad.models.chat import answer_ids, end_id, prompt_ids
+from verigrad.models.chat import answer_ids, end_id, end_ids_of, prompt_ids
 from verigrad.types import Message
 
 CHATML = (

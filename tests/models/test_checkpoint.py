@@ -1,10 +1,12 @@
 """What is saved is what was trained, for transformers as for us."""
 
+import json
+
 import pytest
 import torch
 from devices import DEVICES
-from tiny import FAMILIES, tiny_model
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from tiny import END, FAMILIES, tiny_model
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from verigrad.models.causal import load_causal
 from verigrad.models.checkpoint import save_model
@@ -42,3 +44,18 @@ def test_a_saved_model_gives_the_logits_it_had(family, rank, device, tmp_path):
         torch.testing.assert_close(theirs(IDS).logits, expected, rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(ours(IDS.to(ours.device)).logits.cpu(), expected, rtol=1e-4, atol=1e-4)
     assert AutoTokenizer.from_pretrained(tmp_path / "model").chat_template == tokenizer.chat_template
+
+
+def test_a_saved_model_says_all_ends_of_its_answers(tmp_path):
+    """The template's, which answers are trained to end with, stands in no published config of a base model; one that
+    contradicts itself, so that transformers takes no change of it, is gone on from as well."""
+    model, tokenizer = tiny_model("llama", vocab_size=260)
+    save_model(model, tokenizer, tmp_path / "base")
+    published = tmp_path / "base" / "generation_config.json"
+    published.write_text(json.dumps({"eos_token_id": END, "temperature": 0.6, "do_sample": False}))
+    model, tokenizer = load_causal(str(tmp_path / "base"))
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<|turn|>"]})
+    tokenizer.chat_template = "{% for m in messages %}{{ m.content + '<|turn|>' }}{% endfor %}"
+    save_model(model, tokenizer, tmp_path / "model")
+    found = GenerationConfig.from_pretrained(tmp_path / "model")
+    assert (found.eos_token_id, found.temperature) == ([END, tokenizer.convert_tokens_to_ids("<|turn|>")], 0.6)

@@ -18,8 +18,9 @@ from torch import Tensor
 from verigrad.engines.base import Completion, Request
 from verigrad.engines.denoise import Denoised, canvases, denoise
 from verigrad.engines.denoise_params import DenoiseParams
-from verigrad.engines.stopping import Stopping, end_ids_of
+from verigrad.engines.stopping import Stopping
 from verigrad.errors import ConfigError, EngineError
+from verigrad.models.chat import end_ids_of
 from verigrad.models.diffusion import DiffusionSpec, checked_spec
 from verigrad.types import Tail
 

@@ -19,9 +19,10 @@ from verigrad.engines.base import Completion, Request
 from verigrad.engines.decoder import Decoder
 from verigrad.engines.lane import Job, Lane, Update
 from verigrad.engines.layout import Rotations, duplicates, layout, read_architecture
-from verigrad.engines.stopping import Stopping, end_ids_of
+from verigrad.engines.stopping import Stopping
 from verigrad.engines.weights import Weights
 from verigrad.errors import ConfigError, EngineError
+from verigrad.models.chat import end_ids_of
 from verigrad.models.diffusion import is_diffusion
 
 __all__ = ["LocalEngine"]

@@ -8,20 +8,12 @@ from typing import Any
 
 from verigrad.engines.base import Request
 from verigrad.errors import ConfigError
-from verigrad.models.chat import end_id, special_ids
+from verigrad.models.chat import special_ids
 from verigrad.types import StopReason
 
-__all__ = ["Stopping", "end_ids_of"]
+__all__ = ["Stopping"]
 
 _CONTEXT_TOKENS = 8  # decoded before the stretch searched, so that no character there starts half way
-
-
-def end_ids_of(model: Any, tokenizer: Any) -> frozenset[int]:
-    """Ids that end a completion: the tokenizer's, the chat template's and those of the model's generation config."""
-    found = {tokenizer.eos_token_id, end_id(tokenizer)}
-    configured = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
-    found.update(configured if isinstance(configured, list | tuple) else [configured])
-    return frozenset(found - {None})
 
 
 class Stopping:

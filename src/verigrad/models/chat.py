@@ -8,7 +8,7 @@ from typing import Any
 from verigrad.errors import ConfigError
 from verigrad.types import Message
 
-__all__ = ["answer_ids", "end_id", "has_template", "prompt_ids", "special_ids"]
+__all__ = ["answer_ids", "end_id", "end_ids_of", "has_template", "prompt_ids", "special_ids"]
 
 _ANSWER = "answer"
 
@@ -83,6 +83,14 @@ def end_id(tokenizer: Any) -> int | None:
             return int(id_)
     end: int | None = tokenizer.eos_token_id
     return end
+
+
+def end_ids_of(model: Any, tokenizer: Any) -> frozenset[int]:
+    """Ids that end a completion: the tokenizer's, the chat template's and those of the model's generation config."""
+    found = {tokenizer.eos_token_id, end_id(tokenizer)}
+    configured = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
+    found.update(configured if isinstance(configured, list | tuple) else [configured])
+    return frozenset(found - {None})
 
 
 def special_ids(tokenizer: Any) -> frozenset[int]:

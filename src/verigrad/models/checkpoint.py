@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from safetensors import SafetensorError
 
 from verigrad.errors import CheckpointError
 from verigrad.files import flush
+from verigrad.models.chat import end_ids_of
 from verigrad.models.lora import full_tensors, is_lora
 from verigrad.models.quiet import quiet_transformers
 
@@ -88,6 +90,8 @@ def clear_leavings(folder: Path) -> None:
 def save_model(model: Any, tokenizer: Any, folder: Path) -> None:
     """Write the full model (adapters merged) and its tokenizer as an ordinary Hugging Face folder.
 
+    Its generation config says all the ids that end a completion here, so that other tools stop there too.
+
     Raises:
         CheckpointError: the disk is full or not writable; nothing half-written is left.
     """
@@ -95,4 +99,14 @@ def save_model(model: Any, tokenizer: Any, folder: Path) -> None:
         plain = model.get_base_model() if is_lora(model) else model
         state = {name: tensor.contiguous() for name, tensor in full_tensors(model)}
         plain.save_pretrained(building, state_dict=state)
+        _write_ends(building / "generation_config.json", end_ids_of(plain, tokenizer))
         tokenizer.save_pretrained(building)
+
+
+def _write_ends(file: Path, ends: frozenset[int]) -> None:
+    """Into the file itself: transformers refuses to save a config that is changed, where what it held contradicts
+    itself, as that of some published models does."""
+    if ends and file.is_file():  # classifiers have none
+        config = json.loads(file.read_text(encoding="utf-8"))
+        config["eos_token_id"] = min(ends) if len(ends) == 1 else sorted(ends)
+        file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
