@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from typing import ClassVar
 
 import pytest
@@ -11,6 +12,7 @@ from tiny import END, FAMILIES, tiny_model, tiny_tokenizer
 
 from verigrad.agents.single_turn import completion_turn
 from verigrad.engines.base import Request, SamplingParams, generate
+from verigrad.engines.lane import Lane
 from verigrad.engines.local import LocalEngine
 from verigrad.errors import ConfigError, EngineError
 from verigrad.models.scoring import token_logprobs
@@ -382,6 +384,63 @@ def test_a_policy_whose_first_weights_failed_cannot_be_sampled():
         asyncio.run(engine.update_weights("rival", 1, [("x", torch.zeros(1))]))
     with pytest.raises(EngineError, match="no weights for policy 'rival'"):
         generate(engine, [request("a", policy="rival")])
+
+
+class Blocking(list):
+    """A list to which one thread is still adding something when another one takes what is there."""
+
+    def __init__(self):
+        self.adding, self.goes_on = threading.Event(), threading.Event()
+
+    def append(self, item):
+        if not self.adding.is_set():
+            self.adding.set()
+            self.goes_on.wait(0.3)
+        super().append(item)
+
+
+def test_requests_of_several_threads_are_all_answered():
+    engine, arriving = make_engine(end_ids=()), Blocking()
+    engine._arriving = arriving
+    requests = [request("abc", seed, max_tokens=4) for seed in range(2)]
+    found = {}
+
+    async def play(number):
+        async with asyncio.timeout(10):
+            found[number] = await engine.sample(requests[number])
+
+    slow = threading.Thread(target=asyncio.run, args=[play(0)], daemon=True)
+    slow.start()
+    arriving.adding.wait()
+    asyncio.run(play(1))
+    arriving.goes_on.set()
+    slow.join()
+    assert [found.get(number) for number in range(2)] == generate(make_engine(end_ids=()), requests)
+
+
+def test_a_policy_may_come_while_the_worker_looks_for_more_to_do(monkeypatch):
+    """It looks through the policies there are, and ends where none of them has anything left."""
+    engine, other = make_engine(end_ids=()), tiny_model(seed=1)[0]
+    looking, plain = threading.Event(), Lane.idle.fget
+
+    def idle(lane):
+        found = plain(lane)
+        if found and not looking.is_set():
+            looking.set()
+            time.sleep(0.3)
+        return found
+
+    monkeypatch.setattr(Lane, "idle", property(idle))
+
+    async def play():
+        async with asyncio.timeout(10):
+            await engine.sample(request("abc", max_tokens=1))
+            await asyncio.to_thread(looking.wait)
+            await engine.update_weights("rival", 1, other.state_dict().items())
+            return await engine.sample(request("abc", policy="rival", max_tokens=4))
+
+    rival = LocalEngine(other, tiny_tokenizer(), end_ids=())
+    assert asyncio.run(play()).ids == generate(rival, [request("abc", max_tokens=4)])[0].ids
 
 
 # ------------------------------------------------------------------------------------ errors and ends

@@ -141,15 +141,16 @@ class LocalEngine:
         if policy not in self._lanes:
             base = self._lanes["base"].decoder
             decoder = Decoder(base.architecture, base.weights.copy(), self._rotations)
-            self._lanes[policy] = self._new_lane(decoder, ready=False)
+            with self._lock:
+                self._lanes.setdefault(policy, self._new_lane(decoder, ready=False))
         loop = asyncio.get_running_loop()
         future = loop.create_future()
         await self._submit(policy, Update(loop=loop, future=future, version=version, named_tensors=named_tensors))
 
     async def close(self) -> None:
         """End the worker; requests in flight fail."""
-        self._closed = True
-        worker = self._worker
+        with self._lock:
+            self._closed, worker = True, self._worker
         if worker is not None:
             await asyncio.to_thread(worker.join)
         self._lanes.clear()
@@ -158,19 +159,20 @@ class LocalEngine:
         return Lane(decoder, self._stopping, max_slots=self._max_slots, counts=self._counts, ready=ready)
 
     async def _submit(self, policy: str, ticket: Job | Update) -> Any:
-        self._arriving.append((policy, ticket))
+        with self._lock:
+            self._arriving.append((policy, ticket))
         # Handed over only when the tasks that are ready now have run: those asked together start together,
         # in order, whatever the worker is doing.
         ticket.loop.call_soon(self._hand_over)
         return await ticket.future
 
     def _hand_over(self) -> None:
-        arriving, self._arriving = self._arriving, []
-        if self._closed:
-            for _, ticket in arriving:
-                ticket.fail(EngineError("the engine is closed"))
-            return
         with self._lock:
+            arriving, self._arriving = self._arriving, []
+            if self._closed:
+                for _, ticket in arriving:
+                    ticket.fail(EngineError("the engine is closed"))
+                return
             if self._worker is None and arriving:
                 worker = threading.Thread(target=self._work, name="verigrad-local-engine", daemon=True)
                 try:
