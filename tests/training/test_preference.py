@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -279,6 +280,15 @@ def test_mismatched_answers_keep_to_the_length():
     assert [row.ids for row in rows] == [(1, 20), (2, 10, 11)]
     assert [row.mask for row in rows] == [(False, True), (False, True, True)]
     assert [row.ids for row in _mismatched([example(1, (10,))], 8)] == [(1, 10)]
+
+
+def test_what_the_reference_said_is_not_asked_of_a_policy_that_has_learned(settings):
+    config = PreferenceConfig(**settings, epochs=2, checkpoint_every=1)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, reporter=Stopping(1))
+    shutil.rmtree(Path(settings["run"]) / "reference")
+    with pytest.raises(RunError, match=r"reference/round-0001 is gone, or is of other answers than round 1 has now"):
+        train(config, resume=True)
 
 
 def test_a_resumed_run_whose_data_changed_is_refused(settings, workshop):

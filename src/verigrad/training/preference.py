@@ -36,7 +36,7 @@ from verigrad.algorithms.preference import (
 from verigrad.algorithms.preference_presets import PREFERENCE_LOSSES, PreferenceLoss
 from verigrad.algorithms.presets import asks_for, call
 from verigrad.allocator import give_back_freed_memory
-from verigrad.errors import ConfigError
+from verigrad.errors import ConfigError, RunError
 from verigrad.evaluation.sources import load_source
 from verigrad.models.base import Batch
 from verigrad.models.checkpoint import new_folder
@@ -454,7 +454,11 @@ class _Loop:
         return found
 
     def _reference_logprobs(self, rows: Sequence[Row], number: int) -> list[Tensor]:
-        """The frozen reference's log-probs of each row's scored tokens, computed once and kept in the run folder."""
+        """The frozen reference's log-probs of each row's scored tokens, computed once and kept in the run folder.
+
+        Raises:
+            RunError: they are not there any more, and the policy that they were of has learned since.
+        """
         folder = self.run.folder / "reference" / f"round-{number + 1:04d}"
         lengths = [sum(row.mask) for row in rows]
         digest = hashlib.sha256(json.dumps([(list(row.ids), list(row.mask)) for row in rows]).encode()).hexdigest()
@@ -462,6 +466,13 @@ class _Loop:
             return list(load_file(folder / "logprobs.safetensors")["logprobs"].split(lengths))
         model = self._frozen if self._frozen is not None else self.stage.model
         adapters_off = self.config.reference == "start"
+        still_there = self._frozen is not None or (adapters_off and is_lora(model))
+        if self.run.start_step > number * self.steps_per_round and not still_there:
+            raise RunError(
+                f"{folder} is gone, or is of other answers than round {number + 1} has now: the reference was the "
+                "policy before that round, which has been trained since. Put it back and --resume, or start anew in "
+                "another folder with --run"
+            )
         found: list[Tensor] = []
         self.stage.reporter.begin("scoring under the reference", len(rows))
         for start in range(0, len(rows), 64):
