@@ -3,7 +3,7 @@
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny import tiny_model, tiny_tokenizer
+from tiny import END, tiny_model, tiny_tokenizer
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
@@ -173,3 +173,26 @@ def test_training_computes_what_evaluation_does(tmp_path, config):
     (pack,) = pack_views(batch.views, token_budget=100)
     still = pack_values(model, pack, batch)
     assert torch.equal(pack_values(model.train(), pack, batch), still) and bool(still.any())
+
+
+def test_the_padding_token_has_a_gradient_by_finite_differences(tmp_path):
+    """It is the end of a turn in the default model, and stands in every prompt; torch leaves padding as it is."""
+    model, tokenizer = tiny_model("qwen2", pad_token_id=END)
+    save_model(model, tokenizer, tmp_path / "lm")
+    model, _ = load_causal(str(tmp_path / "lm"), dtype=torch.float64, device="cpu")
+    row = model.get_input_embeddings().weight[END]
+    with torch.no_grad():
+        row.copy_(model.get_input_embeddings().weight[8])  # a new model has zeros there
+
+    def logprob(shift):
+        with torch.no_grad():
+            row.add_(shift)
+        found = model(torch.tensor([[5, END, 7]])).logits.log_softmax(-1)[0, -1, 9]
+        with torch.no_grad():
+            row.sub_(shift)
+        return found
+
+    logprob(0.0).backward()
+    slope = float(model.get_input_embeddings().weight.grad[END].sum())
+    wanted = float((logprob(1e-5) - logprob(-1e-5)).detach()) / 2e-5
+    assert slope == pytest.approx(wanted, rel=1e-5) and abs(wanted) > 1e-3

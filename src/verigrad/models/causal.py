@@ -188,6 +188,8 @@ def load_pretrained(
         )
     use_fast_linear(model)
     use_fast_norm(model)
+    # Rows are not padded. Torch would keep the gradient from this embedding, which may be that of a turn's end.
+    model.get_input_embeddings().padding_idx = None
     return model.to(place).eval(), tokenizer, bool(missing)
 
 
