@@ -262,6 +262,22 @@ def test_only_what_is_in_use_is_judged_again(box):
     ]
 
 
+def test_verdicts_side_by_side_end_a_round_too(box):
+    """While one waits for the canaries of its packages, another ends the round."""
+    judge = Judge(asked := Asked(box), canaries_every=2, reruns=0)
+    packed = replace(ORACLE, packages=("zlib",))
+    assert run(judge).passed
+
+    async def both():
+        return await asyncio.gather(judge.judge(DOUBLE, packed, "f"), judge.judge(DOUBLE, ORACLE, "f"))
+
+    assert all(verdict.passed for verdict in asyncio.run(both()))
+    before = asked.counts[()]
+    for _ in range(2):
+        assert run(judge).passed
+    assert asked.counts[()] - before >= len(CANARIES)
+
+
 def test_a_failure_elsewhere_leaves_the_round_as_it_is(box):
     judge = Judge(asked := Asked(box), canaries_every=100, reruns=0)
     assert run(judge).passed

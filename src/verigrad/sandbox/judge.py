@@ -109,11 +109,11 @@ class Judge:
         if self._until_canaries == 0:
             self._until_canaries = self._canaries_every
             self._grounds.clear()
+        self._until_canaries -= 1  # before anything is waited for: others count meanwhile
         for ground in (_PLAIN_PYTHON, (oracle.language, tuple(sorted(set(oracle.packages))))):
             if ground not in self._grounds:
                 self._grounds.add(ground)
                 await self._check_canaries(*ground)
-        self._until_canaries -= 1
 
     async def _check_canaries(self, language: str, packages: tuple[str, ...]) -> None:
         canaries = canaries_for(language, packages)
