@@ -70,6 +70,17 @@ def test_an_import_that_begins_like_the_stubs_is_another():
     assert extract_program(f"```python\nimport re\n{program}\n```", task).program == "import re\n" + program
 
 
+def test_helpers_of_the_stub_keep_their_decorators():
+    pair = "@dataclass(\n    frozen=True,\n)\nclass Pair:\n    a: int\n    b: int\n\n"
+    stub = f'from dataclasses import dataclass\n\n{pair}def add(pair: Pair) -> int:\n    """Add."""\n'
+    task = Task(id="t", prompt="", entry_point="add", stub=stub)
+    program = "@dataclass\nclass Own:\n    c: int\n\ndef add(pair):\n    return pair.a + pair.b\n"
+    exec(extract_program(f"```python\n{program}```", task).program, space := {})
+    assert space["add"](space["Pair"](1, 2)) == 3
+    own = "class Pair:\n    def __init__(self, a, b):\n        self.a, self.b = a, b\n\n" + program
+    assert "frozen" not in extract_program(f"```python\n{own}```", task).program
+
+
 def test_a_bare_body_continues_the_stub():
     found = extract_program("    return a + b\n", Task(id="t", prompt="", entry_point="add", stub=STUB))
     space = {}

@@ -2,6 +2,7 @@
 
 import math
 import time
+from itertools import permutations
 
 import pytest
 from hypothesis import given
@@ -93,6 +94,11 @@ TABLE = [
     ([10.0, 9.5], [9.5, 9.95], NEAR_BAG, True),
     ([(10.0, "a"), (9.5, "b")], [(9.5, "b"), (9.95, "a")], NEAR_BAG, True),
     ([10.0, 9.5], [9.5, 9.5], NEAR_BAG, False),
+    ([(1.0, 5), (1.05, 2)], [(1.0, 2), (1.0, 5)], NEAR_BAG, True),
+    ([(1.0, 5), (1.05, 5)], [(1.0, 2), (1.0, 5)], NEAR_BAG, False),
+    ([{"a": 2.0}, {"a": 1.05}], [{"a": 1.0}, {"a": 2.0}], NEAR_BAG, True),
+    ([0.01 + 1j, 1 + 0j], [1 + 0j, 1j], NEAR_BAG, True),
+    ({(1.0, "b"), (1.05, "a")}, {(1.0, "a"), (1.0, "b")}, NEAR, True),
     ({1, 2}, {2, 1}, BAG, True),
     ("ab", "ba", BAG, False),
     ([1, 1, 2], [2, 1], SET, True),
@@ -192,6 +198,15 @@ def test_a_tolerant_multiset_of_numbers_is_exact(values, data):
         moved[0] = max(values) + 0.2
         values[0] = max(values)
         assert not equal(moved, [min(values)] * len(values), NEAR_BAG)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([1.0, 1.08, 1.16]), st.sampled_from("ab")), max_size=5),
+    st.lists(st.tuples(st.sampled_from([1.0, 1.08, 1.16]), st.sampled_from("ab")), max_size=5),
+)
+def test_a_tolerant_multiset_fits_in_some_order(got, expected):
+    orders = (equal(list(order), expected, NEAR) for order in permutations(got))
+    assert equal(got, expected, NEAR_BAG) is any(orders)
 
 
 def nested(depth):

@@ -20,6 +20,7 @@ _NUMBERS = (bool, int, float, complex)
 _SEQUENCES = (list, tuple)
 _SETS = (set, frozenset)
 _DEEPEST = 2 * MAX_DEPTH
+_MOST_MATCHED = 32
 
 
 def equal(got: Any, expected: Any, comparator: Comparator) -> bool:
@@ -28,7 +29,8 @@ def equal(got: Any, expected: Any, comparator: Comparator) -> bool:
     Beyond the docstring of `Comparator`: NaN equals NaN and nothing else; infinities are equal exactly,
     whatever the tolerance; otherwise numbers agree if |got - expected| <= atol + rtol * |expected|.
     `multiset` wants both outermost types to be list or both tuple, `set` takes any two collections. With
-    a tolerance, unordered elements are paired in sorted order. Dict keys know no tolerance.
+    a tolerance, unordered elements are paired in sorted order, up to 32 of them in any order that fits.
+    Dict keys know no tolerance.
 
     >>> equal([2, 1, 1], [1, 1, 2], Comparator(mode="multiset"))
     True
@@ -98,8 +100,32 @@ def _same_bags(got: list[Any], expected: list[Any], c: Comparator, depth: int) -
         return False
     if not (c.atol or c.rtol):
         return sorted(_key(value, c.strict) for value in got) == sorted(_key(value, c.strict) for value in expected)
-    pairs = zip(sorted(got, key=_rank), sorted(expected, key=_rank), strict=True)
-    return all(_same(a, b, c, depth + 1) for a, b in pairs)
+    got, expected = sorted(got, key=_rank), sorted(expected, key=_rank)
+    if all(_same(a, b, c, depth + 1) for a, b in zip(got, expected, strict=True)):
+        return True
+    return len(got) <= _MOST_MATCHED and _can_be_paired(
+        [[place for place, wanted in enumerate(expected) if _same(value, wanted, c, depth + 1)] for value in got]
+    )
+
+
+def _can_be_paired(fits: list[list[int]]) -> bool:
+    """Whether each element can have a place of its own out of those that fit it: augmenting paths, Berge 1957.
+
+    Of close elements any may come first: sorted order alone would pair (1.0, 5) of [(1.0, 5), (1.1, 2)] with
+    (1.0, 2) of [(1.0, 2), (1.0, 5)].
+    """
+    taken: dict[int, int] = {}
+
+    def settle(element: int, tried: set[int]) -> bool:
+        for place in fits[element]:
+            if place not in tried:
+                tried.add(place)
+                if place not in taken or settle(taken[place], tried):
+                    taken[place] = element
+                    return True
+        return False
+
+    return all(settle(element, set()) for element in range(len(fits)))
 
 
 def _key(value: Any, strict: bool, depth: int = 0) -> str:

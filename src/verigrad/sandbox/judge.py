@@ -39,7 +39,7 @@ from verigrad.types import (
 
 __all__ = ["JUDGE_VERSION", "MAX_PROGRAM", "Judge", "in_order", "judge_many", "judge_rows"]
 
-JUDGE_VERSION = 3
+JUDGE_VERSION = 4
 """Part of every cache key; raised when a change may alter a verdict."""
 MAX_PROGRAM = 1_000_000
 """Characters of source beyond which a program is refused unseen."""

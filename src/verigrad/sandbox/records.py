@@ -48,9 +48,16 @@ def missing_stub(task: Task, program: str) -> str:
         parts = ast.parse(task.stub).body
     except SyntaxError:  # a stub that breaks off inside a function has nothing to offer by itself
         return ""
-    lines = [ast.get_source_segment(task.stub, part) or "" for part in parts if not _is_entry_point(part, task)]
+    sources = [_source(task.stub, part) for part in parts if not _is_entry_point(part, task)]
     own = {line.strip() for line in program.splitlines()}
-    return "".join(line + "\n" for line in lines if line.splitlines()[0] not in own)
+    return "".join(f"{decorators}{source}\n" for decorators, source in sources if source.splitlines()[0] not in own)
+
+
+def _source(stub: str, part: ast.stmt) -> tuple[str, str]:
+    """The lines of its decorators, and the statement itself, by whose first line it is known."""
+    decorators = getattr(part, "decorator_list", ())
+    above = stub.split("\n")[decorators[0].lineno - 1 : part.lineno - 1] if decorators else ()
+    return "".join(f"{line}\n" for line in above), ast.get_source_segment(stub, part) or ""
 
 
 def _is_entry_point(part: ast.stmt, task: Task) -> bool:
