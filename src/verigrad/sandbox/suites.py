@@ -208,14 +208,14 @@ def _result(test: SuiteTest, report: Report, plan: _Plan, suite: Suite, doubts: 
         if collection is not None and collection.status == "error":
             return TestResult(test.name, "exception", _short(collection.message))
         return TestResult(test.name, "failed", "did not run")
-    if case.status in suite.accept:
-        return TestResult(test.name, "passed", f"{case.status}: {_short(case.message)}")
-    if case.status != "passed":
+    if case.status not in ("passed", *suite.accept):
         status: TestStatus = "exception" if case.status == "error" else "failed"
         detail = case.message if case.status in ("failed", "error") else f"{case.status}: {case.message}"
         return TestResult(test.name, status, _short(detail))
     if doubts:
         return TestResult(test.name, "violation", doubts[0])
+    if case.status != "passed":
+        return TestResult(test.name, "passed", f"{case.status}: {_short(case.message)}")
     if test.name in plan.mirrors:
         mirror = report.get(plan.mirrors[test.name])
         if mirror is None or mirror.status not in ("failed", "error"):
