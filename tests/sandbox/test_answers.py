@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from verigrad.errors import TaskError
 from verigrad.sandbox.answers import answer_is_right, last_number, literal, output_is_right, same_output
 from verigrad.types import AnswerTest, Comparator, OutputRule, StdioTest
 
@@ -19,6 +20,8 @@ NUMBERS = [
     ("7 -5", "-5"),
     ("$5", "5"),
     ("-$5.50", "-5.50"),
+    ("x = \u22125", "-5"),  # a minus sign
+    ("7 \u2212 5", "5"),
     ("1,234,567.89", "1234567.89"),
     ("1 and 2,3", "3"),
     ("0.25", "0.25"),
@@ -58,6 +61,12 @@ def test_no_number(text):
 )
 def test_number_answers(text, expected, atol, right):
     assert answer_is_right(text, AnswerTest("a", expected, "number"), Comparator(atol=atol))[0] is right
+
+
+@pytest.mark.parametrize("expected", ["five", "1/2", float("nan"), "inf", None])
+def test_a_number_to_expect_that_is_none_is_the_tasks_mistake(expected):
+    with pytest.raises(TaskError, match="expects"):
+        answer_is_right("so 5", AnswerTest("a", expected, "number"), Comparator(atol=0.1))
 
 
 @pytest.mark.parametrize(

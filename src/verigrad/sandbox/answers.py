@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from verigrad.errors import TaskError
 from verigrad.literals import read_literal
 from verigrad.sandbox.compare import equal
 from verigrad.types import AnswerTest, Comparator, OutputRule, StdioTest
@@ -21,7 +22,7 @@ _WRITTEN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII
 _TRAILING = OutputRule()
 _NUMBER = re.compile(
     r"""
-    (?: (?<![\w.)\]]) - )?          # a sign, unless something to subtract from comes before
+    (?: (?<![\w.)\]]) [-\u2212] )?  # a sign, unless something to subtract from comes before
     \$? (?<![\w.])                  # not the tail of a word or of another number
     (?: (?: \d{1,3} (?:,\d{3})+ | \d+ ) (?: \.\d+ )? | \.\d+ )
     (?: [eE][+-]?\d{1,3} (?!\w) )?
@@ -31,7 +32,11 @@ _NUMBER = re.compile(
 
 
 def answer_is_right(text: str, test: AnswerTest, comparator: Comparator) -> tuple[bool, str]:
-    """Whether the answer matches, and for people what was got."""
+    """Whether the answer matches, and for people what was got.
+
+    Raises:
+        TaskError: a number is asked for, and what is expected is none.
+    """
     try:
         if test.form == "number":
             number = last_number(text)
@@ -83,7 +88,7 @@ def literal(text: str) -> Any:
 
 
 def last_number(text: str) -> Decimal:
-    """The last number written in `text`; commas between thousands and a dollar sign are ignored.
+    """The last number written in `text`; commas between thousands and a dollar sign are ignored, either minus is one.
 
     Raises:
         ValueError: there is none in its last 100 000 characters.
@@ -94,12 +99,17 @@ def last_number(text: str) -> Decimal:
     found = _NUMBER.findall(text[-_MAX_TEXT:])
     if not found:
         raise ValueError("no number in the answer")
-    return Decimal(re.sub(r"[\s,$]", "", found[-1]))
+    return Decimal(re.sub(r"[\s,$]", "", found[-1]).replace("\u2212", "-"))
 
 
 def _same_number(got: Decimal, expected: Any, comparator: Comparator) -> bool:
     """Equal as decimals (12 and 12.0 are one number), within the tolerance."""
-    wanted = Decimal(str(expected).replace(",", "").strip())
+    try:
+        wanted = Decimal(str(expected).replace(",", "").strip())
+    except InvalidOperation:
+        wanted = Decimal("nan")
+    if not wanted.is_finite():
+        raise TaskError(f"a test of the form 'number' expects {expected!r}, which is none")
     return got == wanted or _close(got, wanted, comparator)
 
 
