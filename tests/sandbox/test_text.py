@@ -3,7 +3,9 @@
 import asyncio
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,7 +15,7 @@ from verigrad.sandbox.commands import CommandResult
 from verigrad.sandbox.maths import final_expression, unlike
 from verigrad.sandbox.proofs import coq, vacuity
 from verigrad.sandbox.proofs.coq import forbidden
-from verigrad.sandbox.text import last_block
+from verigrad.sandbox.text import last_block, text_result
 from verigrad.tasks import jsonl
 from verigrad.types import AnswerTest, Comparator, InputTest, InvariantTest, Limits, Oracle, TheoremTest
 
@@ -55,8 +57,14 @@ def test_inputs(text, right, judged):
 
 
 def test_an_input_may_hang_the_program_and_is_wrong_then(judged):
-    assert not judged("1", oracle(LOOPS, limits=Limits(cpu_s=0.2, wall_s=2)), None).passed
+    assert judged("1", oracle(LOOPS, limits=Limits(cpu_s=0.2, wall_s=2)), None).status == "timeout"
     assert judged("0", oracle(LOOPS), None).passed
+
+
+def test_a_program_that_does_not_load_is_the_tasks_mistake_whatever_the_input(judged):
+    for program in ("def g(n):\n    return n\n", "def f(n) return n", "def f(n):\n    return n\n\n1 / 0\n"):
+        with pytest.raises(TaskError, match="does not load"):
+            judged("1", oracle(InputTest("input", program, "f", 1)), None)
 
 
 # ------------------------------------------------------------------------------------------- mathematics
@@ -235,6 +243,24 @@ class Coq:
         refused = name in self.refused
         said = b"Closed under the global context" if name == "Check" else b""
         return CommandResult("exited", int(refused), said, b"", {} if refused else {f"{name}.vo": b""}, 1.0)
+
+
+class Slow(Coq):
+    """Has no time left for one of the files."""
+
+    async def run(self, command, limits):
+        done = await super().run(command, limits)
+        return replace(done, status="timeout", exit_code=None, files={}) if self.names[-1] in self.refused else done
+
+
+@pytest.mark.parametrize("name", ["Answer", "Check"])
+def test_what_a_prover_has_no_time_for_is_no_refused_proof(name, monkeypatch):
+    """A busy machine may be why, so the judge must not remember it."""
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    slow = SimpleNamespace(commands=Slow("Vacuous", name))
+    assert asyncio.run(text_result(INDUCTION, PLUS, oracle(PLUS), slow)).status == "timeout"
+    refuses = SimpleNamespace(commands=Coq("Vacuous", name))
+    assert asyncio.run(text_result(INDUCTION, PLUS, oracle(PLUS), refuses)).status == "failed"
 
 
 def test_premises_that_contradict_each_other_are_looked_for_once_a_test(monkeypatch):

@@ -11,11 +11,13 @@ import re
 import warnings
 from typing import Any
 
+from verigrad.errors import TaskError
 from verigrad.literals import read_literal
 from verigrad.sandbox.answers import last_line
 from verigrad.sandbox.base import Call, Sandbox
 from verigrad.sandbox.compare import equal
 from verigrad.sandbox.maths import why_not_same_mathematics
+from verigrad.sandbox.proofs import OutOfTime
 from verigrad.sandbox.proofs.coq import why_no_coq_proof
 from verigrad.sandbox.proofs.invariant import why_no_invariant
 from verigrad.sandbox.proofs.lean import why_no_lean_proof
@@ -44,14 +46,17 @@ async def text_result(text: str, test: TextTest, oracle: Oracle, sandbox: Sandbo
         case AnswerTest():
             return answer_result(text, test, oracle)
         case InputTest():
-            why_not = await _check_input(last_line(text), test, oracle, sandbox)
+            return await _input_result(last_line(text), test, oracle, sandbox)
         case InvariantTest():
             why_not = await asyncio.to_thread(why_no_invariant, test.program, last_line(text))
         case SmtTest():
             why_not = await asyncio.to_thread(why_goals_do_not_follow, test, last_block(text))
         case TheoremTest():
             why_no_proof = why_no_lean_proof if test.prover == "lean" else why_no_coq_proof
-            why_not = await why_no_proof(test, last_block(text), sandbox.commands)
+            try:
+                why_not = await why_no_proof(test, last_block(text), sandbox.commands)
+            except OutOfTime as error:
+                return TestResult(test.name, "timeout", str(error))
     return TestResult(test.name, "failed" if why_not else "passed", why_not)
 
 
@@ -61,20 +66,27 @@ def last_block(text: str) -> str:
     return str(blocks[-1]).strip("\n").rstrip() if blocks else text.strip()
 
 
-async def _check_input(text: str, test: InputTest, oracle: Oracle, sandbox: Sandbox) -> str:
-    """Why the arguments are not among those that give what is expected, or nothing."""
+async def _input_result(text: str, test: InputTest, oracle: Oracle, sandbox: Sandbox) -> TestResult:
+    """Whether the arguments are among those that give what is expected."""
     try:
         args, kwargs = _arguments(text, test.function)
     except ValueError as error:
-        return str(error)
+        return TestResult(test.name, "failed", str(error))
     call = Call(test.function, args, kwargs, as_bool=oracle.comparator.mode == "truthy")
     execution = await sandbox.run(test.program, [call], oracle.limits)
-    if execution.status != "ran":
-        return f"the program did not run: {execution.error or execution.status}"
+    if execution.status != "ran":  # before it is given any arguments
+        raise TaskError(
+            f"{oracle.task_id}: the program of the test {test.name!r} does not load: "
+            f"{execution.error or execution.status}"
+        )
     (outcome,) = execution.outcomes
+    if outcome.status == "timeout":
+        return TestResult(test.name, "timeout", outcome.error)
     if outcome.status != "returned":
-        return f"{outcome.status}: {outcome.error}"
-    return "" if equal(outcome.value, test.expected, oracle.comparator) else "these arguments give something else"
+        return TestResult(test.name, "failed", f"{outcome.status}: {outcome.error}")
+    if equal(outcome.value, test.expected, oracle.comparator):
+        return TestResult(test.name, "passed")
+    return TestResult(test.name, "failed", "these arguments give something else")
 
 
 def _arguments(text: str, function: str) -> tuple[tuple[Any, ...], dict[str, Any]]:

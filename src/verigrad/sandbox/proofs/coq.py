@@ -20,6 +20,7 @@ from pathlib import Path
 
 from verigrad.errors import ConfigError, TaskError
 from verigrad.sandbox.commands import Command, CommandResult, CommandSandbox
+from verigrad.sandbox.proofs import OutOfTime
 from verigrad.sandbox.proofs.vacuity import refuse_vacuous
 from verigrad.types import Limits, TheoremTest
 
@@ -53,6 +54,7 @@ async def why_no_coq_proof(test: TheoremTest, answer: str, commands: CommandSand
     Raises:
         ConfigError: Coq is not installed.
         TaskError: Coq refuses the statement or its preamble, or the statement's premises contradict each other.
+        OutOfTime: it, or what takes it for the statement, did not come to an end.
         SandboxError: the sandbox failed.
     """
     script = _WRAPPING.sub("", answer.strip()).strip()
@@ -67,13 +69,20 @@ async def why_no_coq_proof(test: TheoremTest, answer: str, commands: CommandSand
     vacuous = f"{uses}Require Lia.\n{_VACUOUS.format(statement=test.statement)}"
     await refuse_vacuous(test, lambda: _compiles("Vacuous", vacuous, files, commands))
     proof = f"{uses}Theorem answer : {test.statement}.\nProof.\n{script}\nQed.\n"
-    proved = await _compile("Answer", proof, files, commands)
+    proved = await _in_time("Answer", proof, files, commands)
     if proved.exit_code != 0 or "Answer.vo" not in proved.files:
         return f"Coq refuses the proof: {_said(proved)}"
     restated = f"{uses}Require Answer.\nDefinition checked : {test.statement} := Answer.answer.\n"
-    checked = await _compile("Check", f"{restated}Print Assumptions checked.\n", {**files, **proved.files}, commands)
+    checked = await _in_time("Check", f"{restated}Print Assumptions checked.\n", {**files, **proved.files}, commands)
     closed = checked.exit_code == 0 and checked.stdout.decode().strip() == _CLOSED
     return "" if closed else f"the proof rests on assumptions: {_said(checked)}"
+
+
+async def _in_time(name: str, source: str, compiled: Mapping[str, bytes], commands: CommandSandbox) -> CommandResult:
+    done = await _compile(name, source, compiled, commands)
+    if done.status == "timeout":
+        raise OutOfTime(f"{name}: {_said(done)}")
+    return done
 
 
 async def _compiles(name: str, source: str, files: Mapping[str, bytes], commands: CommandSandbox) -> bool:

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from verigrad.errors import ConfigError, TaskError
 from verigrad.sandbox.commands import PATH, Command, CommandResult, CommandSandbox
+from verigrad.sandbox.proofs import OutOfTime
 from verigrad.sandbox.proofs.vacuity import refuse_vacuous
 from verigrad.types import Limits, TheoremTest
 
@@ -64,6 +65,7 @@ async def why_no_lean_proof(test: TheoremTest, answer: str, commands: CommandSan
     Raises:
         ConfigError: Lean is not installed.
         TaskError: Lean refuses the statement or its preamble, or the statement's premises contradict each other.
+        OutOfTime: it, or what takes it for the statement, did not come to an end.
         SandboxError: the sandbox failed.
     """
     script = script_of(answer)
@@ -81,11 +83,11 @@ async def why_no_lean_proof(test: TheoremTest, answer: str, commands: CommandSan
     await refuse_vacuous(test, lambda: _compiles("Vacuous", vacuous, task.files, commands))
     tactics = textwrap.indent(script, "  ")
     proof = f"{uses}theorem verigrad_answer {binders} : {goal} := by\n{tactics}\n"
-    proved = await _compile("Answer", proof, task.files, commands)
+    proved = await _in_time("Answer", proof, task.files, commands)
     if proved.exit_code != 0 or "Answer.olean" not in proved.files:
         return f"Lean refuses the proof: {_said(proved)}"
     # No statement is read again here: what the answer may have made of its signs and instances does not count.
-    checked = await _compile(
+    checked = await _in_time(
         "Check",
         "import Task\nimport Answer\n"
         "theorem verigrad_checked : verigrad_goal := @verigrad_answer\n#print axioms verigrad_checked\n",
@@ -97,6 +99,13 @@ async def why_no_lean_proof(test: TheoremTest, answer: str, commands: CommandSan
         return f"Lean does not take the proof for one of the statement: {_said(checked)}"
     assumed = set(re.findall(r"[^\s,]+", found[1] or "")) - _AXIOMS
     return f"the proof rests on {', '.join(sorted(assumed))}" if assumed else ""
+
+
+async def _in_time(name: str, source: str, compiled: Mapping[str, bytes], commands: CommandSandbox) -> CommandResult:
+    done = await _compile(name, source, compiled, commands)
+    if done.status == "timeout":
+        raise OutOfTime(f"{name}: {_said(done)}")
+    return done
 
 
 async def _compiles(name: str, source: str, compiled: Mapping[str, bytes], commands: CommandSandbox) -> bool:
