@@ -556,6 +556,34 @@ def test_one_that_gives_up_waiting_spoils_nothing_for_another():
     assert len(asyncio.run(measured()).points) == 3
 
 
+class Counts:
+    """Counts what it is asked to run."""
+
+    def __init__(self, sandbox):
+        self.sandbox, self.count = sandbox, 0
+
+    async def run(self, *asked, **options):
+        self.count += 1
+        return await self.sandbox.run(*asked, **options)
+
+
+def test_what_is_not_asked_for_any_more_is_forgotten():
+    """Room for two programs on three inputs: the reference, asked for each time, is measured once."""
+
+    async def measured():
+        sandbox = Counts(ProcessSandbox(workers=1))
+        meter, oracle = CostMeter(sandbox, cache_size=6), Oracle(task_id="t", tests=(TEST,), gold=LINEAR)
+        counts = []
+        for program in (QUADRATIC, QUADRATIC, QUADRATIC + "#", QUADRATIC + "#", QUADRATIC):
+            before = sandbox.count
+            assert len((await meter.costs(program, oracle, "f")).points) == 3
+            counts.append(sandbox.count - before)
+        await sandbox.sandbox.close()
+        return counts
+
+    assert asyncio.run(measured()) == [6, 0, 3, 0, 3]
+
+
 def test_inputs_are_made_larger_in_linear_time():
     started = time.process_time()
     assert scaled(list(range(50_000)), 1) == list(range(50_000))

@@ -69,10 +69,11 @@ class _Measured:
 
 
 class CostMeter:
-    """Measures programs in a sandbox; each program and input once for as long as this lives."""
+    """Measures programs in a sandbox, and remembers the `cache_size` measurements that were last asked for."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Sandbox, *, cache_size: int = 4000) -> None:
         self._sandbox = sandbox
+        self._cache_size = cache_size
         self._known: dict[tuple[str, str, str, Limits], asyncio.Task[_Measured]] = {}
 
     async def costs(self, program: str, oracle: Oracle, entry_point: str | None) -> Costs:
@@ -109,10 +110,12 @@ class CostMeter:
 
     async def _measured(self, program: str, entry_point: str, args: tuple[Any, ...], oracle: Oracle) -> _Measured:
         key = (program, entry_point, stable_text(args), oracle.limits)
-        known = self._known.get(key)
+        known = self._known.pop(key, None)
         if known is None or (known.done() and (known.cancelled() or known.exception() is not None)):
             known = asyncio.ensure_future(self._measure(program, entry_point, args, oracle.limits))
-            self._known[key] = known
+        while len(self._known) >= self._cache_size:
+            del self._known[next(iter(self._known))]
+        self._known[key] = known
         return await asyncio.shield(known)  # others may wait for it, too
 
     async def _measure(self, program: str, entry_point: str, args: tuple[Any, ...], limits: Limits) -> _Measured:
