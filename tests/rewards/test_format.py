@@ -1,5 +1,7 @@
 """Finding programs in what small models really write."""
 
+import textwrap
+
 import pytest
 
 from verigrad.rewards.format import extract_program
@@ -68,6 +70,21 @@ def test_an_import_that_begins_like_the_stubs_is_another():
     program = "import reprlib\n\ndef add(a, b):\n    return re.escape(a) + b"
     assert extract_program(f"```python\n{program}\n```", task).program == "import re\n" + program
     assert extract_program(f"```python\nimport re\n{program}\n```", task).program == "import re\n" + program
+
+
+@pytest.mark.parametrize("stub", ["", STUB])
+def test_a_program_loses_the_margin_of_its_block(stub):
+    """But for its span, which is where it stands."""
+    program = 'def add(a, b):\n    """\n    \n    """\n\n    return a + b'
+    block = textwrap.indent(f"```python\n{program}\n```\n", "   ")
+    text = f"1. We add:\n\n{block}\n2. It adds."
+    found = extract_program(text, Task(id="t", prompt="", entry_point="add", stub=stub))
+    exec(found.program, space := {})
+    assert space["add"](1, 2) == 3
+    lines = found.program.split("\n")[-6:]
+    assert [line.strip() for line in text[slice(*found.span)].split("\n")] == [line.strip() for line in lines]
+    flush = extract_program(f"```python\n{program}\n```", Task(id="t", prompt="", entry_point="add", stub=stub))
+    assert flush.program.endswith(program)  # to the letter, with the white space in its text
 
 
 def test_helpers_of_the_stub_keep_their_decorators():

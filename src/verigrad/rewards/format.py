@@ -19,6 +19,7 @@ _FENCE = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 _INDENTED = re.compile(r"(?:[ \t]*\r?\n)*(?:  |\t)[ \t]*(?!```)\S")  # prose may begin with one space
+_INDENTED_LINE = re.compile(r"(?:[ \t]*\r?\n)*[ \t]+\S")
 
 
 @dataclass(frozen=True)
@@ -154,9 +155,9 @@ def _has_open_stub(task: Task) -> bool:
 
 def _assemble(source: str, task: Task, syntax: _Syntax) -> str:
     """Put the stub's imports and helpers before a whole program, or the whole stub before a bare body."""
-    if not _has_open_stub(task):
-        return source
-    if task.entry_point is not None and not syntax.has(source, task.entry_point):
+    if _has_open_stub(task) and task.entry_point is not None and not syntax.has(source, task.entry_point):
         body = source if source[:1] in " \t\n" else textwrap.indent(source, "    ")
         return task.stub.rstrip("\n") + "\n" + body
-    return missing_stub(task, source) + source
+    if syntax is _LANGUAGES["python"] and _INDENTED_LINE.match(source):  # a block in a list's item, say
+        source = textwrap.dedent(source)
+    return missing_stub(task, source) + source if _has_open_stub(task) else source
