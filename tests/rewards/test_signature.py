@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from verigrad.rewards.base import Answer
 from verigrad.rewards.signature import accepts, signature, wanted_calls
-from verigrad.types import CallTest, Oracle, PropertyTest, Task
+from verigrad.types import CallTest, Oracle, PropertyTest, Task, Verdict
 
 TASK = Task(id="t", prompt="", entry_point="f")
 ORACLE = Oracle(task_id="t", tests=(CallTest("a", (1, 2), 3), CallTest("b", (1,), 3, {"b": 2})))
 
 
-def value(program, task=TASK, **known):
-    return signature(task, Answer("", program), None, **({"oracle": ORACLE} | known)).value
+def value(program, task=TASK, verdict=None, **known):
+    return signature(task, Answer("", program), verdict, **({"oracle": ORACLE} | known)).value
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,15 @@ def value(program, task=TASK, **known):
 )
 def test_by_the_calls_of_the_tests(program, fits):
     assert value(program) == fits
+
+
+@pytest.mark.parametrize(
+    "program", ["def g(a, b): return a + b\nf = g", "class f(int):\n    def __new__(c, a, b): ...\n"]
+)
+def test_what_passes_has_taken_its_arguments(program):
+    assert value(program) == 0
+    assert value(program, verdict=Verdict(status="failed", results=())) == 0
+    assert value(program, verdict=Verdict(status="passed", results=())) == 1
 
 
 def test_by_stub_and_reference_where_no_test_says():

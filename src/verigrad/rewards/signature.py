@@ -28,13 +28,15 @@ def signature(
     """1 where the entry point is defined, does something and takes the arguments it will be given, else 0.
 
     The arguments are those of the tests, else those of the stub's or the reference's function; with none of them
-    any will do, and of tasks without an entry point any program that does something. Main hack: an empty promise:
+    any will do, and of tasks without an entry point any program that does something. What passes its tests has taken
+    them, even where the text does not show a function (`f = cache(g)`). Main hack: an empty promise:
     any body will do, and `*args, **kwargs` takes everything, so this is a first step or a gate, never a goal.
     """
     tree = real_program(task, answer, verdict)
     defined = tree is not None
     fits = defined
-    if tree is not None and task.entry_point is not None:
+    passed = verdict is not None and verdict.passed
+    if tree is not None and task.entry_point is not None and not passed:
         function = find_function(tree, task.entry_point)
         calls = wanted_calls(task, reference=reference, oracle=oracle)
         fits = function is not None and all(accepts(function, call) for call in calls)
