@@ -5,6 +5,11 @@ import shutil
 
 import pytest
 from filelock import FileLock
+from hypothesis import settings
+
+# How long one example takes says how busy the machine is, and nothing of the code.
+settings.register_profile("verigrad", deadline=None)
+settings.load_profile("verigrad")
 
 
 def pytest_runtest_setup(item):
