@@ -55,6 +55,12 @@ def test_what_silences_a_checker_goes(comment):
     assert strip_suppressions(f"x = '# noqa'  {comment}\n{comment}\ny = 1") == "x = '# noqa'\n\ny = 1"
 
 
+@pytest.mark.parametrize("comment", ["# -*- coding: utf-7 -*-", "#coding=latin-1", "# vim: set fileencoding=rot13 :"])
+def test_a_declared_encoding_goes_too(comment):
+    """By it some checkers would read other code than what runs."""
+    assert strip_suppressions(f"{comment}\nx = 1\n") == "\nx = 1\n"
+
+
 def test_other_comments_and_line_numbers_stay():
     source = "# the typed list\nx = '''\n# noqa\n'''\n\f\ny = 1  # typed, ignored\r\n"
     assert strip_suppressions(source) == source

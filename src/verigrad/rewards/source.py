@@ -41,7 +41,8 @@ MAX_DEPTH = 200
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 _SUPPRESSION = re.compile(
-    r"\bno-?(qa|sec)\b|\btype:\s*ignore|\b(pylint|ruff|flake8|mypy|pyright|isort|fmt|yapf|pragma)\s*:", re.IGNORECASE
+    r"\bno-?(qa|sec)\b|\btype:\s*ignore|\b(pylint|ruff|flake8|mypy|pyright|isort|fmt|yapf|pragma)\s*:|coding[:=]",
+    re.IGNORECASE,
 )
 
 
@@ -79,7 +80,8 @@ def with_newlines(source: str) -> str:
 def strip_suppressions(source: str) -> str | None:
     """The source without the comments that silence checkers (`# noqa`, `# type: ignore`, `# nosec`, `# pylint: ..`).
 
-    Lines keep their numbers. None where the source cannot be split into tokens.
+    A declared encoding goes too: a program runs as text, and a checker might read other code out of its bytes. Lines
+    keep their numbers. None where the source cannot be split into tokens.
 
     >>> strip_suppressions("import os  # noqa: F401\\nx = '# noqa'  # kept\\n")
     "import os\\nx = '# noqa'  # kept\\n"

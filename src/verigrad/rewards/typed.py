@@ -127,7 +127,7 @@ def checked(source: str) -> Checked | None:
     """
     if importlib.util.find_spec("mypy") is None:
         raise MissingExtra("mypy", "quality")
-    printed = run_tool([sys.executable, "-I", "-m", "mypy", *_OPTIONS, PROGRAM], source, expected=(0, 1, 2))
+    printed = run_tool([sys.executable, "-I", "-m", "mypy", *_OPTIONS, PROGRAM], source, expected=(0, 1))
     if printed is None or "[syntax]" in printed or "INTERNAL ERROR" in printed:
         return None
     found = [(int(line), _ANY.search(message) is not None) for line, message in _ERROR.findall(printed)]
