@@ -125,6 +125,7 @@ def test_a_partial_has_the_name_of_its_function():
     [
         (lambda: gated(made("a", 1), {made("a", 1): 0.1}), "each of another name"),
         (lambda: gated(made("a", 1), {}, floor=1.0), "wanted below 1"),
+        (lambda: gated(made("a", 1), {made("b", 1): 0.5, made("c", 1): -1.0}), "wanted below 0,"),
         (lambda: weighted_sum({}), "at least one"),
         (lambda: rescaled(made("a", 1), low=1, high=1), "low < high"),
     ],

@@ -31,19 +31,22 @@ __all__ = ["annealed", "gated", "rescaled", "separate", "vetoed", "weighted_sum"
 def gated(correct: Reward, components: Mapping[Reward, float], *, floor: float = 0.0) -> Reward:
     """c * (1 + sum of w_i q_i) + (1 - c) * floor: other goals count only as far as the program is correct.
 
-    With `all_pass` in front and components in [0, 1], every correct program earns 1 or more, every other `floor`.
-    With partial credit a nearly correct program may overtake: keep the sum of weights below 0.5, or gate by all tests.
+    With `all_pass` in front and components in [0, 1], every correct program earns 1 or more (less where weights are
+    negative), every other `floor`. With partial credit a nearly correct program may overtake: keep the sum of weights
+    below 0.5, or gate by all tests.
 
     Args:
         correct: c, in [0, 1].
         components: reward q_i -> its weight w_i.
-        floor: what an incorrect program earns; below 1.
+        floor: what an incorrect program earns; below what a correct one earns at least.
 
     Raises:
-        ValueError: two components of one name, a floor of 1 or more; when called, a c outside [0, 1].
+        ValueError: two components of one name, a floor that is no less than what a correct program may earn; when
+            called, a c outside [0, 1].
     """
-    if floor >= 1.0:
-        raise ValueError(f"floor={floor}: wanted below 1, which is what a correct program earns at least")
+    least = 1.0 + sum(min(0.0, weight) for weight in components.values())
+    if not floor < least:
+        raise ValueError(f"floor={floor}: wanted below {least:g}, which is what a correct program earns at least")
     weights = {_name(reward): weight for reward, weight in components.items()}
 
     def value(scores: Mapping[str, float]) -> float:
