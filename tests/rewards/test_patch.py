@@ -37,6 +37,12 @@ def test_changes_are_the_lines_that_differ():
     assert changes("no diff\n+ at all\n") == {}
 
 
+def test_lines_that_look_like_names_of_files_are_lines():
+    hunk = "@@ -1,3 +1,3 @@\n int i;\n--- i;\n+++ i;\n more\n"
+    both = f"--- a/x.c\n+++ b/x.c\n{hunk}--- a/y.c\n+++ b/y.c\n@@ -1 +1 @@\n-a\n+b\n"
+    assert changes(both) == {"x.c": "--- i;\n+++ i;\n", "y.c": "-a\n+b\n"}
+
+
 def test_the_gold_patch_is_itself():
     assert value(GOLD) == 1.0
     assert value("Here it is:\n" + GOLD.replace("@@ -1,4 +1,4 @@", "@@ -7,4 +7,4 @@")) == 1.0  # where it stands is free

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from difflib import SequenceMatcher
+from itertools import chain
 
 from verigrad.rewards.base import Answer, Check
 from verigrad.rewards.source import MAX_CHARACTERS, real_program
@@ -59,8 +60,10 @@ def changes(diff: str) -> dict[str, str]:
     lines = diff.split("\n")
     found: defaultdict[str, str] = defaultdict(str)
     path, inside = "", False
-    for line, following in zip(lines, [*lines[1:], ""], strict=True):
-        if line.startswith("--- ") and following.startswith("+++ "):
+    for line, following, third in zip(lines, chain(lines[1:], [""]), chain(lines[2:], ["", ""]), strict=False):
+        # Within a hunk they may be lines that are taken out and put in: `-- i` and `++ i`.
+        named = line.startswith("--- ") and following.startswith("+++ ")
+        if named and (not inside or third.startswith("@@ ")):
             path, inside = _path(line, following), False
         elif line.startswith("@@ "):
             inside = True
