@@ -72,8 +72,9 @@ async def typed(task: Task, answer: Answer, verdict: Verdict | None) -> Score:
 def annotated_share(tree: ast.Module, entry_point: str | None, any_lines: Collection[int] = ()) -> float:
     """Share of parameters and results with an annotation, of functions that the entry point reaches; 0 without any.
 
-    The first parameter of a method needs none. A function with an `Any` in it, on one of these lines or by a name that
-    is given a value there, has no annotations: `Any` is none. Nor has anything in a program that names `no_type_check`.
+    The first parameter of a method that is not static needs none. A function with an `Any` in it, on one of these lines
+    or by a name that is given a value there, has no annotations: `Any` is none. Nor has anything in a program that
+    names `no_type_check`.
 
     >>> annotated_share(ast.parse("def f(a: int, b) -> int: ..."), "f")
     0.6666666666666666
@@ -96,8 +97,9 @@ def annotated_share(tree: ast.Module, entry_point: str | None, any_lines: Collec
 def _annotations(function: Function, is_method: bool) -> Iterator[ast.expr | None]:
     """Of each parameter and the result the annotation."""
     parameters = function.args
-    found = [*parameters.posonlyargs, *parameters.args, *parameters.kwonlyargs]
-    found = found[1:] if is_method else found
+    positional = [*parameters.posonlyargs, *parameters.args]
+    is_static = any(isinstance(each, ast.Name) and each.id == "staticmethod" for each in function.decorator_list)
+    found = [*(positional[1:] if is_method and not is_static else positional), *parameters.kwonlyargs]
     found += [extra for extra in (parameters.vararg, parameters.kwarg) if extra is not None]
     yield from (parameter.annotation for parameter in found)
     yield function.returns
