@@ -165,12 +165,33 @@ def test_sorting_takes_n_log_n(costs):
 
 def test_statements_are_charged_too(costs):
     """Deleting the first of n, extending, replacing slices, unpacking: linear each, so n of them are quadratic."""
-    for statement in ("del xs[0]; xs.append(0)", "xs[0:1] = [1]", "a, *b = xs", "b = xs.pop(0); xs.append(b)"):
+    statements = ("del xs[0]; xs.append(0)", "xs[0:1] = [1]", "a, *b = xs", "b = xs.pop(0); xs.append(b)")
+    drawing = ("b = []; b += zip(xs, xs)", "b = {}; b |= zip(xs, xs)", "b = [0]; b[:] = map(abs, xs)")
+    within = ("b = {0: xs}; del b[0][0]; xs.append(0)", "b = [xs]; b[0][:1], c = [1], 2")
+    for statement in (*statements, *drawing, *within):
         program = f"def f(xs):\n    for _ in range(len(xs)):\n        {statement}\n    return 0\n"
         found = costs(program, reference=program)
         assert growth_exponent(found.points[1:]) > 1.6, statement
     cheap = "def f(xs):\n    d = dict.fromkeys(xs)\n    for x in xs:\n        del d[x]\n    return len(d)\n"
     assert growth_exponent(costs(cheap, reference=cheap).points[1:]) < 1.2
+
+
+def test_parts_are_replaced_and_deleted_once(costs):
+    """What stands left of the brackets runs once, however it is charged."""
+    program = """
+def f(xs):
+    asked = []
+    def own():
+        asked.append(1)
+        return xs
+    del own()[0]
+    own()[1:3] = [5, 6]
+    own()[:2] += (7,)
+    (own()[0:1], *rest), last = ([9], 8), 0
+    assert (xs[0], xs[2], rest, last, len(asked)) == (9, 7, [8], 0, 4), (xs, asked)
+    return False
+"""
+    assert costs(program).points
 
 
 def test_big_integers_are_charged(costs):

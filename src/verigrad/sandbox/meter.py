@@ -246,12 +246,15 @@ class _Meter:
         return result
 
     def augmented(self, name: str, left: Any, right: Any) -> Any:
-        """The right side of `left <operator>= right`, charged; None for a left side that cannot be read twice."""
+        """The right side of `left <operator>= right`, charged; None for a left side that cannot be read twice.
+
+        An iterator, which a list or a dict draws from, is charged as it is drawn from.
+        """
         if type(left) is int and type(right) is int:
             self.charge(work_of_operator(name, left, right, left))
         else:
             self.charge(size(right) + (size(left) * right if name == "Mult" and type(right) is int else 0))
-        return right
+        return self._counted(right)
 
     def contains(self, item: Any, container: Any, wanted: bool) -> bool:
         """`item in container`, or `not in`."""
@@ -263,9 +266,10 @@ class _Meter:
         self.charge(size(value))
         return value
 
-    def moved(self, value: Any) -> None:
+    def moved(self, value: Any) -> Any:
         """A sequence of which a part is replaced or deleted."""
         self.charge(size(value) if isinstance(value, list | deque | bytearray) else 0)
+        return value
 
     def operand(self, value: Any) -> Any:
         """A value that is unpacked, compared in a chain, or whose parts are moved."""

@@ -134,7 +134,11 @@ class _Rewriter(ast.NodeTransformer):
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         self.generic_visit(node)
         sliced = isinstance(node.slice, ast.Slice)
-        return _called("result", node) if sliced and isinstance(node.ctx, ast.Load) else node
+        if isinstance(node.ctx, ast.Load):
+            return _called("result", node) if sliced else node
+        if sliced or isinstance(node.ctx, ast.Del):  # what follows moves up
+            node.value = _called("moved", node.value)
+        return node
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
         self.generic_visit(node)
@@ -159,27 +163,17 @@ class _Rewriter(ast.NodeTransformer):
         node.values = [value if key is not None else _called("operand", value) for key, value in pairs]
         return node
 
-    def visit_Assign(self, node: ast.Assign) -> ast.AST | list[ast.stmt]:
+    def visit_Assign(self, node: ast.Assign) -> ast.AST:
         self.generic_visit(node)
-        if any(isinstance(part, ast.Starred) for target in node.targets for part in ast.walk(target)):
+        if any(_draws(part) for target in node.targets for part in ast.walk(target)):
             node.value = _called("operand", node.value)
-        moved = [target for target in node.targets if _moves_the_rest(target, ast.Slice)]
-        return [*map(_charged, moved), node] if moved else node
-
-    def visit_Delete(self, node: ast.Delete) -> ast.AST | list[ast.stmt]:
-        self.generic_visit(node)
-        moved = [target for target in node.targets if _moves_the_rest(target, ast.expr)]
-        return [*map(_charged, moved), node] if moved else node
+        return node
 
 
-def _moves_the_rest(target: ast.expr, index: type[ast.expr]) -> bool:
-    """A part of something named is replaced or deleted, so that what follows it moves up."""
-    return isinstance(target, ast.Subscript) and isinstance(target.slice, index) and isinstance(target.value, ast.Name)
-
-
-def _charged(target: ast.expr) -> ast.stmt:
-    assert isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name)
-    return ast.Expr(_called("moved", ast.Name(target.value.id, ast.Load())))
+def _draws(part: ast.AST) -> bool:
+    """A target that takes as many values as there are: `*rest`, or a slice."""
+    several = isinstance(part, ast.Starred) or (isinstance(part, ast.Subscript) and isinstance(part.slice, ast.Slice))
+    return several and isinstance(getattr(part, "ctx", None), ast.Store)
 
 
 def _called(name: str, *args: ast.expr, keywords: Sequence[ast.keyword] = ()) -> ast.Call:
