@@ -140,3 +140,9 @@ def test_classes_and_decorators_come_along():
     source = "class TestA:\n    @mark\n    def test_b(self, x):\n        assert f(x) == 1\n"
     text, found = add_mirrors(source, {"TestA::test_b"}, random.Random(0), swapped=False)
     assert text.count("@mark") == 2 and set(found) == {"TestA::test_b"}
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_an_infinite_constant_is_compared_with_something_else_or_negated(swapped):
+    source, found = mirrored("assert f(1) == 1e999", swapped=swapped)
+    assert set(found) == {"test_it"} and source.count("1e309") + source.count("object()") == 2

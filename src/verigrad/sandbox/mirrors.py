@@ -166,7 +166,7 @@ def _turned(test: ast.expr, draw: random.Random, *, negate: bool) -> ast.expr:
 def _changed_constant(node: ast.expr, draw: random.Random) -> ast.expr | None:
     try:
         return ast.parse(repr(_changed(read_literal(node), draw)), mode="eval").body
-    except ValueError:  # no literal, or a number too long to be written in decimal
+    except (ValueError, OverflowError):  # no literal, a number too long to be written in decimal, or an infinite one
         return None
 
 
