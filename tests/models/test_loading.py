@@ -20,6 +20,8 @@ from verigrad.models.causal import load_causal
 from verigrad.models.checkpoint import save_model
 from verigrad.models.packing import pack_views
 from verigrad.models.scalar import load_scalar, pack_values
+from verigrad.training.answer_scores import answer_scores
+from verigrad.types import Message
 
 
 def saved(family, folder):
@@ -43,11 +45,32 @@ def test_a_model_without_a_tokenizer_is_told_so(tmp_path):
         load_causal(str(tmp_path))
 
 
-def test_a_reward_model_is_no_language_model(tmp_path):
-    model, tokenizer = load_scalar(saved("qwen2", tmp_path / "lm"))
-    save_model(model, tokenizer, tmp_path / "rm")
-    with pytest.raises(ConfigError, match=r"lacks 1 of its weights, such as 'lm_head\.weight'.* reward model"):
+@pytest.mark.parametrize(
+    ("tied", "says"),
+    [
+        (False, r"lacks 1 of its weights, such as 'lm_head\.weight'.* reward model"),
+        (True, r"rm' is a reward model, and no language model"),
+    ],
+)
+def test_a_reward_model_is_no_language_model(tmp_path, tied, says):
+    """One whose embeddings are its output head as well lacks nothing, and would write nonsense."""
+    language_model, tokenizer = tiny_model("qwen2", tie_word_embeddings=tied)
+    save_model(language_model, tokenizer, tmp_path / "lm")
+    load_causal(str(tmp_path / "lm"))
+    save_model(load_scalar(str(tmp_path / "lm"))[0], tokenizer, tmp_path / "rm")
+    with pytest.raises(ConfigError, match=says):
         load_causal(str(tmp_path / "rm"))
+
+
+def test_a_language_model_is_no_reward_model(tmp_path):
+    """As a start it is one, with a new head; to those who only read scores, a head of zeros says nothing."""
+    name = saved("llama", tmp_path / "lm")
+    save_model(*load_scalar(name), tmp_path / "rm")
+    load_scalar(str(tmp_path / "rm"), trained=True)
+    with pytest.raises(ConfigError, match=r"lm' is no reward model: .* wanted the folder model/"):
+        load_scalar(name, trained=True)
+    with pytest.raises(ConfigError, match="is no reward model"):
+        answer_scores(name, [((Message("user", "f"),), "g")])
 
 
 @pytest.mark.parametrize("load", [load_causal, load_scalar])

@@ -17,6 +17,7 @@ from verigrad.algorithms.presets import DR_GRPO, GDPO, GRPO, GSPO, PRIME, REMAX,
 from verigrad.algorithms.reductions import fixed_length
 from verigrad.algorithms.selection import max_variance
 from verigrad.errors import ConfigError, RunError
+from verigrad.models.checkpoint import save_model
 from verigrad.models.scalar import load_scalar
 from verigrad.rewards.outcome import PASSED
 from verigrad.rollout import Group
@@ -239,8 +240,9 @@ def spanned(task, answer, verdict):
 def test_spans_of_a_reward_that_is_only_measured_train_nothing(settings, workshop):
     """The reward model, new, scores everything 0: there is nothing to learn but the spans, which are not its."""
     (workshop / "spanned.py").write_text(SPANNED)
+    new = new_scalar_model(settings["model"], workshop / "new-reward-model")
     told = {**settings, "reward": f"{workshop}/spanned.py:spanned"}
-    for model, learns in (("", True), (settings["model"], False)):
+    for model, learns in (("", True), (new, False)):
         config = RLConfig(**{**told, "run": f"{told['run']}-{learns}"}, steps=1, sampling=SHORT, reward_model=model)
         assert ["loss" in row for row in train_rows(train(config))] == [learns]
 
@@ -282,6 +284,12 @@ def test_a_reward_model_that_gives_nan_stops_the_run(settings):
             learned(loop, batch_of([(0, 1.0), (1, 0.0), (2, 1.0)]))
 
 
+def new_scalar_model(language_model, folder):
+    """A reward model that has learned nothing: its head is zero."""
+    save_model(*load_scalar(language_model, device="cpu"), folder)
+    return str(folder)
+
+
 def scalar_model(settings, seed=3):
     model, _ = load_scalar(settings["model"], device="cpu")
     with torch.no_grad():
@@ -311,14 +319,15 @@ def test_a_reward_model_and_a_cost_model_are_apart(settings):
     assert row["multiplier"] == pytest.approx(math.exp(0.1 * (sum(costs) / 3 - 0.25)), rel=1e-4)
 
 
-def test_a_cost_model_is_for_algorithms_that_read_costs(settings):
+def test_a_cost_model_is_for_algorithms_that_read_costs(settings, workshop):
     with pytest.raises(ConfigError, match="reads no costs"):
         train(RLConfig(**settings, cost=CostConfig(model=settings["model"])))
-    config = RLConfig(
-        **settings, algorithm="safe_rlhf", steps=1, sampling=SHORT, cost=CostConfig(model=settings["model"])
-    )
-    (row,) = train_rows(train(config))
-    assert row["cost"] == 0.0 and row["multiplier"] == 1.0  # a language model's new head scores 0
+    config = RLConfig(**settings, algorithm="safe_rlhf", steps=1, sampling=SHORT)
+    with pytest.raises(ConfigError, match="is no reward model"):
+        train(replace(config, cost=CostConfig(model=settings["model"])))
+    new = new_scalar_model(settings["model"], workshop / "new-cost-model")
+    (row,) = train_rows(train(replace(config, cost=CostConfig(model=new))))
+    assert row["cost"] == 0.0 and row["multiplier"] == 1.0  # a new head scores 0
 
 
 def by_power(rewards, group_ids, part_power, *, power=1.0):

@@ -92,7 +92,8 @@ def model_source(name: str) -> tuple[str, bool]:
         ConfigError: the name looks like a folder and there is no model in it.
     """
     source = str(default_model_dir()) if name == DEFAULT_MODEL else name
-    local = source.startswith((".", "/", "~")) or Path(source).exists()
+    # A hub id has one slash at most.
+    local = source.startswith((".", "/", "~")) or source.count("/") > 1 or Path(source).exists()
     if local:
         source = str(Path(source).expanduser())
         if not (Path(source) / "config.json").is_file():
@@ -118,14 +119,19 @@ def load_causal(
         the `AutoModelForCausalLM`, in evaluation mode, and the tokenizer.
 
     Raises:
-        ConfigError: there is no such model or device, it cannot be loaded as a decoder, lacks weights, or scales or
-            caps its logits.
+        ConfigError: there is no such model or device, it cannot be loaded as a decoder, lacks weights, is a reward
+            model, or scales or caps its logits.
     """
     from transformers import AutoModelForCausalLM
 
     model, tokenizer, _ = load_pretrained(
         AutoModelForCausalLM, name, what="a causal language model", dtype=dtype, device=device
     )
+    if any(kind.endswith("ForSequenceClassification") for kind in model.config.architectures or ()):
+        # Where embeddings are the output head as well it would load, and write what nobody trained it to write.
+        raise ConfigError(
+            f"{name!r} is a reward model, and no language model; wanted one that writes, such as that it was made from"
+        )
     _check_head(model, name)
     return model, tokenizer
 

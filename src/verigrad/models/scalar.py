@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from verigrad.errors import ConfigError
 from verigrad.models.base import Batch
 from verigrad.models.causal import body_of, load_pretrained, plain_model, predictor_states
 from verigrad.models.chat import end_id, special_ids
@@ -26,13 +27,14 @@ def load_scalar(
     name: str = DEFAULT_MODEL,
     *,
     outputs: int = 1,
+    trained: bool = False,
     dtype: torch.dtype = torch.float32,
     device: str | torch.device = "auto",
 ) -> tuple[Any, Any]:
     """Load a decoder with a scalar head, or one of several outputs, and its tokenizer.
 
     A head that the folder does not hold (that of a language model, say) starts at zero: every score is 0, and
-    the first gradient reaches the head alone.
+    the first gradient reaches the head alone. Whoever only reads scores asks for a trained one.
 
     The padding is made another token where it is the end of answers, in config and tokenizer: transformers' classifiers
     read a text at its last token that is no padding, which would be the one before the end.
@@ -40,11 +42,13 @@ def load_scalar(
     Args:
         name: `smollm2-135m-instruct`, a folder (of a language model or a reward model), or a hub id.
         outputs: numbers per position.
+        trained: refuse a model without such a head.
         dtype: of the weights.
         device: `auto`, `cpu`, `cuda`, ...
 
     Raises:
-        ConfigError: there is no such model, its family has no sequence classifier, or its body lacks weights.
+        ConfigError: there is no such model, its family has no sequence classifier, its body lacks weights, or its
+            head is to be a trained one and is not there.
     """
     from transformers import AutoModelForSequenceClassification
 
@@ -57,6 +61,11 @@ def load_scalar(
         new=HEAD,
         num_labels=outputs,
     )
+    if is_new and trained:
+        raise ConfigError(
+            f"{name!r} is no reward model: it has no head that gives scores, and a new one scores everything 0; wanted "
+            "the folder model/ of a run of `verigrad reward-model`"
+        )
     _set_padding(model, tokenizer)
     if is_new:
         torch.nn.init.zeros_(_head(model).weight)

@@ -29,8 +29,11 @@ def answer_scores(
         system: prompt that the model was trained with.
         max_length: tokens of prompt and answer.
         token_budget: positions of one forward pass.
+
+    Raises:
+        ConfigError: there is no reward model in the folder.
     """
-    model, tokenizer = load_scalar(str(folder))
+    model, tokenizer = load_scalar(str(folder), trained=True)
     records = [Rated(prompt=prompt, completion=text, desirable=True) for prompt, text in answers]
     examples = examples_of(tokenizer, records, system=system, max_length=max_length, closing=True)
     found: list[float | None] = [None] * len(answers)

@@ -35,9 +35,14 @@ class Proxies:
 
     @classmethod
     def open(cls, config: RLConfig, *, device: Any, dtype: torch.dtype) -> Proxies:
-        """The models that the settings name, loaded."""
+        """The models that the settings name, loaded.
+
+        Raises:
+            ConfigError: one of them cannot be loaded, or gives no scores.
+        """
         reward, cost = (
-            load_scalar(name, device=device)[0] if name else None for name in (config.reward_model, config.cost.model)
+            load_scalar(name, trained=True, device=device)[0] if name else None
+            for name in (config.reward_model, config.cost.model)
         )
         return cls(reward, cost, config.token_budget, dtype)
 

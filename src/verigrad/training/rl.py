@@ -81,14 +81,14 @@ def train(config: RLConfig, *, resume: bool = False, reporter: Reporter | None =
     tasks = augmented(load_source(config.tasks), config.rename, config.word_dropout, config.seed)
     check_settings(config, algorithm, tasks)
     with ExitStack() as opened:
-        # The stage first: it finds what is wrong with the settings before a run folder exists.
+        # Stage and loop first: they find what is wrong with the settings before a run folder exists.
         make_engine = partial(own_engine, denoise=config.denoise)
         stage = open_stage(config, reporter, (task.id for task in tasks.tasks), make_engine=make_engine)
         opened.callback(stage.close)
         config = with_scoring(config, algorithm, stage, tasks)
+        loop = Loop.open(config, stage, algorithm, reward, tasks)
         run, checkpoint = open_run(config, resume=resume)
         opened.callback(run.close)
-        loop = Loop.open(config, stage, algorithm, reward, tasks)
         if checkpoint is None:
             stage.evaluate_splits(run, "before")
         else:
