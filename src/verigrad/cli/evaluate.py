@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from verigrad.cli.options import SAME_COMMAND, Work, going_on
+from verigrad.cli.options import SAME_COMMAND, HelpWithDefaults, Work, going_on
 from verigrad.errors import ConfigError, DataError
 from verigrad.evaluation.inputs import model_stamp, tasks_digest
 from verigrad.evaluation.partial import PartialSamples
@@ -31,11 +31,13 @@ _PROMPT = 4096
 
 def evaluate(argv: list[str]) -> Work:
     """pass@k of a model on a task source, with intervals over tasks; every sample can be kept."""
-    parser = argparse.ArgumentParser(prog="verigrad eval", description=evaluate.__doc__)
+    parser = argparse.ArgumentParser(
+        prog="verigrad eval", description=evaluate.__doc__, formatter_class=HelpWithDefaults
+    )
     parser.add_argument(
         "--tasks", required=True, help="task source, such as humaneval or builtin-easy@1?split=validation"
     )
-    _model_options(parser)
+    _model_options(parser, model="name, folder or hub id; `gold` for the gold programs")
     parser.add_argument("--k", default="1", help="one or more k, such as 1,5,10")
     parser.add_argument("--num-samples", type=int, default=0, help="completions per task (default: the largest k)")
     parser.add_argument(
@@ -135,7 +137,9 @@ def _earlier(file: Path, tasks: TaskSet) -> dict[str, list[bool]]:
 
 def retest(argv: list[str]) -> Work:
     """Judge samples anew by tests that a model writes, every program on every test: what mutual_ranking ranks."""
-    parser = argparse.ArgumentParser(prog="verigrad retest", description=retest.__doc__)
+    parser = argparse.ArgumentParser(
+        prog="verigrad retest", description=retest.__doc__, formatter_class=HelpWithDefaults
+    )
     parser.add_argument("samples", type=Path, help="file of eval --samples")
     parser.add_argument("--tasks", required=True, help="the samples' task source; its own tests are not used")
     parser.add_argument("--out", required=True, type=Path, help="JSONL of the samples with their new results")
@@ -187,8 +191,8 @@ async def _retest(rows: list[dict[str, Any]], tasks: TaskSet, options: argparse.
         await sandbox.close()
 
 
-def _model_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", default=DEFAULT_MODEL, help="name, folder or hub id; `gold` for the gold programs")
+def _model_options(parser: argparse.ArgumentParser, *, model: str = "name, folder or hub id") -> None:
+    parser.add_argument("--model", default=DEFAULT_MODEL, help=model)
     parser.add_argument(
         "--engine",
         default="auto",
@@ -201,7 +205,7 @@ def _model_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--base-url", default="", help="of an OpenAI-compatible endpoint; its key in $OPENAI_API_KEY")
     parser.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
-    parser.add_argument("--top-p", type=float, default=1.0)
+    parser.add_argument("--top-p", type=float, default=1.0, help="share of the probability that is drawn from")
     parser.add_argument("--max-tokens", type=int, default=512, help="completion tokens at most")
     parser.add_argument(
         "--max-length",
@@ -219,7 +223,7 @@ def _model_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
     parser.add_argument("--slots", type=int, default=64, help="completions decoded at once")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="of whatever is drawn")
 
 
 def _first(tasks: TaskSet, limit: int) -> TaskSet:
@@ -395,10 +399,12 @@ def _print_change(earlier: Mapping[str, Sequence[bool]], rows: Sequence[Mapping[
 
 def sample(argv: list[str]) -> Work:
     """Print what a model answers to a prompt, or to a task with its verdict."""
-    parser = argparse.ArgumentParser(prog="verigrad sample", description=sample.__doc__)
+    parser = argparse.ArgumentParser(
+        prog="verigrad sample", description=sample.__doc__, formatter_class=HelpWithDefaults
+    )
     parser.add_argument("prompt", nargs="?", help="text of the user message; or use --task")
     parser.add_argument("--task", help="SOURCE#N or SOURCE#ID: a task to answer and be judged on")
-    parser.add_argument("--num-samples", type=int, default=1)
+    parser.add_argument("--num-samples", type=int, default=1, help="answers printed")
     _model_options(parser)
     options = parser.parse_args(argv)
     if bool(options.prompt) == bool(options.task):

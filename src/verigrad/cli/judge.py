@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from verigrad.cli.options import Work
+from verigrad.cli.options import HelpWithDefaults, Work
 from verigrad.evaluation.sources import load_source
 from verigrad.jsonl import read_rows, require_writable, write_rows
 from verigrad.tasks.base import TaskSet
@@ -19,7 +19,7 @@ __all__ = ["judge"]
 
 def judge(argv: list[str]) -> Work:
     """Judge `{"task_id", "program"}` or `{"task_id", "completion"}` rows; verdicts in the order of the input."""
-    parser = argparse.ArgumentParser(prog="verigrad judge", description=judge.__doc__)
+    parser = argparse.ArgumentParser(prog="verigrad judge", description=judge.__doc__, formatter_class=HelpWithDefaults)
     parser.add_argument("--tasks", required=True, help="task source, such as humaneval or file.jsonl")
     parser.add_argument(
         "--input", required=True, type=Path, help="JSONL of programs or completions; - for the gold programs"

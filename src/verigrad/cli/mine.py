@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
-from verigrad.cli.options import Work
+from verigrad.cli.options import HelpWithDefaults, Work
 from verigrad.errors import ConfigError
 from verigrad.registry import did_you_mean, resolve
 
@@ -28,7 +28,7 @@ def mine(argv: list[str]) -> Work:
     """Make preference pairs or demonstrations from judged samples; exit status 1 where there are none to make."""
     from verigrad.preferences.mining import MINERS
 
-    parser = argparse.ArgumentParser(prog="verigrad mine", description=mine.__doc__)
+    parser = argparse.ArgumentParser(prog="verigrad mine", description=mine.__doc__, formatter_class=HelpWithDefaults)
     parser.add_argument("samples", nargs="+", type=Path, help="files of eval --samples, or RUN/rollouts/*.jsonl")
     parser.add_argument("--out", required=True, type=Path, help="JSONL of records, see docs/preferences.md")
     parser.add_argument("--miner", default="pass_fail", help=f"{', '.join(MINERS)}, or file.py:function")

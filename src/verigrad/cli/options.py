@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 from verigrad.settings import describe
 
-__all__ = ["SAME_COMMAND", "Work", "going_on", "option_line", "option_lines", "printing"]
+__all__ = ["SAME_COMMAND", "HelpWithDefaults", "Work", "going_on", "option_line", "option_lines", "printing"]
 
 Work: TypeAlias = Callable[[], int]
 """What a command does once its words are read; returns the exit status."""
@@ -24,6 +25,15 @@ def printing(text: str, *, status: int = 0) -> Work:
         return status
 
     return work
+
+
+class HelpWithDefaults(argparse.HelpFormatter):
+    """Adds an option's default to its text, unless there is none to speak of or the text tells it."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        text = action.help or ""
+        silent = action.default is None or action.default is False or action.default in ("", argparse.SUPPRESS, [])
+        return text if silent or not action.option_strings or "default" in text else f"{text} (default: %(default)s)"
 
 
 @contextmanager
