@@ -13,6 +13,7 @@ import asyncio
 from random import Random
 
 from verigrad import CallTest, Oracle, PropertyTest, Task
+from verigrad.errors import ConfigError
 from verigrad.evaluation.checks import check_tasks
 from verigrad.sandbox.judge import Judge
 from verigrad.sandbox.process import ProcessSandbox
@@ -44,6 +45,10 @@ SPLITS = {"train": 0, "validation": 1}
 
 def load(split: str = "train", count: int = 8, seed: int = 0) -> TaskSet:
     """`count` tasks of a split, half of them about counting runs, half about breaking them up."""
+    if split not in SPLITS:
+        raise ConfigError(
+            f"unknown split {split!r}; known: {', '.join(SPLITS)}"
+        )  # shown as one line, without a traceback
     pairs = []
     for number in range(count):
         instance = 2 * number + SPLITS[split]  # odd instances are the validation split's, even ones train

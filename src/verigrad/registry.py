@@ -43,6 +43,8 @@ def resolve(name: str, table: Mapping[str, Any], *, what: str) -> Any:
         return load_attribute(found) if isinstance(found, str) else found
     if ":" in name:
         return load_attribute(name)
+    if name.endswith(".py"):
+        raise ConfigError(f"{name!r} is a file of several things; name the {what} in it too, as '{name}:NAME'")
     raise ConfigError(
         f"unknown {what} {name!r}{did_you_mean(name, table)}; known: {', '.join(sorted(table))}; "
         f"or name your own as 'file.py:attr' or 'module:attr'"

@@ -64,10 +64,25 @@ def test_help_without_a_recipe_tells_the_defaults(capsys):
         (["eval", "--tasks", "humaneval", "--limit", "-1"], "--limit is -1; wanted 1 or more tasks"),
         (["rl", "--report.splits.a/x", "humaneval"], "report.splits has 'a/x'"),
         (["inspect", "/nowhere"], "no run folder"),
+        (["rl", "rlhf"], "is a pipeline of several commands; run it with `verigrad pipeline rlhf`"),
+        (["rl", "mastery"], "sets batch_size, epochs, which rl does not have; it is for `verigrad sft`"),
+        (["sweep", "mbpp-sft", "--dry-run"], "epochs, which rl does not have; it is for `verigrad sft`"),
+        (["sample", "hello", "--model", "runs/no/model"], "no model at 'runs/no/model': wanted a folder"),
+        (["check", "reward", "my.py"], "name the reward in it too, as 'my.py:NAME'"),
+        (
+            ["check", "tasks", "examples/own_tasks.py"],
+            "name the task source in it too, as 'examples/own_tasks.py:NAME'",
+        ),
+        (["check", "tasks", "examples/own_tasks.py:load?split=test"], "unknown split 'test'; known: train, validation"),
+        (["check", "tasks", "examples"], "a file of tasks ends in .jsonl"),
+        (["check", "tasks", "{}/none.jsonl"], "none.jsonl' has no tasks"),
+        (["eval", "--tasks", "{}/none.jsonl", "--model", "gold"], "none.jsonl' has no tasks"),
     ],
 )
-def test_errors_say_how_to_go_on(words, says, capsys):
-    assert main(words) in (1, 2)
+def test_errors_say_how_to_go_on(words, says, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(Path(__file__).parents[2])
+    (tmp_path / "none.jsonl").write_text("")
+    assert main([word.replace("{}", str(tmp_path)) for word in words]) in (1, 2)
     assert says in capsys.readouterr().err
 
 
@@ -303,6 +318,30 @@ def test_inspect_names_the_steps_whose_rollouts_are_kept(tmp_path, capsys):
     folder = run_folder(tmp_path / "run")
     assert main(["inspect", str(folder), "--step", "7"]) == 1
     assert capsys.readouterr().err.endswith("no rollouts of step 7 were kept; kept are those of: 1\n")
+
+
+def test_inspect_tells_which_statuses_there_are(tmp_path, capsys):
+    folder = run_folder(tmp_path / "run")
+    assert main(["inspect", str(folder), "--step", "1", "--status", "fail"]) == 1
+    assert "no rollout of step 1 has the status 'fail'; there are: failed 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "tells"),
+    [
+        (
+            "eval",
+            ["completion tokens at most (default: 512)", "0 is greedy (default: 0.0)", "(default: the largest k)"],
+        ),
+        ("retest", ["tokens at most (default: 256)", "0 is greedy (default: 0.8)", "folder or hub id (default: smol"]),
+        ("mine", ["(default: pass_fail)", "(default 8; 0: all)"]),
+    ],
+)
+def test_help_of_options_tells_their_defaults(command, tells, capsys):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert all(part in text for part in tells) and "None)" not in text and "[])" not in text
 
 
 def test_a_locale_without_a_letter_ends_no_command(tmp_path):

@@ -316,7 +316,7 @@ def test_rows_in_rows_out(box):
     ("row", "message"),
     [
         ({"task_id": "double@1/1", "program": ""}, "row 2: no task 'double@1/1'.*did you mean 'double@1/0'"),
-        ({"program": ""}, "row 2: no task 'None'"),
+        ({"program": ""}, r"row 2: has no task_id, only \['program'\]"),
         ({"task_id": "double@1/0"}, "row 2: wanted one text field"),
         ({"task_id": "double@1/0", "program": "", "completion": ""}, "row 2: wanted one text field"),
         ({"task_id": "double@1/0", "program": 3}, "row 2: wanted one text field"),

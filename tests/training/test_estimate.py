@@ -214,6 +214,7 @@ def test_no_time_is_made_up_for_masked_diffusion_models(tmp_path):
         assert line.startswith("time: ") and "no estimate for masked-diffusion models" in line
         assert not re.search("minutes|positions", line)
         assert others[1].startswith("memory: about ") and others[2].startswith("disk: about ")
+        assert others[2].endswith(f"below {config.run}")  # a tiny model's parts are all 0.0 GiB, and none is named
 
 
 def test_a_source_that_is_not_there_is_said(workshop):

@@ -123,6 +123,7 @@ def test_long_demonstrations_are_left_out(sft_settings, workshop):
         ("not json", "data.jsonl:2"),
         ('{"prompt": "x"}', "completion"),
         ('{"messages": [{"role": "user", "content": "x"}]}', "does not end with the assistant"),
+        ('{"prompt": "a", "chosen": "b"}', "2: has 'prompt', 'chosen'; wanted prompt and completion, or messages"),
     ],
 )
 def test_a_malformed_row_is_named(tmp_path, line, says):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from rich.markup import escape
 from rich.syntax import Syntax
 from rich.table import Table
 
-from verigrad.cli.options import Work
+from verigrad.cli.options import HelpWithDefaults, Work
 from verigrad.cli.progress import screen
 from verigrad.errors import ConfigError
 from verigrad.evaluation.reports.run_folder import read_run
@@ -26,7 +27,9 @@ _COLUMNS = ("step", "reward", "pass_rate", "loss", "entropy", "completion_tokens
 
 def inspect(argv: list[str]) -> Work:
     """Print a run's summary and curve, or the rollouts of one step."""
-    parser = argparse.ArgumentParser(prog="verigrad inspect", description=inspect.__doc__)
+    parser = argparse.ArgumentParser(
+        prog="verigrad inspect", description=inspect.__doc__, formatter_class=HelpWithDefaults
+    )
     parser.add_argument("run", type=Path, help="run folder")
     parser.add_argument("--step", type=int, help="print this step's rollouts instead")
     parser.add_argument("--status", help="only rollouts of this verdict, such as passed or syntax_error")
@@ -98,7 +101,12 @@ def _print_rollouts(console: Console, run: Path, step: int, status: str | None, 
         kept = sorted(int(path.stem.removeprefix("step-")) for path in (run / "rollouts").glob("step-*.jsonl"))
         there = ", ".join(map(str, kept if len(kept) < 7 else [*kept[:3], "...", *kept[-3:]])) or "none"
         raise ConfigError(f"no rollouts of step {step} were kept; kept are those of: {there}")
-    rows = [row for _, row in read_rows(file) if status in (None, row["status"])]
+    all_rows = [row for _, row in read_rows(file)]
+    rows = [row for row in all_rows if status in (None, row["status"])]
+    if all_rows and not rows:
+        there = Counter(row["status"] for row in all_rows)
+        counts = ", ".join(f"{name} {count}" for name, count in there.most_common())
+        raise ConfigError(f"no rollout of step {step} has the status {status!r}; there are: {counts}")
     for row in rows[:most]:
         _print_rollout(console, row)
     console.print(f"{min(most, len(rows))} of {len(rows)} rollouts of step {step} shown")

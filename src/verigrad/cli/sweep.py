@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verigrad.cli.options import SAME_COMMAND, Work, going_on
-from verigrad.cli.train import recipe_path
+from verigrad.cli.train import recipe_of
 from verigrad.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -31,8 +31,9 @@ Every setting of the recipe can be overridden for all runs with --key value; `ve
 
 def sweep(argv: list[str]) -> Work:
     """Run a sweep; the exit status is 1 where a run failed."""
-    recipe, words = _recipe(argv)
-    options, overrides = _parser().parse_known_args(words)
+    named = bool(argv) and not argv[0].startswith("-")  # a recipe comes first where there is one
+    options, overrides = _parser().parse_known_args(argv[1:] if named else argv)
+    recipe = recipe_of(options.command, argv[0]) if named else None
     from verigrad.training.sweep.plan import Design, Plan
 
     design = Design(
@@ -48,13 +49,6 @@ def sweep(argv: list[str]) -> Work:
     plan = Plan(design, folder, recipe, overrides)
     plan.check()
     return partial(_dry_run, plan) if options.dry_run else partial(_run, plan, keep_all=options.keep_all)
-
-
-def _recipe(argv: Sequence[str]) -> tuple[Path | None, list[str]]:
-    """The recipe, which comes first where there is one, and the other words."""
-    if argv and not argv[0].startswith("-"):
-        return recipe_path(argv[0]), list(argv[1:])
-    return None, list(argv)
 
 
 def _parser() -> argparse.ArgumentParser:

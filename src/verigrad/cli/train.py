@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
+import tomllib
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,7 +17,7 @@ from verigrad.settings import load_config, to_toml
 from verigrad.training.begun import check_begun, holds_run
 from verigrad.training.loops import LOOPS
 
-__all__ = ["diffusion", "preference", "quickstart", "recipe_path", "reward_model", "rl", "sft"]
+__all__ = ["diffusion", "preference", "quickstart", "recipe_of", "recipe_path", "reward_model", "rl", "sft"]
 
 _SWITCHES = {
     "--resume": "go on from the run's last checkpoint",
@@ -59,7 +61,7 @@ def _train(command: str, argv: list[str], *, shown: str | None = None) -> Work:
     cls = LOOPS[command].settings
     switches = {switch for switch in _SWITCHES if switch in argv}
     words = [word for word in argv if word not in (*_SWITCHES, *_HELP)]
-    recipe = recipe_path(words.pop(0)) if words and not words[0].startswith("--") else None
+    recipe = recipe_of(command, words.pop(0)) if words and not words[0].startswith("--") else None
     if not set(_HELP).isdisjoint(argv):
         return printing(_help(shown or f"{command} [RECIPE]", cls, recipe))
     resume = "--resume" in switches
@@ -118,6 +120,31 @@ def recipe_path(name: str) -> Path:
     raise ConfigError(
         f"no recipe {name!r}{did_you_mean(name, known)}: wanted a TOML file, or one of: {', '.join(known) or '(none)'}"
     )
+
+
+def recipe_of(command: str, name: str) -> Path:
+    """The file of a recipe for one of the loops.
+
+    Raises:
+        ConfigError: there is no such recipe, or it is one for another command.
+    """
+    recipe = recipe_path(name)
+    try:
+        keys = tomllib.loads(recipe.read_text(encoding="utf-8")).keys()
+    except (OSError, ValueError):  # told where it is read for its settings
+        return recipe
+    if keys <= _fields(command):
+        return recipe
+    if "stage" in keys:
+        raise ConfigError(f"{recipe} is a pipeline of several commands; run it with `verigrad pipeline {name}`")
+    if fitting := [f"`verigrad {other}`" for other in LOOPS if keys <= _fields(other)]:
+        foreign = ", ".join(sorted(keys - _fields(command)))
+        raise ConfigError(f"{recipe} sets {foreign}, which {command} does not have; it is for {' or '.join(fitting)}")
+    return recipe
+
+
+def _fields(command: str) -> set[str]:
+    return {field.name for field in dataclasses.fields(LOOPS[command].settings)}
 
 
 def _stored_config(words: Sequence[str]) -> Path | None:

@@ -43,14 +43,18 @@ def load_source(spec: str) -> TaskSet:
     """`verigrad.tasks.load_tasks`, EvalPlus files complete with expected values, and generators with drawn tests.
 
     Raises:
-        ConfigError: the source is unknown or cannot be read.
+        ConfigError: the source is unknown, cannot be read, or has no tasks.
         TaskError: a row is malformed, a generator does not work, or a canonical solution does not finish.
         SandboxError: a generator cannot be run.
     """
     name, _, rest = spec.partition(":")
     if name not in _EVALPLUS or not rest:
-        return _with_drawn_tests(load_tasks(spec))
-    return load_tasks(spec, expected=_expected_values(Path(rest.partition("?")[0]).expanduser()))
+        tasks = _with_drawn_tests(load_tasks(spec))
+    else:
+        tasks = load_tasks(spec, expected=_expected_values(Path(rest.partition("?")[0]).expanduser()))
+    if not tasks.tasks:
+        raise ConfigError(f"task source {spec!r} has no tasks")
+    return tasks
 
 
 def _expected_values(file: Path) -> dict[str, list[Any]]:

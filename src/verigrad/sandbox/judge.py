@@ -307,7 +307,9 @@ async def judge_rows(
 
 
 def _task(number: int, row: Mapping[str, Any], tasks: Mapping[str, Task], aliases: Mapping[str, str]) -> Task:
-    name = str(row.get("task_id"))
+    if "task_id" not in row:
+        raise ConfigError(f"row {number}: has no task_id, only {sorted(row)}; it says which task the program is for")
+    name = str(row["task_id"])
     task_id = aliases.get(name, name)
     if task_id not in tasks:
         raise ConfigError(f"row {number}: no task {name!r} in this set{did_you_mean(name, (*tasks, *aliases))}")

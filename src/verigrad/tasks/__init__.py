@@ -102,6 +102,11 @@ def _find_loader(location: str) -> tuple[Callable[..., Any], str | None]:
         return load_attribute(SOURCES[name]), path if colon else None
     if location.endswith((".jsonl", ".jsonl.gz")):
         return load_attribute(SOURCES[newest["jsonl"]]), location
+    if not location.endswith(".py") and Path(location).exists():
+        raise ConfigError(
+            f"{location!r} is there, and what it holds is not known: a file of tasks ends in .jsonl (docs/tasks.md), "
+            f"and other sources read theirs by name, such as mbpp:{location}"
+        )
     return resolve(location, {short: SOURCES[key] for short, key in newest.items()}, what="task source"), None
 
 

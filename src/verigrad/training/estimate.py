@@ -155,19 +155,23 @@ def estimate(config: StageConfig) -> str:
     if shape is None:
         return f"no estimate: {config.model!r} is not on this machine yet"
     parts = memory(config, shape)
-    named = ", ".join(f"{name} {size / _GIB:.1f}" for name, size in parts.items() if size > 0.05 * _GIB)
     lines = [
         f"{shape.parameters / 1e6:.0f}M parameters, {_told_trained(config, shape)} trained",
-        f"memory: about {sum(parts.values()) / _GIB:.1f} GiB ({named})",
+        f"memory: about {sum(parts.values()) / _GIB:.1f} GiB{_named(parts)}",
     ]
     try:
         planned = work(config)
     except (VerigradError, OSError) as error:
         return "\n".join([*lines, f"no estimate of disk and time: {error}"])
     stored = _disk(config, shape, planned)
-    kept = ", ".join(f"{name} {size / _GIB:.1f}" for name, size in stored.items() if size > 0.05 * _GIB)
-    lines.append(f"disk: about {sum(stored.values()) / _GIB:.1f} GiB below {config.run} ({kept})")
+    lines.append(f"disk: about {sum(stored.values()) / _GIB:.1f} GiB below {config.run}{_named(stored)}")
     return "\n".join([*lines, _time_line(config, shape, planned)])
+
+
+def _named(parts: Mapping[str, float]) -> str:
+    """The parts that a figure of one decimal shows, in brackets; nothing where there are none."""
+    named = ", ".join(f"{name} {size / _GIB:.1f}" for name, size in parts.items() if size > 0.05 * _GIB)
+    return f" ({named})" if named else ""
 
 
 def _told_trained(config: StageConfig, shape: Shape) -> str:

@@ -167,8 +167,6 @@ def check_settings(config: RLConfig, algorithm: Algorithm, tasks: TaskSet) -> No
             f"algorithm {config.algorithm!r} trains on the parts of a score, which audit.flagged = 'penalise' leaves "
             "as they are; take 'screen' or 'stop'"
         )
-    if not tasks.tasks:
-        raise ConfigError(f"task source {config.tasks!r} has no tasks")
     if config.fresh_tests and not any(can_draw(task, tasks.oracle(task)) for task in tasks.tasks):
         raise ConfigError(
             f"fresh_tests = true, and no task of {config.tasks!r} has a generator to draw tests from; give them one "

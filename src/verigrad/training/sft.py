@@ -154,7 +154,11 @@ def read_demonstrations(file: Path) -> list[Demonstration]:
     found = []
     for place, row in read_rows(file):
         name = "messages" if "messages" in row else "completion"
-        prompt, answer = prompt_and_answer(row, name, row.get(name), place)
+        if name not in row:
+            raise DataError(
+                f"{place}: has {', '.join(map(repr, row)) or 'no field'}; wanted prompt and completion, or messages"
+            )
+        prompt, answer = prompt_and_answer(row, name, row[name], place)
         if row.get("label", True):
             found.append(Demonstration(prompt, answer, place))
     return found
