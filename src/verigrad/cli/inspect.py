@@ -104,8 +104,8 @@ def _print_rollouts(console: Console, run: Path, step: int, status: str | None, 
     all_rows = [row for _, row in read_rows(file)]
     rows = [row for row in all_rows if status in (None, row["status"])]
     if all_rows and not rows:
-        there = Counter(row["status"] for row in all_rows)
-        counts = ", ".join(f"{name} {count}" for name, count in there.most_common())
+        statuses = Counter(row["status"] for row in all_rows)
+        counts = ", ".join(f"{name} {count}" for name, count in statuses.most_common())
         raise ConfigError(f"no rollout of step {step} has the status {status!r}; there are: {counts}")
     for row in rows[:most]:
         _print_rollout(console, row)
