@@ -37,6 +37,11 @@ class SamplingParams:
     stop_ids: tuple[int, ...] = ()
     kept: bool = False
 
+    @property
+    def truncated(self) -> bool:
+        """Whether some tokens that the model gives a probability cannot be drawn; greedy tokens are not drawn."""
+        return self.temperature > 0 and (self.top_k > 0 or self.top_p < 1)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Request:

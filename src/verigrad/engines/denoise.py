@@ -403,8 +403,8 @@ class _Head:
 def _drawn_from_what_is_rated(sampling: Sequence[SamplingParams], params: DenoiseParams) -> bool:
     """Whether tokens are drawn from the distributions that the order looks at: without truncation, and at temperature
     1 where it does not use theirs."""
-    whole = all(own.temperature == 0 or (own.top_k <= 0 and own.top_p >= 1) for own in sampling)
-    return whole and (params.order_uses_temperature or all(own.temperature in (0, 1) for own in sampling))
+    same_heat = params.order_uses_temperature or all(own.temperature in (0, 1) for own in sampling)
+    return same_heat and not any(own.truncated for own in sampling)
 
 
 class _PlainRun:

@@ -76,7 +76,7 @@ def draw(logits: Tensor, params: Sequence[SamplingParams], numbers: Tensor) -> D
         EngineError: logits are not finite, so that there is nothing to draw from.
     """
     greedy = [p.temperature == 0 for p in params]
-    cut_rows = [row for row, p in enumerate(params) if p.temperature > 0 and (p.top_k > 0 or p.top_p < 1)]
+    cut_rows = [row for row, p in enumerate(params) if p.truncated]
     heat = torch.tensor([1.0 if cold else p.temperature for cold, p in zip(greedy, params, strict=True)])
     hot = any(p.temperature not in (0, 1) for p in params)
     scores = logits / heat.to(logits.device)[:, None] if hot else logits.float()
