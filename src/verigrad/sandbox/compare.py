@@ -29,8 +29,8 @@ def equal(got: Any, expected: Any, comparator: Comparator) -> bool:
     Beyond the docstring of `Comparator`: NaN equals NaN and nothing else; infinities are equal exactly,
     whatever the tolerance; otherwise numbers agree if |got - expected| <= atol + rtol * |expected|.
     `multiset` wants both outermost types to be list or both tuple, `set` takes any two collections. With
-    a tolerance, unordered elements are paired in sorted order, up to 32 of them in any order that fits.
-    Dict keys know no tolerance.
+    a tolerance, unordered elements are paired in sorted order, up to 32 of them that hold no sets in any
+    order that fits. Dict keys know no tolerance.
 
     >>> equal([2, 1, 1], [1, 1, 2], Comparator(mode="multiset"))
     True
@@ -103,9 +103,19 @@ def _same_bags(got: list[Any], expected: list[Any], c: Comparator, depth: int) -
     got, expected = sorted(got, key=_rank), sorted(expected, key=_rank)
     if all(_same(a, b, c, depth + 1) for a, b in zip(got, expected, strict=True)):
         return True
-    return len(got) <= _MOST_MATCHED and _can_be_paired(
+    if len(got) > _MOST_MATCHED or any(map(_holds_a_set, expected)):  # every pair of every pair of ... would be tried
+        return False
+    return _can_be_paired(
         [[place for place, wanted in enumerate(expected) if _same(value, wanted, c, depth + 1)] for value in got]
     )
+
+
+def _holds_a_set(value: Any, depth: int = 0) -> bool:
+    """Or is too deep to tell."""
+    if type(value) in _SETS or depth > _DEEPEST:
+        return True
+    parts = value.values() if type(value) is dict else value if type(value) in _SEQUENCES else ()
+    return any(_holds_a_set(part, depth + 1) for part in parts)
 
 
 def _can_be_paired(fits: list[list[int]]) -> bool:
