@@ -68,6 +68,10 @@ def test_help_without_a_recipe_tells_the_defaults(capsys):
         (["rl", "mastery"], "sets batch_size, epochs, which rl does not have; it is for `verigrad sft`"),
         (["sweep", "mbpp-sft", "--dry-run"], "epochs, which rl does not have; it is for `verigrad sft`"),
         (["sample", "hello", "--model", "runs/no/model"], "no model at 'runs/no/model': wanted a folder"),
+        (
+            ["sample", "hello", "--model", "smollm2-135-instruct"],
+            "on this machine (did you mean 'smollm2-135m-instruct'?)",
+        ),
         (["check", "reward", "my.py"], "name the reward in it too, as 'my.py:NAME'"),
         (
             ["check", "tasks", "examples/own_tasks.py"],

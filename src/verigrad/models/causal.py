@@ -26,6 +26,7 @@ from verigrad.models.norm import use_fast_norm
 from verigrad.models.packing import Pack
 from verigrad.models.quiet import quiet_transformers
 from verigrad.paths import cache_dir
+from verigrad.registry import did_you_mean
 
 __all__ = [
     "autocast",
@@ -89,7 +90,7 @@ def model_source(name: str) -> tuple[str, bool]:
     """What transformers loads `name` from, and whether that is a folder on this machine.
 
     Raises:
-        ConfigError: the name looks like a folder and there is no model in it.
+        ConfigError: the name looks like a folder and there is no model in it, or like a slip in the default's.
     """
     source = str(default_model_dir()) if name == DEFAULT_MODEL else name
     # A hub id has one slash at most.
@@ -102,6 +103,9 @@ def model_source(name: str) -> tuple[str, bool]:
             raise ConfigError(
                 f"no model at {source!r}{hint}: wanted a folder with config.json, as save_pretrained writes it"
             )
+    elif "/" not in name and (close := did_you_mean(name, [DEFAULT_MODEL])):
+        # The hub would be asked, five times where there is no network.
+        raise ConfigError(f"no model {name!r} on this machine{close}; wanted that, a folder, or a hub id")
     return source, local
 
 
