@@ -192,6 +192,22 @@ def test_an_ordinary_users_programs_have_their_processes_counted_too(as_nobody):
     assert as_nobody({"forks": (FORKS_UNTIL_STOPPED, [()])}, "full")["found"] == {"forks": [["returned", "4", ""]]}
 
 
+GOES_ON = """
+import os, time
+def f():
+    end = time.monotonic() + 10
+    while len(os.sched_getaffinity(0)) == 1 and time.monotonic() < end:
+        time.sleep(0.001)
+    return sorted(os.sched_getaffinity(0))
+"""
+
+
+@pytest.mark.parametrize("level", ["process", "full"])
+def test_an_ordinary_users_program_that_goes_on_may_use_every_core(as_nobody, level):
+    told = as_nobody({"goes on": (GOES_ON, [()])}, level)
+    assert told["found"] == {"goes on": [["returned", repr(sorted(os.sched_getaffinity(0))), ""]]}
+
+
 @pytest.mark.parametrize(
     ("level", "every"), [("full", 4), *(pytest.param(level, 1, marks=pytest.mark.slow) for level in LEVELS)]
 )

@@ -22,6 +22,7 @@ from typing import IO, Literal, TypeVar
 
 from verigrad.errors import SandboxError
 from verigrad.sandbox.base import LEVELS, Level
+from verigrad.sandbox.cores import Cores
 from verigrad.sandbox.protocol import SHIELDED, pack, read_message, unpack
 from verigrad.sandbox.slots import Slots
 from verigrad.sandbox.worker import remove_folder
@@ -65,7 +66,8 @@ class _NoProcess(WorkerDied):
 class Worker:
     """One supervisor with its fork-server, of the first of `levels` within reach; serves one job at a time.
 
-    `packages` is what its programs may import besides the standard library, as `Packages.as_json` says it.
+    `packages` is what its programs may import besides the standard library, as `Packages.as_json` says it. Programs
+    begin on one of `cores`; commands go where they like.
 
     It ends when it is closed or forgotten, and at the end of this interpreter, however that comes.
 
@@ -73,7 +75,7 @@ class Worker:
         SandboxError: it did not start, or no level is within reach.
     """
 
-    def __init__(self, levels: Sequence[Level], serving: Serving = "programs", packages: str = "") -> None:
+    def __init__(self, levels: Sequence[Level], serving: Serving, packages: str, cores: Cores) -> None:
         try:
             with ExitStack() as undo:
                 self._errors = undo.enter_context(tempfile.TemporaryFile())
@@ -81,12 +83,14 @@ class Worker:
                 undo.callback(remove_folder, folder)
                 os.chmod(folder, 0o555)  # where programs stand: empty, and it stays so
                 self._socket, theirs = map(undo.enter_context, socket.socketpair())
-                process = self._start(folder, theirs.fileno(), levels, serving, packages)
+                core = cores.take() if serving == "programs" else ""
+                undo.callback(cores.put, core)
+                process = self._start(folder, theirs.fileno(), levels, serving, core, packages)
                 undo.pop_all()
                 theirs.close()
         except OSError as error:
             raise SandboxError(f"cannot start a sandbox worker with {sys.executable}: {error}") from error
-        self.close = weakref.finalize(self, _end, os.getpid(), process, self._socket, self._errors, folder)
+        self.close = weakref.finalize(self, _end, os.getpid(), process, self._socket, self._errors, folder, cores, core)
         """End the worker, which ends its fork-server and any program."""
         level, ready, *reasons = self._expect_ready()
         missing = dict(zip(levels, map(bytes.decode, reasons), strict=False))
@@ -94,13 +98,13 @@ class Worker:
         self._socket.setblocking(False)
 
     def _start(
-        self, folder: str, channel: int, levels: Sequence[Level], serving: Serving, packages: str
+        self, folder: str, channel: int, levels: Sequence[Level], serving: Serving, core: str, packages: str
     ) -> subprocess.Popen[bytes]:
         script = Path(__file__).with_name("worker.py")
         # As -I, except that the hash seed may be fixed: a verdict must not depend on the order of a set.
         options = ["-P", "-s", "-S", "-B", "-X", "utf8", "-W", "ignore"]
         return subprocess.Popen(
-            [sys.executable, *options, str(script), str(channel), ",".join(levels), serving, packages],
+            [sys.executable, *options, str(script), str(channel), ",".join(levels), serving, core, packages],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=self._errors,
@@ -162,7 +166,15 @@ class Worker:
         return self._errors.read()[-2000:].decode("utf-8", "replace").strip()
 
 
-def _end(owner: int, process: subprocess.Popen[bytes], channel: socket.socket, errors: IO[bytes], folder: str) -> None:
+def _end(
+    owner: int,
+    process: subprocess.Popen[bytes],
+    channel: socket.socket,
+    errors: IO[bytes],
+    folder: str,
+    cores: Cores,
+    core: str,
+) -> None:
     """End a worker; a fork of the process that `owner` names only lets go of it."""
     channel.close()
     errors.close()
@@ -173,6 +185,7 @@ def _end(owner: int, process: subprocess.Popen[bytes], channel: socket.socket, e
     except subprocess.TimeoutExpired:
         process.kill()  # the fork-server notices and cleans up
         process.wait()
+    cores.put(core)
     remove_folder(folder)  # where the worker was killed before it could
 
 
@@ -225,6 +238,7 @@ class Pool:
         self._levels = tuple(levels)
         self._serving = serving
         self._packages = packages
+        self._cores = Cores()
         self._isolation: Isolation | None = None
         self._first = threading.Lock()
         self._spare: Worker | None = None
@@ -242,7 +256,7 @@ class Pool:
             if self._isolation is None:
                 if self.closed:
                     raise SandboxError("this sandbox is closed; make a new one")
-                self._spare = Worker(self._levels, self._serving, self._packages)
+                self._spare = Worker(self._levels, self._serving, self._packages, self._cores)
                 self._isolation = self._spare.isolation
             return self._isolation
 
@@ -250,7 +264,7 @@ class Pool:
         isolation = self.isolation()
         with self._first:
             spare, self._spare = self._spare, None
-        return spare or Worker((isolation.level,), self._serving, self._packages)
+        return spare or Worker((isolation.level,), self._serving, self._packages, self._cores)
 
     async def exchange(self, parts: Sequence[bytes], timeout_s: float) -> list[bytes]:
         """Run one job in a free worker and return the reply, once there is one.

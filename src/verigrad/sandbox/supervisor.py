@@ -28,6 +28,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from verigrad.sandbox.placement import let_go
 from verigrad.sandbox.program import MEMORY_EXIT
 from verigrad.sandbox.protocol import (
     ANSWER,
@@ -59,7 +60,10 @@ _CHUNK = 1 << 16
 _BACKSTOP_MS = 5
 """Shortest wait between two looks at the CPU clock."""
 _UNNOTICED_S = 0.01
-"""Time into a program after which it is noted how long it stands in the run queue; most are over by then."""
+"""Time into a program after which it may use every core and it is noted how long it stands in the run queue.
+
+Most are over by then.
+"""
 
 _LOOK_S = 0.05
 """Time between two looks at what a program uses that no limit of the kernel bounds."""
@@ -371,6 +375,7 @@ class _Program:
     def _notice_queue(self) -> None:
         if self.starved_before is None and time.monotonic() - self.begun > _UNNOTICED_S:
             self.starved_before = starved_s(self.pid)
+            let_go(self.pid)
 
     def _check_wall(self) -> None:
         self._notice_queue()

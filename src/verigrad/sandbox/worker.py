@@ -1,8 +1,9 @@
-"""Entry of a worker: `python -P -s -S -B -X utf8 worker.py FD LEVEL,... SERVING [PACKAGES]`, with an empty environment.
+"""Entry of a worker: `python -P -s -S -B -X utf8 worker.py FD LEVEL,... SERVING CORE PACKAGES`, its environment empty.
 
 SERVING is `programs` or `commands`; for the latter see `command_worker`. For programs the process becomes a supervisor
 and forks the fork-server before it has seen anything. `FD` is a socket to the judge's process. Site packages are not
-importable, but for those that `PACKAGES` lists (`imports`), nor is this package once programs run.
+importable, but for those that `PACKAGES` lists (`imports`), nor is this package once programs run. `CORE` is the number
+of a processor, or empty (`placement`).
 """
 
 from __future__ import annotations
@@ -29,9 +30,13 @@ PRELOADED = (
 _MAX_TEXT = 4096
 
 
-def main(parent: int, levels: Sequence[str], serving: str, packages: str = "") -> None:
+def main(parent: int, levels: Sequence[str], serving: str, core: str, packages: str) -> None:
     """Serve programs or commands until the judge's process goes away, and the folder this began in with it."""
     _make_importable()
+    if core:
+        from verigrad.sandbox.placement import stay_on
+
+        stay_on(int(core))
     folder = os.getcwd()
     try:
         if serving == "commands":
