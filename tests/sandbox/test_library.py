@@ -208,6 +208,18 @@ def test_an_ordinary_users_program_that_goes_on_may_use_every_core(as_nobody, le
     assert told["found"] == {"goes on": [["returned", repr(sorted(os.sched_getaffinity(0))), ""]]}
 
 
+@pytest.mark.parametrize("level", ["process", "full"])
+def test_a_program_of_root_without_the_right_to_place_others_may_use_every_core(box_at, level):
+    """As root is in a container of Docker's unless it is given more."""
+    if os.geteuid() != 0 or not shutil.which("setpriv"):
+        pytest.skip("only root can give up a capability, with setpriv")
+    prefix = ("setpriv", "--bounding-set=-sys_nice")
+    box_at(level)
+    source = Path(verigrad.__file__).parents[1]
+    told = judge_with(sys.executable, source, {"goes on": (GOES_ON, [()])}, level=level, prefix=prefix)
+    assert told["found"] == {"goes on": [["returned", repr(sorted(os.sched_getaffinity(0))), ""]]}
+
+
 @pytest.mark.parametrize(
     ("level", "every"), [("full", 4), *(pytest.param(level, 1, marks=pytest.mark.slow) for level in LEVELS)]
 )

@@ -30,6 +30,7 @@ __all__ = [
     "join_group",
     "kill_children",
     "loses_capabilities",
+    "may_place_others",
     "open_library",
     "prefer_out_of_memory_kill",
     "spare_processes",
@@ -37,6 +38,7 @@ __all__ = [
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 4, 24, 36, 38
 _CAPABILITIES_VERSION_3 = 0x20080522
+_CAP_SYS_NICE = 23
 _OURSELVES = ctypes.create_string_buffer(struct.pack("=Ii", _CAPABILITIES_VERSION_3, 0), 8)
 _NO_CAPABILITIES = ctypes.create_string_buffer(24)
 _capget, _capset = function("capget"), function("capset")
@@ -108,6 +110,13 @@ def loses_capabilities(uid: int) -> bool:
         finally:
             os._exit(int(left))
     return os.waitpid(pid, 0)[1] == 0
+
+
+def may_place_others() -> bool:
+    """Whether this process may say which cores processes of other users run on; root in a container often may not."""
+    mine = ctypes.create_string_buffer(24)
+    _capget(_OURSELVES, mine)
+    return bool(struct.unpack("=6I", mine)[0] >> _CAP_SYS_NICE & 1)
 
 
 def prefer_out_of_memory_kill() -> None:

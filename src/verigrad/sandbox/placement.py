@@ -26,4 +26,5 @@ def let_go(pid: int) -> None:
     """Let every thread of a process run wherever this one could when it began."""
     with contextlib.suppress(OSError):  # it ended meanwhile
         for thread in os.listdir(f"/proc/{pid}/task"):
-            os.sched_setaffinity(int(thread), _AT_FIRST)
+            with contextlib.suppress(OSError):  # this thread did, and others go on
+                os.sched_setaffinity(int(thread), _AT_FIRST)

@@ -34,9 +34,7 @@ def main(parent: int, levels: Sequence[str], serving: str, core: str, packages: 
     """Serve programs or commands until the judge's process goes away, and the folder this began in with it."""
     _make_importable()
     if core:
-        from verigrad.sandbox.placement import stay_on
-
-        stay_on(int(core))
+        _stay_on(int(core))
     folder = os.getcwd()
     try:
         if serving == "commands":
@@ -47,6 +45,15 @@ def main(parent: int, levels: Sequence[str], serving: str, core: str, packages: 
             _serve_programs(parent, levels, packages)
     finally:
         remove_folder(folder)
+
+
+def _stay_on(core: int) -> None:
+    """Keep to it, unless a program could not be let go from it: root's programs are another user's."""
+    from verigrad.sandbox.confine import may_place_others
+    from verigrad.sandbox.placement import stay_on
+
+    if os.geteuid() != 0 or may_place_others():
+        stay_on(core)
 
 
 def _serve_programs(parent: int, levels: Sequence[str], packages: str) -> None:
