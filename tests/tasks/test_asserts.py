@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from verigrad.errors import TaskError
 from verigrad.tasks.asserts import EQUAL, assert_sources, make_oracle, parse_asserts
 from verigrad.tasks.constants import Evaluator, NotConstant
 from verigrad.types import CallTest, Comparator, ScriptTest
@@ -117,7 +118,6 @@ check(f)
         "import cmath as math\nassert math.isclose(f(1), 2)",
         "sorted = list\nassert sorted(f(1)) == [1, 2]",
         "def max(*a): return 0\nassert f(max(1, 2)) == 2",
-        "x = 1",  # nothing to test
         "assert f(1 ==",
     ],
 )
@@ -127,6 +127,28 @@ def test_anything_else_stays_a_script(script):
     oracle = make_oracle("x@1/0", script, entry_point="f", gold="def f(x): ...")
     assert oracle.trust == "script"
     assert oracle.tests == (ScriptTest("script", script.rstrip() + "\n"),)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "",
+        "x = 1",
+        "def test_f():\n    assert f(1) == 2\n",  # for pytest to call
+        "import unittest\nclass T(unittest.TestCase):\n    def test_f(self):\n        self.assertEqual(f(1), 2)\n",
+        "def test_f():\n    assert f(1) == 2\nif __name__ == '__main__':\n    test_f()\n",
+        "def check(candidate, places=1):\n    assert candidate(1) == 2\n",  # no check function that is called for it
+    ],
+)
+def test_a_script_that_every_program_would_pass_is_refused(script):
+    exec(script, {"__name__": "program", "f": lambda x: "wrong"})  # which says nothing
+    with pytest.raises(TaskError, match="x@1/0: its test script checks nothing"):
+        make_oracle("x@1/0", script, entry_point="f")
+
+
+def test_a_script_that_calls_its_tests_stays():
+    script = "def test_f():\n    assert f(1) == 2\ntest_f()\n"
+    assert make_oracle("x@1/0", script, entry_point="f").tests == (ScriptTest("script", script),)
 
 
 def test_a_script_with_a_check_function_calls_it():

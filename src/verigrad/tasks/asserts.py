@@ -10,7 +10,8 @@ the comparison happens outside. These forms are understood (`f` is the function 
 
 with constants as `tasks.constants` evaluates them, assignments of constants before, and `for` loops over constants.
 It is all or nothing: a script with one assert outside these forms stays a script, so a program is never accepted
-on a part of its tests.
+on a part of its tests. A script that only defines tests, for pytest or unittest to find, would accept every program
+and is refused.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import math
 import re
 from typing import Any
 
+from verigrad.errors import TaskError
 from verigrad.tasks.constants import Evaluator, NotConstant, parse_source
 from verigrad.types import CallTest, Comparator, Oracle, ScriptTest
 from verigrad.values import PlainValueError, encode
@@ -35,6 +37,9 @@ _CHECK = "check"
 def make_oracle(task_id: str, script: str, *, entry_point: str, gold: str | None = None) -> Oracle:
     """The oracle of one assert script: call tests where every assert is understood, else the script itself.
 
+    Raises:
+        TaskError: run as it is, the script would check nothing.
+
     >>> make_oracle("x@1/0", "assert f(2) == 4", entry_point="f").trust
     'values'
     >>> make_oracle("x@1/1", "assert f(open('x')) == 4", entry_point="f").trust
@@ -43,7 +48,13 @@ def make_oracle(task_id: str, script: str, *, entry_point: str, gold: str | None
     try:
         tests = parse_asserts(script, entry_point)
     except NotConstant:
-        calls_check = f"\n{_CHECK}({entry_point})\n" if _check_function(script) else ""
+        check = _check_function(script)
+        if check is None and _checks_nothing(script):
+            raise TaskError(
+                f"{task_id}: its test script checks nothing when it is run: no assert or call stands outside of "
+                "functions and classes; end it with calls of its tests"
+            ) from None
+        calls_check = f"\n{_CHECK}({entry_point})\n" if check else ""
         source = script.rstrip() + "\n" + calls_check
         return Oracle(
             task_id=task_id, tests=(ScriptTest("script", source),), gold=gold, comparator=EQUAL, trust="script"
@@ -86,6 +97,25 @@ def _check_function(script: str) -> ast.FunctionDef | None:
     except NotConstant:
         return None
     return next((node for node in body if isinstance(node, ast.FunctionDef) and _is_check(node)), None)
+
+
+def _checks_nothing(script: str) -> bool:
+    """Whether all that it runs is definitions, imports and constants; false of what does not parse, or may not end.
+
+    It is run under another name than `__main__`.
+    """
+    try:
+        body = parse_source(script).body
+    except NotConstant:
+        return False
+    run = [
+        node
+        for node in body
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        and not (isinstance(node, ast.If) and "__name__" in _names(node.test))
+    ]
+    checks = ast.Assert | ast.Call | ast.Raise | ast.While
+    return not any(isinstance(part, checks) for node in run for part in ast.walk(node))
 
 
 def _is_check(node: ast.FunctionDef) -> bool:
