@@ -151,6 +151,16 @@ def test_rows_with_asserts():
     assert third.trust == "script"
 
 
+def test_the_function_under_test_is_not_one_that_the_asserts_bring():
+    scripts = (
+        "from math import isclose\nassert isclose(f(2), 4.0)",
+        "def near(a, b):\n    return abs(a - b) < 1\nassert near(f(2), 4)",
+        "from solution import f\nassert f(2) == 4",
+    )
+    rows = [{"prompt": "a", "tests": script} for script in scripts]
+    assert [task.entry_point for task in hub.from_rows(rows, name="toy", entry_point=None).tasks] == ["f", "f", "f"]
+
+
 def test_rows_with_inputs_and_outputs():
     """APPS's form: JSON text, with `fn_name` where the inputs are arguments."""
     rows = [

@@ -93,7 +93,8 @@ def from_rows(
         name: of the task set; the ids are `name/<id>`.
         tests: asserts, or inputs and outputs; see the module's docstring.
         entry_point: the function's name. None where a row has no such column: then it is the first function that an
-            assert calls and Python does not have, and inputs and outputs are those of a program.
+            assert calls and neither Python nor, if there is such a one, the script has; inputs and outputs are those
+            of a program.
         gold: a correct program; `stub`: source that a bare completion continues; `setup`: source before the asserts.
         id: what tells rows apart; the row's position without it.
         spaces: which white space of printed output counts, as `OutputRule` has it.
@@ -164,13 +165,17 @@ def _entry_point(cases: Any, named: str, where: str) -> str:
 
 
 def _called_function(script: str) -> str | None:
+    """The first function that an assert calls and Python does not have; one that the script has is the last resort."""
     try:
-        asserts = [node for node in ast.walk(parse_source(script)) if isinstance(node, ast.Assert)]
+        nodes = list(ast.walk(parse_source(script)))
     except NotConstant:
         return None
+    own = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    own |= {alias.asname or alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names}
+    asserts = [node for node in nodes if isinstance(node, ast.Assert)]
     calls = [node.func for check in asserts for node in ast.walk(check) if isinstance(node, ast.Call)]
     names = [function.id for function in calls if isinstance(function, ast.Name)]
-    return next((name for name in names if not hasattr(builtins, name)), None)
+    return min((name for name in names if not hasattr(builtins, name)), key=own.__contains__, default=None)
 
 
 def _make_oracle(task_id: str, cases: Any, function: str, setup: str, where: str) -> Oracle:
