@@ -14,12 +14,13 @@ from verigrad.errors import ConfigError, RunError, SandboxError
 from verigrad.preferences.records import read_records
 from verigrad.sandbox.base import LEVELS, Call
 from verigrad.sandbox.languages import PolyglotSandbox
+from verigrad.tasks.base import TaskSet
 from verigrad.training import stage
 from verigrad.training.config import ReportConfig, RLConfig, SamplingConfig, SFTConfig
 from verigrad.training.reporter import Silent
 from verigrad.training.rl import train
 from verigrad.training.stage import open_run, open_stage
-from verigrad.types import Limits
+from verigrad.types import Limits, Oracle, ScriptTest, Task
 
 ONE, TWO = "Write `one()`.", "Write `two()`."
 RIGHT, WRONG = "```python\ndef {}():\n    return {}\n```", "```python\ndef {}():\n    return 0\n```"
@@ -51,6 +52,15 @@ def test_tests_that_share_the_programs_process_are_refused(command, words, setti
     assert main([command, *words]) == 1
     assert "1 tasks (such as mixed@1/1) are judged by scripts that share" in capsys.readouterr().err
     assert not Path(settings["run"]).exists()
+
+
+@pytest.mark.parametrize("trust", ["script", "values"])
+def test_a_script_is_refused_whatever_its_source_says_of_trust(trust):
+    oracle = Oracle(task_id="mixed@1/1", tests=(ScriptTest("asserts", "assert one() == 1"),), trust=trust)
+    tasks = TaskSet("mixed@1", (Task(id="mixed@1/1", prompt=ONE, entry_point="one"),), {"mixed@1/1": oracle}, {})
+    stage.check_trust(tasks, allow_scripts=True)
+    with pytest.raises(ConfigError, match="are judged by scripts that share"):
+        stage.check_trust(tasks, allow_scripts=False)
 
 
 def test_with_allow_scripts_they_are_trained_on(words, settings):

@@ -45,7 +45,7 @@ from verigrad.training.config import ReportConfig, SamplingConfig, StageConfig, 
 from verigrad.training.memory import peak_memory
 from verigrad.training.reporter import Reporter
 from verigrad.training.run import Run
-from verigrad.types import Task
+from verigrad.types import ScriptTest, Task
 
 __all__ = [
     "Stage",
@@ -453,8 +453,16 @@ def _refuse_shared(name: str, taskset: TaskSet, seen: Mapping[str, set[str]]) ->
 
 
 def check_trust(tasks: TaskSet, *, allow_scripts: bool) -> None:
-    """Raise a ConfigError where tests of tasks to train on share the program's process, unless that is allowed."""
-    scripts = [task.id for task in tasks.tasks if tasks.oracle(task).trust == "script"]
+    """Raise a ConfigError where tests of tasks to train on share the program's process, unless that is allowed.
+
+    A script does so, whatever the source says of its trust.
+    """
+    oracles = [tasks.oracle(task) for task in tasks.tasks]
+    scripts = [
+        oracle.task_id
+        for oracle in oracles
+        if oracle.trust == "script" or any(isinstance(test, ScriptTest) for test in oracle.tests)
+    ]
     if scripts and not allow_scripts:
         raise ConfigError(
             f"{len(scripts)} tasks (such as {scripts[0]}) are judged by scripts that share the program's process, "
