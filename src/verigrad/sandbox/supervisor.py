@@ -44,7 +44,7 @@ from verigrad.sandbox.protocol import (
     read_message,
     write_all,
 )
-from verigrad.sandbox.usage import page_tables_kib, starved_s, we_starved_s
+from verigrad.sandbox.usage import family, page_tables_kib, starved_s, we_starved_s
 
 __all__ = ["run_supervisor"]
 
@@ -375,7 +375,8 @@ class _Program:
     def _notice_queue(self) -> None:
         if self.starved_before is None and time.monotonic() - self.begun > _UNNOTICED_S:
             self.starved_before = starved_s(self.pid)
-            let_go(self.pid)
+            for process in family(self.pid):
+                let_go(process)
 
     def _check_wall(self) -> None:
         self._notice_queue()

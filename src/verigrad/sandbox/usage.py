@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 
-__all__ = ["page_tables_kib", "ran_and_starved_s", "starved_s", "we_starved_s"]
+__all__ = ["family", "page_tables_kib", "ran_and_starved_s", "starved_s", "we_starved_s"]
 
 
 def starved_s(pid: int) -> float:
@@ -57,18 +58,26 @@ _OUR_STATISTICS = _open_statistics("self")
 def page_tables_kib(pid: int) -> int:
     """KiB that the kernel needs to keep account of the memory of a process, of those it started and of their orphans.
 
-    Orphans are found where they come to its parent, which has no other children. (In a process namespace of its own
-    they come to the process itself.) Where children cannot be listed, it is what the process itself takes.
+    Where children cannot be listed, it is what the process itself takes.
     """
-    parent, total = _parent_and_page_tables_kib(pid)
+    return sum(_parent_and_page_tables_kib(each)[1] for each in family(pid))
+
+
+def family(pid: int) -> Iterator[int]:
+    """A process, those it started and their orphans, each listed only after what was done with its parent.
+
+    Orphans are found where they come to its parent, which has no other children. (In a process namespace of its own
+    they come to the process itself.)
+    """
+    parent = _parent_and_page_tables_kib(pid)[0]
+    yield pid
     seen, unseen = {pid}, [*_children(pid), *_children(parent)]
     while unseen:
         other = unseen.pop()
         if other not in seen:
             seen.add(other)
-            total += _parent_and_page_tables_kib(other)[1]
+            yield other
             unseen += _children(other)
-    return total
 
 
 def _parent_and_page_tables_kib(pid: int) -> tuple[int, int]:
