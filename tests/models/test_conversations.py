@@ -3,12 +3,12 @@
 import copy
 
 import pytest
-from tiny import tiny_tokenizer
+from tiny import END, tiny_tokenizer
 
 from verigrad.errors import ConfigError, DataError
 from verigrad.models.chat import prompt_ids
 from verigrad.models.diffusion import unused_ids
-from verigrad.preferences.records import as_pairs, as_rankings, as_rated, read_records
+from verigrad.preferences.records import Pair, as_pairs, as_rankings, as_rated, read_records
 from verigrad.training.examples import examples_of
 from verigrad.training.sft import demonstration_rows, read_demonstrations
 from verigrad.types import Message
@@ -42,6 +42,18 @@ def test_a_template_that_raises_is_a_setting_that_is_wrong():
     for messages in ([SYSTEM, USER], [USER, USER]):
         with pytest.raises(ConfigError, match=r"template of 'models/base' refuses messages of .*roles must alternate"):
             prompt_ids(strict, messages)
+
+
+def test_an_answer_that_was_cut_off_has_no_end_to_learn():
+    """Its writer did not end there. For a reward model the last token is there twice, be it the end or not."""
+    pair = Pair(prompt=(USER,), chosen="ab", rejected="cd", meta={"rejected_cut_off": True})
+    tokenizer = tiny_tokenizer()
+    for closing, wanted in ((False, [(*b"ab", END), tuple(b"cd")]), (True, [(*b"ab", END, END), tuple(b"cdd")])):
+        for turned in (as_pairs, as_rankings, as_rated):
+            found = examples_of(tokenizer, turned([pair]), system=None, max_length=99, closing=closing)
+            rows = [row for example in found for row in example.rows]
+            assert [row.ids[row.prompt_length :] for row in rows] == wanted
+            assert all(sum(row.mask) == len(ids) for row, ids in zip(rows, wanted, strict=True))
 
 
 def test_the_record_is_named_by_file_and_line(tmp_path):

@@ -128,7 +128,9 @@ def test_answers_that_were_cut_off_may_be_rejected_but_never_chosen():
     cut = {"finished": False, "cost": 1.0, "outcomes": (True,)}
     whole = {"cost": 9.0, "outcomes": (False,)}
     assert pass_fail([answer("a", **cut), answer("b", 0.5)]) == []
-    assert texts(pass_fail([answer("a"), answer("b", 0.5, finished=False)])) == [("a", "b")]
+    (pair,) = pass_fail([answer("a"), answer("b", 0.5, finished=False)])
+    assert (pair.chosen, pair.rejected) == ("a", "b")
+    assert pair.meta == {"chosen_fraction": 1.0, "rejected_fraction": 0.5, "rejected_cut_off": True}
     assert acecoder([answer("a", **cut), answer("b", 0.5)]) == []
     assert efficiency([answer("a", **cut), answer("b", **whole)]) == []
     assert mutual_ranking([answer("a", **cut), answer("b", **whole)]) == []

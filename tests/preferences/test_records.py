@@ -16,6 +16,7 @@ from verigrad.preferences.records import (
     as_pairs,
     as_rankings,
     as_rated,
+    cut_off_of,
     fractions_of,
     parse_record,
     read_records,
@@ -289,6 +290,24 @@ def test_pairs_of_rated_answers_keep_to_each_answer_what_it_passed():
     assert made[0].meta.keys() == {"chosen_fraction", "rejected_fraction"}
     (half,) = as_pairs([bare[0], replace(bare[1], meta={})])
     assert fractions_of(half) == [1.0, None]
+
+
+def test_what_was_cut_off_is_known_of_the_answer_in_every_kind_of_record():
+    cut = Pair(prompt=PROMPT, chosen="a", rejected="b", meta={"rejected_cut_off": True})
+    whole = Pair(prompt=PROMPT, chosen="c", rejected="d")
+    assert [cut_off_of(pair) for pair in (cut, whole)] == [(False, True), (False, False)]
+    rated = as_rated([cut, whole])
+    assert {answer.completion: cut_off_of(answer) for answer in rated} == {
+        "a": (False,),
+        "b": (True,),
+        "c": (False,),
+        "d": (False,),
+    }
+    again = {(pair.chosen, pair.rejected): cut_off_of(pair) for pair in as_pairs(rated)}
+    assert again == {("a", "b"): (False, True), ("a", "d"): (False, False), ("c", "b"): (False, True)} | {
+        ("c", "d"): (False, False)
+    }
+    assert [cut_off_of(ranking) for ranking in as_rankings([cut, whole])] == [(False, True), (False, False)]
 
 
 def test_no_pair_of_equal_texts():

@@ -12,7 +12,7 @@ from ui.made_up import FIRST, SECOND, sample, sample_rows, write_samples
 from verigrad import append_log as log_module
 from verigrad.append_log import AppendLog
 from verigrad.errors import ConfigError, DataError, RunError
-from verigrad.preferences.records import Pair, Ranking, read_records, write_records
+from verigrad.preferences.records import Pair, Ranking, cut_off_of, read_records, write_records
 from verigrad.training.sft import read_demonstrations
 from verigrad.types import Message
 from verigrad.ui.export import export_pairs
@@ -557,6 +557,18 @@ def test_pairs_say_what_share_of_the_tests_was_passed_where_that_is_known(opened
         vote(store, ann="a")
         (pair,) = export_pairs(store).pairs
     assert not {"chosen_fraction", "rejected_fraction"} & pair.meta.keys()
+
+
+def test_pairs_say_which_answer_was_cut_off(opened, samples):
+    rows = [
+        {**sample(0, 0, FIRST, 5), "stop_reason": "stop"},
+        {**sample(0, 1, SECOND, 0), "stop_reason": "length"},
+    ]
+    write_samples(samples, rows)
+    store = opened()
+    item = vote(store, ann="a")
+    (pair,) = export_pairs(store).pairs
+    assert cut_off_of(pair) == tuple(side.completion == rows[1]["completion"] for side in (item.a, item.b))
 
 
 @pytest.mark.parametrize(

@@ -501,8 +501,9 @@ def _ordered(answers: Sequence[Scored]) -> list[tuple[Scored, Scored]]:
 
 
 def pair_of(better: Scored, worse: Scored, *, margin: float | None = None, **meta: Any) -> Pair:
-    """The pair of two answers, the shares of tests they pass in its `meta`."""
+    """The pair of two answers; its `meta` has the shares of tests they pass, and of either whether it was cut off."""
     meta = {"chosen_fraction": better.fraction, "rejected_fraction": worse.fraction, **meta}
+    meta |= {f"{side}_cut_off": True for side, it in (("chosen", better), ("rejected", worse)) if not it.finished}
     return Pair(prompt=better.prompt, chosen=better.text, rejected=worse.text, margin=margin, meta=meta)
 
 

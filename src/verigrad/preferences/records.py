@@ -32,6 +32,7 @@ __all__ = [
     "as_pairs",
     "as_rankings",
     "as_rated",
+    "cut_off_of",
     "fractions_of",
     "parse_record",
     "prompt_and_answer",
@@ -274,6 +275,17 @@ def fractions_of(record: Record) -> list[float | None] | None:
     return sides if len(record.completions) == 2 else None
 
 
+def cut_off_of(record: Record) -> tuple[bool, ...]:
+    """Whether each answer was cut off by the token limit, so that it has no end to learn, as miners and the export of
+    labels write it into `meta`; False of a ranking of three or more."""
+    sides = tuple(record.meta.get(f"{side}_cut_off") is True for side in ("chosen", "rejected"))
+    if isinstance(record, Pair):
+        return sides
+    if isinstance(record, Rated):
+        return (record.meta.get("cut_off", sides[not record.desirable]) is True,)
+    return sides if len(record.completions) == 2 else (False,) * len(record.completions)
+
+
 def _share(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) and 0 <= value <= 1 else None
 
@@ -322,14 +334,16 @@ def as_pairs(records: Iterable[Record]) -> list[Pair]:
 
 
 def _meta_of_both(good: Rated, bad: Rated) -> dict[str, Any]:
-    """What two rated answers' `meta` say, the wanted one's first, with the share of its tests that each passed: what
-    they say of other answers they were paired with once is not of this pair."""
-    apart = {"fraction", "chosen_fraction", "rejected_fraction"}
+    """What two rated answers' `meta` say, the wanted one's first, with the share of its tests that each passed and
+    whether it was cut off: what they say of other answers they were paired with once is not of this pair."""
+    apart = {f"{side}{what}" for side in ("", "chosen_", "rejected_") for what in ("fraction", "cut_off")}
     found = {key: value for key, value in {**bad.meta, **good.meta}.items() if key not in apart}
     for side, answer in (("chosen", good), ("rejected", bad)):
         for fraction in fractions_of(answer) or ():
             if fraction is not None:
                 found[f"{side}_fraction"] = fraction
+        if any(cut_off_of(answer)):
+            found[f"{side}_cut_off"] = True
     return found
 
 

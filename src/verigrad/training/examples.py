@@ -17,7 +17,7 @@ from verigrad.errors import ConfigError, DataError
 from verigrad.models.base import Batch
 from verigrad.models.chat import answer_ids, prompt_ids
 from verigrad.models.packing import Pack, pack_views
-from verigrad.preferences.records import Pair, Rated, Record
+from verigrad.preferences.records import Pair, Rated, Record, cut_off_of
 from verigrad.training.batching import rows_batch
 from verigrad.types import Message, Row
 
@@ -78,13 +78,16 @@ def completion_row(
     system: str | None,
     max_length: int,
     closing: bool = False,
+    cut_off: bool = False,
 ) -> Row | None:
     """A row of prompt and answer with the answer scored, end token included; None where it is too long.
 
-    With `closing` the end token is there twice, so that the value before the last token is that of the whole answer.
+    An answer that was `cut_off` has no end token: its writer did not end there, and the loss would move how likely that
+    is. With `closing` the last token is there twice, so that the value before it is that of the whole answer.
     """
     messages = ((Message("system", system),) if system else ()) + tuple(prompt)
     start, own = prompt_ids(tokenizer, messages), answer_ids(tokenizer, answer)
+    own = own[:-1] if cut_off else own
     ids = start + own + (own[-1:] if closing else ())
     if len(ids) > max_length:
         return None
@@ -104,8 +107,16 @@ def examples_of(
     for number, record in enumerate(records):
         try:
             built = [
-                completion_row(tokenizer, record.prompt, text, system=system, max_length=max_length, closing=closing)
-                for text in answers_of(record)
+                completion_row(
+                    tokenizer,
+                    record.prompt,
+                    text,
+                    system=system,
+                    max_length=max_length,
+                    closing=closing,
+                    cut_off=cut_off,
+                )
+                for text, cut_off in zip(answers_of(record), cut_off_of(record), strict=True)
             ]
         except ConfigError as error:
             raise DataError(f"{record.place or f'record {number + 1}'}: {error}") from error

@@ -55,7 +55,7 @@ def held_out_metrics(scores: Tensor, examples: Sequence[Example]) -> dict[str, f
 
 
 def _tokens(example: Example) -> list[int]:
-    """Lengths of the answers of its rows; the end token, there twice, is counted once."""
+    """Lengths of the answers of its rows; the last token, there twice, is counted once."""
     return [sum(row.mask) - 1 for row in example.rows]
 
 

@@ -1,7 +1,7 @@
 """Reward models: a number for a prompt and an answer, learned from preferences, verdicts or rewards.
 
-The score is the scalar head's value at the answer's end token, so a saved model is an ordinary sequence classifier:
-`AutoModelForSequenceClassification.from_pretrained(folder)` gives the same number.
+The score is the scalar head's value at the answer's last token, the end token unless it was cut off, so a saved model
+is an ordinary sequence classifier: `AutoModelForSequenceClassification.from_pretrained(folder)` gives the same number.
 """
 
 from __future__ import annotations

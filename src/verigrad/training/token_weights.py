@@ -34,7 +34,7 @@ class PairAnswer:
     """One answer of a pair, as a weighting sees it.
 
     Attributes:
-        ids: its tokens, the end token last.
+        ids: its tokens, the end token last, but of an answer that was cut off.
         text: that they spell.
         pieces: the bytes of each token, empty for the end token.
         spans: `meta["chosen_spans"]` or `meta["rejected_spans"]` of the record, `(start, end)` in characters of the

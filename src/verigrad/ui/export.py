@@ -110,6 +110,8 @@ def _pair(item: Item, side: Side, votes: list[Choice], margin: str) -> Pair:
     }
     fractions = {"chosen_fraction": _fraction(chosen), "rejected_fraction": _fraction(rejected)}
     meta |= {key: fraction for key, fraction in fractions.items() if fraction is not None}
+    sides = (("chosen", chosen), ("rejected", rejected))
+    meta |= {f"{name}_cut_off": True for name, it in sides if it.meta.get("stop_reason", "stop") != "stop"}
     if margin == "score" and chosen.score is not None and rejected.score is not None:
         difference = chosen.score - rejected.score
         meta["score_difference"] = difference

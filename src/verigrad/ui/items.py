@@ -166,7 +166,7 @@ def _sample(row: Mapping[str, Any], place: str) -> Candidate:
         program=program if program and program.strip() else None,
         score=_score(row),
         results=tuple(results),
-        meta={key: row[key] for key in ("sample", "status") if key in row},
+        meta={key: row[key] for key in ("sample", "status", "stop_reason") if key in row},
     )
 
 
