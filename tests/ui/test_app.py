@@ -228,7 +228,7 @@ def test_neither_scores_nor_verdicts_are_on_the_page_until_asked_for(labels, log
     browser.post("choose", item=item, choice="tie")
     looked, chosen = log()
     assert looked["event"] == "tests" and chosen["tests_shown"] is True
-    browser.post("undo")
+    browser.post("undo", item=browser.item())
     assert "5 of 5 tests passed" in browser.get("/compare?annotator=Ann").text  # it cannot be unseen
 
 
@@ -241,14 +241,31 @@ def test_undo_goes_back_step_by_step_and_only_adds(labels, log, tmp_path):
     before = (tmp_path / "labels" / "annotations.jsonl").read_bytes()
     says = []
     for item in reversed(seen):
-        answer = browser.post("undo").json()
+        answer = browser.post("undo", item=browser.item()).json()
         assert item_in(answer["html"]) == item
         says.append(answer["notice"])
     assert says == ["Taken back: skip", "Taken back: right is better", "Taken back: left is better"]
     assert (tmp_path / "labels" / "annotations.jsonl").read_bytes().startswith(before)
-    answer = browser.post("undo")
+    answer = browser.post("undo", item=browser.item())
     assert answer.status_code == 409 and answer.json()["notice"] == "there is nothing to take back"
     assert [row["event"] for row in log()] == ["choice"] * 3 + ["retraction"] * 3
+
+
+def test_an_undo_asked_for_twice_is_one(labels, log):
+    """The answer to the first was lost, or two tabs were open: what stands before it stays."""
+    browser = labels()
+    items = []
+    for choice in ("left", "right"):
+        items.append(browser.item())
+        browser.post("choose", item=items[-1], choice=choice)
+    shown = browser.item()
+    assert browser.post("undo", item=shown).status_code == 200
+    again = browser.post("undo", item=shown)
+    assert again.status_code == 409 and item_in(again.json()["html"]) == items[1]
+    assert [row["event"] for row in log()] == ["choice", "choice", "retraction"]
+    while item := browser.item():
+        browser.post("choose", item=item, choice="tie")
+    assert browser.post("undo", item="").status_code == 200  # at the end nothing is on the screen
 
 
 def test_what_was_not_saved_does_not_move_on(labels, monkeypatch):
@@ -315,7 +332,7 @@ def test_a_corrected_program_becomes_a_demonstration(labels, tmp_path):
     assert found.messages == browser.store.items[item].prompt
     assert found.answer == "```python\ndef f():\n    return 1\n```"
     assert browser.store.demonstrations()[0].source != browser.store.left_of(item, "Ann")
-    assert browser.post("undo").json()["notice"] == "Taken back: the demonstration"
+    assert browser.post("undo", item=item).json()["notice"] == "Taken back: the demonstration"
     assert browser.store.demonstrations() == []
 
 

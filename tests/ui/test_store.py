@@ -305,6 +305,16 @@ def test_what_is_on_one_screen_is_not_on_another_until_long_ago(opened):
     assert store.next_item("cid").id == seen
 
 
+def test_what_is_on_the_screen_stays_there_when_an_earlier_item_opens_again(opened):
+    store = opened()
+    first = store.next_item("ann").id
+    seen = store.next_item("bob").id
+    store.choose(first, "ann", "skip")
+    assert store.next_item("bob").id == seen
+    store.choose(seen, "bob", "a")
+    assert store.next_item("bob").id == first
+
+
 def test_with_full_overlap_two_judge_everything_and_a_third_nothing(opened):
     store = opened(overlap=1.0)
     assert len(judge_all(store, "ann")) == len(judge_all(store, "bob")) == 6

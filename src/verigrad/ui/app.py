@@ -204,6 +204,7 @@ class _Routes:
 
     def undo(self, row: Mapping[str, Any]) -> _Answer:
         annotator = self._annotator(row)
+        self._current(row, annotator)  # asked a second time, or by an old page, it would take back another one
         taken = self._store.undo(annotator)
         if taken is None:
             raise _Refusal(409, "there is nothing to take back")
@@ -236,14 +237,23 @@ class _Routes:
             raise _Refusal(400, f"{name!r} is the name of a program that judges here; take another")
         return name
 
-    def _item(self, row: Mapping[str, Any], annotator: str) -> Item:
-        """The item a request is about; it must be the one on the annotator's screen, which another tab may change."""
+    def _current(self, row: Mapping[str, Any], annotator: str) -> Item | None:
+        """What is on the annotator's screen, None at the end; a request must name it, for another tab may change it."""
         current = self._store.next_item(annotator)
-        if current is None or row.get("item") != current.id:
-            raise _Refusal(
-                409, "the page was out of date; nothing was recorded", view=task_view(self._store, annotator)
-            )
+        if row.get("item") != (current.id if current else ""):
+            raise self._out_of_date(annotator)
         return current
+
+    def _item(self, row: Mapping[str, Any], annotator: str) -> Item:
+        """The item a request is about."""
+        current = self._current(row, annotator)
+        if current is None:
+            raise self._out_of_date(annotator)
+        return current
+
+    def _out_of_date(self, annotator: str) -> _Refusal:
+        said = "the page was out of date; nothing was recorded"
+        return _Refusal(409, said, view=task_view(self._store, annotator))
 
 
 def _preferred(choice: Any, left: Side) -> Preference:

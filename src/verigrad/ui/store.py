@@ -307,9 +307,10 @@ class Store:
     def next_item(self, annotator: str) -> Item | None:
         """What to ask this annotator now, and from now on the clock runs; None when nothing is left.
 
-        Asking again changes nothing. After an undo it is the item that was taken back.
+        Asking again changes nothing: what is on the screen stays there, though another's skip opens an earlier item.
+        After an undo it is the item that was taken back.
         """
-        back = self._return_to.get(annotator)
+        back = self._return_to.get(annotator) or self._claims.get(annotator, ("", 0.0))[0]
         found = self.items[back] if back and annotator not in self._choices[back] else None
         if found is None:
             found = next((item for item in self.items.values() if self._is_open(item, annotator)), None)
