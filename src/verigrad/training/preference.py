@@ -259,7 +259,7 @@ class _Loop:
     ) -> None:
         self.config, self.stage, self.run, self.row, self.tasks = config, stage, run, row, tasks
         self.policy = Learner(stage.model, make_optimizer(stage.model, config.optim))
-        self.notes: dict[str, Any] = {"cursor": 0, "delta": 0.0, "delta_steps": 0}
+        self.notes: dict[str, Any] = {"delta": 0.0, "delta_steps": 0}
         many_rounds = config.rounds > 1 and config.reference == "start" and row.reference
         # One round scores its records before the first update: then the policy itself is the reference.
         self._frozen = (
