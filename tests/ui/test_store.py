@@ -569,6 +569,19 @@ def test_pairs_say_what_share_of_the_tests_was_passed_where_that_is_known(opened
     assert not {"chosen_fraction", "rejected_fraction"} & pair.meta.keys()
 
 
+def test_the_share_of_tests_passed_is_known_without_the_results(opened, samples):
+    """Four of five and none of five, by the counts of rows that keep no results."""
+    rows = [
+        {**sample(0, number, text, passed), "results": []} for number, text, passed in ((0, FIRST, 4), (1, SECOND, 0))
+    ]
+    write_samples(samples, rows)
+    store = opened()
+    item = vote(store, ann="a")
+    (pair,) = export_pairs(store).pairs
+    first = item.a.completion == rows[0]["completion"]
+    assert (pair.meta["chosen_fraction"], pair.meta["rejected_fraction"]) == ((0.8, 0.0) if first else (0.0, 0.8))
+
+
 def test_pairs_say_which_answer_was_cut_off(opened, samples):
     rows = [
         {**sample(0, 0, FIRST, 5), "stop_reason": "stop"},

@@ -120,7 +120,10 @@ def _pair(item: Item, side: Side, votes: list[Choice], margin: str) -> Pair:
 
 
 def _fraction(candidate: Candidate) -> float | None:
-    """Share of its tests that an answer passed; None where it was not judged."""
+    """Share of its tests that an answer passed; None where it was not judged. Rows may come without their results, and
+    folders of before keep the results alone."""
+    if "fraction" in candidate.meta:
+        return float(candidate.meta["fraction"])
     if "status" not in candidate.meta:
         return None
     if candidate.meta["status"] == "passed":

@@ -161,21 +161,29 @@ def _sample(row: Mapping[str, Any], place: str) -> Candidate:
         raise DataError(f"{place}: program is a {type(program).__name__}, wanted text or null")
     if not isinstance(results, list | tuple) or not all(isinstance(result, dict) for result in results):
         raise DataError(f"{place}: results is {results!r:.80}, wanted a list of objects")
+    share = _share_passed(row)
+    known = {} if share is None else {"fraction": share}
     return Candidate(
         completion=_text(row, "completion", place),
         program=program if program and program.strip() else None,
         score=_score(row),
         results=tuple(results),
-        meta={key: row[key] for key in ("sample", "status", "stop_reason") if key in row},
+        meta={key: row[key] for key in ("sample", "status", "stop_reason") if key in row} | known,
     )
 
 
 def _score(row: Mapping[str, Any]) -> float | None:
     if _is_number(row.get("score")):
         return float(row["score"])
+    if (share := _share_passed(row)) is not None:
+        return share
+    return float(row["reward"]) if _is_number(row.get("reward")) else None
+
+
+def _share_passed(row: Mapping[str, Any]) -> float | None:
     if _is_number(row.get("total")) and _is_number(row.get("passed")) and row["total"] > 0:
         return float(row["passed"] / row["total"])
-    return float(row["reward"]) if _is_number(row.get("reward")) else None
+    return None
 
 
 def _is_number(value: Any) -> bool:
