@@ -483,6 +483,23 @@ def test_its_margins_choose_what_people_are_asked_first(settings, workshop):
     assert asked[0] == {"aaaa", "aaaaa"} and texts["long"] in asked[-1]
 
 
+@pytest.mark.parametrize(
+    ("written", "asked"), [('system = "Be brief."\n', "Be brief."), ("seed = 1\n", None), (None, None)]
+)
+def test_its_margins_are_asked_under_the_system_message_it_was_trained_with(tmp_path, monkeypatch, written, asked):
+    folder, seen = tmp_path / "model", []
+    folder.mkdir()
+    if written is not None:
+        (tmp_path / "config.toml").write_text(written)
+
+    def answer_scores(folder, answers, *, system):
+        seen.append(system)
+        return [0.0] * len(answers)
+
+    monkeypatch.setattr("verigrad.training.answer_scores.answer_scores", answer_scores)
+    assert _margins(str(folder))([]) == [] and seen == [asked]
+
+
 def test_clear_errors(settings, workshop):
     with pytest.raises(ConfigError, match="data is not set"):
         RewardModelConfig(run="x")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import tomllib
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -68,11 +69,14 @@ def _margins(name: str) -> Margins:
 
 
 def _reward_model_margins(folder: str, items: Sequence[Item]) -> list[float | None]:
-    """|score of a - score of b| under a reward model: smallest where it is least sure."""
+    """|score of a - score of b| under a reward model: smallest where it is least sure. It is asked under the system
+    message that its run trained it with."""
     from verigrad.training.answer_scores import answer_scores
 
+    settings = Path(folder).resolve().parent / "config.toml"
+    system = tomllib.loads(settings.read_text(encoding="utf-8")).get("system") if settings.is_file() else None
     answers = list(dict.fromkeys((item.prompt, side.completion) for item in items for side in (item.a, item.b)))
-    scores = dict(zip(answers, answer_scores(folder, answers), strict=True))
+    scores = dict(zip(answers, answer_scores(folder, answers, system=system), strict=True))
     pairs = [(scores[item.prompt, item.a.completion], scores[item.prompt, item.b.completion]) for item in items]
     return [None if one is None or other is None else abs(one - other) for one, other in pairs]
 
