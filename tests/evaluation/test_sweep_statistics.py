@@ -92,6 +92,18 @@ def test_tasks_that_a_seed_lacks_are_left_out_and_counted():
         summarize_seeds([], [])
 
 
+def test_a_seed_that_lost_samples_weighs_no_less():
+    """Of two seeds one always passes and one never, before and after: nothing changed. After training the first lost
+    three of four samples of every task to failures of ours. Pooled sample by sample it would fall from 4/8 to 1/5."""
+    good, bad, few = ({f"t{i}": passed for i in range(10)} for passed in ([True] * 4, [False] * 4, [True]))
+    found = summarize_seeds([good, bad], [few, bad])
+    assert (found.before.value, found.after.value, found.gain.value) == (0.5, 0.5, 0.0)
+    assert found.gains == (0.0, 0.0) and found.gain.low < 0 < found.gain.high
+    assert (found.before.num_samples, found.after.num_samples) == (80, 50)
+    (compared,) = compare_settings({"x": [good, bad], "y": [few, bad]})
+    assert (compared.difference.value, compared.p_value) == (0.0, 1.0)
+
+
 @pytest.mark.parametrize("seed_effect", [0.0, 0.6])
 def test_the_interval_over_tasks_and_seeds_covers_the_truth(seed_effect):
     """Made-up settings whose true gain is known: tasks and seeds move the chance of a pass, three seeds.

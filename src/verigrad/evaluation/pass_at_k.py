@@ -15,7 +15,17 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Estimate", "blocks", "bootstrap_means", "mean_interval", "pass_at_k", "summarize", "task_rates", "wilson"]
+__all__ = [
+    "Estimate",
+    "blocks",
+    "bootstrap_means",
+    "estimate_of",
+    "mean_interval",
+    "pass_at_k",
+    "summarize",
+    "task_rates",
+    "wilson",
+]
 
 _Floats = NDArray[np.float64]
 
@@ -110,15 +120,37 @@ def summarize(
     """
     if not results:
         raise ValueError("pass@k of no task is not defined; got an empty mapping")
-    rates = task_rates(results, k)
-    value, total = float(rates.mean()), sum(len(own) for own in results.values())
+    rates, total = task_rates(results, k), sum(len(own) for own in results.values())
     single = k == 1 and all(len(own) == 1 for own in results.values())
+    return estimate_of(rates, total, single=single, confidence=confidence, resamples=resamples, seed=seed)
+
+
+def estimate_of(
+    rates: _Floats,
+    num_samples: int,
+    *,
+    single: bool = False,
+    confidence: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> Estimate:
+    """The mean of tasks' rates (at least one) with the interval that `summarize` tells of.
+
+    Args:
+        rates: of the tasks, each in [0, 1].
+        num_samples: behind all of them together.
+        single: each is that of a single sample, 0 or 1.
+        confidence: of the interval.
+        resamples: of the bootstrap.
+        seed: of the bootstrap.
+    """
+    value = float(rates.mean())
     if single or value in (0.0, 1.0):
         low, high = wilson(round(rates.sum()), len(rates), confidence=confidence)
-        return Estimate(value, low, high, len(rates), total, "wilson")
+        return Estimate(value, low, high, len(rates), num_samples, "wilson")
     means = bootstrap_means(rates, resamples=resamples, seed=seed)
     low, high = mean_interval(rates, means, bounds=(0.0, 1.0), confidence=confidence)
-    return Estimate(value, low, high, len(rates), total, "bootstrap")
+    return Estimate(value, low, high, len(rates), num_samples, "bootstrap")
 
 
 def wilson(successes: float, trials: int, *, confidence: float = 0.95) -> tuple[float, float]:

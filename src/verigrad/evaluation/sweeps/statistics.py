@@ -2,8 +2,8 @@
 
 Tasks and seeds are crossed: every seed answers the same tasks. Two questions have two intervals.
 
-*How good are these runs?* Seeds are pooled (a task's rate is over the samples of all seeds) and tasks are resampled,
-as in `verigrad.evaluation.compare`.
+*How good are these runs?* Seeds are pooled (a task's rate is the mean of its rates in the seeds, so that a seed which
+lost samples to failures of ours weighs no less) and tasks are resampled, as in `verigrad.evaluation.compare`.
 
 *How good is the setting, with other tasks and other seeds?* A hierarchical bootstrap: each resample draws tasks with
 replacement, the same ones for every seed, and then adds what other seeds would change, drawn from Student's t with
@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from verigrad.evaluation.compare import Difference, difference_of, sign_flip_p
-from verigrad.evaluation.pass_at_k import Estimate, summarize, task_rates
+from verigrad.evaluation.pass_at_k import Estimate, estimate_of, task_rates
 
 __all__ = ["Comparison", "SeedSummary", "compare_settings", "holm", "seed_noise", "shared_tasks", "summarize_seeds"]
 
@@ -120,16 +120,15 @@ def summarize_seeds(
     tasks = shared_tasks([*before, *after])
     if not tasks:
         raise ValueError("wanted at least one seed, and a task that every seed has; there is none")
-    old, new = (_pooled(side, tasks) for side in (before, after))
-    changes = task_rates(new) - task_rates(old)
+    old, new = (_rates(side, tasks) for side in (before, after))
+    changes = new.mean(axis=0) - old.mean(axis=0)
     gain, means = difference_of(changes, confidence=confidence, resamples=resamples, seed=seed)
-    own = [_rates(b, tasks) for b in before], [_rates(a, tasks) for a in after]
-    gains = [float((a - b).mean()) for b, a in zip(*own, strict=True)]
+    gains = [float(own.mean()) for own in np.subtract(new, old)]
     interval = _interval(gain, means, [seed_noise(gains, resamples=resamples, seed=seed)], confidence)
     every = set().union(*before, *after)
     return SeedSummary(
-        before=summarize(old, confidence=confidence, resamples=resamples, seed=seed),
-        after=summarize(new, confidence=confidence, resamples=resamples, seed=seed),
+        before=_estimate(before, tasks, confidence, resamples, seed),
+        after=_estimate(after, tasks, confidence, resamples, seed),
         gain=gain,
         gains=tuple(gains),
         sd=float(np.std(gains, ddof=1)) if len(gains) > 1 else None,
@@ -165,12 +164,12 @@ def _compare(
     first: str, second: str, after: Mapping[str, Sequence[_Results]], confidence: float, resamples: int, seed: int
 ) -> Comparison:
     tasks = shared_tasks([*after[first], *after[second]])
-    one, other = (_pooled(after[name], tasks) for name in (first, second))
-    changes = task_rates(one) - task_rates(other)
+    one, other = (_rates(after[name], tasks) for name in (first, second))
+    changes = one.mean(axis=0) - other.mean(axis=0)
     difference, means = difference_of(changes, confidence=confidence, resamples=resamples, seed=seed)
     noises = [
-        seed_noise([float(_rates(own, tasks).mean()) for own in after[name]], resamples=resamples, seed=seed + number)
-        for number, name in enumerate((first, second))
+        seed_noise(rates.mean(axis=1).tolist(), resamples=resamples, seed=seed + number)
+        for number, rates in enumerate((one, other))
     ]
     low, high = _interval(difference, means, noises, confidence)
     p_value = sign_flip_p(changes, resamples=resamples, seed=seed)
@@ -240,9 +239,16 @@ def shared_tasks(results: Sequence[_Results]) -> list[str]:
     return [task for task in results[0] if all(task in own for own in results)] if results else []
 
 
-def _pooled(results: Sequence[_Results], tasks: Sequence[str]) -> dict[str, list[bool]]:
-    return {task: [passed for own in results for passed in own[task]] for task in tasks}
+def _rates(results: Sequence[_Results], tasks: Sequence[str]) -> _Floats:
+    """Share of its samples that passed, (seeds, tasks)."""
+    return np.stack([task_rates({task: own[task] for task in tasks}) for own in results])
 
 
-def _rates(results: _Results, tasks: Sequence[str]) -> _Floats:
-    return task_rates({task: results[task] for task in tasks})
+def _estimate(
+    results: Sequence[_Results], tasks: Sequence[str], confidence: float, resamples: int, seed: int
+) -> Estimate:
+    """pass@1, seeds pooled."""
+    counts = [len(own[task]) for own in results for task in tasks]
+    single = len(results) == 1 and set(counts) == {1}
+    rates = _rates(results, tasks).mean(axis=0)
+    return estimate_of(rates, sum(counts), single=single, confidence=confidence, resamples=resamples, seed=seed)
