@@ -56,6 +56,16 @@ def test_the_table_has_the_figures_worked_by_hand(sweep):
     assert "with seed 0 and 50 % of the steps" in text and "Not finished: 1 of 10 runs" in text
 
 
+def test_values_stand_below_the_setting_they_are_of(sweep):
+    """Rows may name the settings in another order than the design does."""
+    design, rows = sweep / "sweep.toml", sweep / "results.jsonl"
+    design.write_text(design.read_text().replace("[vary]\n", '[vary]\nkl_coef = ["0.1"]\n'))
+    rows.write_text(rows.read_text().replace('"}, "chosen"', '", "kl_coef": "0.1"}, "chosen"'))
+    text = write_sweep_report(sweep)[0].read_text()
+    assert cells(text, "| kl_coef |")[:2] == ["kl_coef", "algorithm"]
+    assert [cells(text, f"| 0.1 | {name} |")[:2] for name in ("x", "<y>")] == [["0.1", "x"], ["0.1", "<y>"]]
+
+
 def test_the_page_says_the_same_and_needs_nothing_else(sweep):
     source = write_sweep_report(sweep)[1].read_text()
     outline = Outline(source)

@@ -18,6 +18,7 @@ import pytest
 from verigrad.cli.main import main
 from verigrad.engines.denoise_params import DenoiseParams
 from verigrad.errors import RunError
+from verigrad.settings import to_toml
 from verigrad.training.config import OptimConfig, ReportConfig, RLConfig, SamplingConfig, start_alike
 from verigrad.training.rl import train
 from verigrad.training.sweep import loop
@@ -138,6 +139,18 @@ def test_the_examples_of_the_docs_are_sweeps(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for example in examples:
         assert main(["sweep", *shlex.split(example), "--dry-run"]) == 0
+
+
+def test_a_folder_keeps_the_order_of_its_axes(tmp_path):
+    """Named the other way round they are the same sweep: its runs keep their names and are not made again."""
+    axes = {"algorithm": ("grpo", "rloo"), "kl_coef": ("0", "0.01")}
+    begun = plan(tmp_path, vary=axes, grid={"clip_low": ("0.1",), "clip_high": ("0.2",)})
+    turned = plan(tmp_path, vary=dict(reversed(axes.items())), grid={"clip_high": ("0.2",), "clip_low": ("0.1",)})
+    names = [trial.name for trial, _ in loop.trials(begun)]
+    assert [trial.name for trial, _ in loop.trials(turned)] != names
+    begun.folder.mkdir()
+    (begun.folder / "sweep.toml").write_text(to_toml(begun.design))
+    assert [trial.name for trial, _ in loop.trials(turned)] == names
 
 
 def test_values_with_commas_are_quoted(tmp_path, capsys):

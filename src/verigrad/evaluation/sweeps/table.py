@@ -67,14 +67,19 @@ def gain_rows(sweep: SweepFolder, split: str) -> _Table:
     head += ["before", "after", "gain", "95 % over tasks", "sd over seeds", "95 % over tasks and seeds"]
     figures = sweep.figures[split]
     rows = [
-        [*_setting_cells(setting, chosen), *_figure_cells(setting, figures.get(setting.label)), *_cost_cells(setting)]
+        [
+            *_setting_cells(setting, varied, chosen),
+            *_figure_cells(setting, figures.get(setting.label)),
+            *_cost_cells(setting),
+        ]
         for setting in sweep.settings
     ]
     return [*head, "peak memory", "seconds"], rows
 
 
-def _setting_cells(setting: SettingRuns, chosen: Iterable[str]) -> list[str]:
-    return [*(setting.settings.values() or [setting.label]), *(setting.chosen.get(key, "–") for key in chosen)]
+def _setting_cells(setting: SettingRuns, varied: Iterable[str], chosen: Iterable[str]) -> list[str]:
+    own = [setting.settings[key] for key in varied] or [setting.label]
+    return [*own, *(setting.chosen.get(key, "–") for key in chosen)]
 
 
 def _figure_cells(setting: SettingRuns, found: SeedSummary | None) -> list[str]:

@@ -28,7 +28,7 @@ from verigrad.locks import hold
 from verigrad.settings import load_config, to_toml
 from verigrad.training.config import StageConfig, changed_settings, start_alike
 from verigrad.training.reporter import Reporter, Silent
-from verigrad.training.sweep.plan import Plan, Trial, slug
+from verigrad.training.sweep.plan import Design, Plan, Trial, slug
 from verigrad.training.sweep.process import run_process
 from verigrad.writing import write_or_tell
 
@@ -49,6 +49,7 @@ def run_sweep(plan: Plan, reporter: Reporter | None = None, *, keep_all: bool = 
         ConfigError: the settings of a run are wrong; then none was started.
         RunError: the folder holds another sweep, or a sweep is at work in it.
     """
+    plan = _as_begun(plan)
     plan.check()
     plan.check_names()
     with hold(plan.folder / ".lock", "a sweep", "--out") as lock:
@@ -58,9 +59,17 @@ def run_sweep(plan: Plan, reporter: Reporter | None = None, *, keep_all: bool = 
 
 def trials(plan: Plan) -> Iterator[tuple[Trial, str]]:
     """Every run in order, with its status: finished, failed, begun or waiting; runs nothing."""
+    plan = _as_begun(plan)
     choices = _choices(plan)
     for trial in _all_trials(plan, choices):
         yield trial, _status(plan.folder / trial.name)
+
+
+def _as_begun(plan: Plan) -> Plan:
+    """The plan with its axes in the order that its folder was begun with, from which the runs have their names."""
+    file = plan.folder / "sweep.toml"
+    begun = load_config(Design, file) if file.exists() else plan.design
+    return replace(plan, design=begun) if begun == plan.design else plan
 
 
 def _store_settings(plan: Plan) -> None:
