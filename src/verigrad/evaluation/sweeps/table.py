@@ -209,9 +209,11 @@ def method_notes(sweep: SweepFolder) -> list[str]:
         "Interval over tasks and seeds: each resample draws tasks, the same for every seed, and adds what other seeds "
         "would change: Student's t with one degree of freedom less than there are seeds, times their standard error. "
         "It needs two seeds, and is wide with two or three because they say little about others.",
-        "Higher “in these runs”: the interval over tasks leaves out 0, but the one over tasks and seeds does not, or "
-        "there is one seed only; other seeds could differ.",
-        "Peak memory is of the run that took most; seconds, evaluations included, are the mean over seeds.",
+        "Higher “in these runs”: over tasks the difference counts, but over tasks and seeds the interval covers 0, or "
+        "the p-value, corrected for all pairs of the split as well, is above 0.05, or a side has one seed only; other "
+        "seeds could differ.",
+        "Peak memory is of the run that took most; seconds are the mean over seeds. They hold the evaluations that a "
+        "run made itself: the model before training is measured once where runs start alike, by the first of them.",
     ]
     if grid := design.get("grid"):
         words = "; ".join(f"{key} in {', '.join(values)}" for key, values in grid.items())
