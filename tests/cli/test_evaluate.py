@@ -113,6 +113,33 @@ def test_a_comparison_is_over_the_tasks_that_both_sides_have(source, answered, t
     assert "+0.0%" in line and line.endswith("over 2 tasks; 2 that only one side has are left out")
 
 
+def test_what_was_judged_outlives_failures_of_ours_and_smaller_evaluations(source, monkeypatch, tmp_path, capsys):
+    """One of three samples is lost: the same command draws that one alone, and a smaller one takes nothing away."""
+    there = []
+
+    async def evaluated(tasks, options, num_samples, kept):
+        there.append([row["task_id"] for row in kept.rows])
+        lost = {"say@1/1"} if len(there) == 1 else set()
+        rows = [{"task_id": t.id, "sample": 0, "status": "error" if t.id in lost else "passed", "error": ""}
+                for t in tasks.tasks]  # fmt: skip
+        for row in rows:
+            if row["task_id"] not in there[-1]:
+                kept.add(row)
+        return rows
+
+    monkeypatch.setattr(command, "_evaluate", evaluated)
+    file, partial = tmp_path / "out.jsonl", tmp_path / "out.jsonl.partial"
+    words = ["eval", "--tasks", source, "--samples", str(file)]
+    assert main(words) == 0
+    assert "samples lost to failures of ours: 1;" in capsys.readouterr().err and partial.exists()
+    assert main([*words, "--limit", "1"]) == 0
+    assert "it has 1 samples that were not asked for here" in capsys.readouterr().err and partial.exists()
+    assert main(words) == 0
+    assert there == [[], ["say@1/0", "say@1/2"], ["say@1/0", "say@1/2"]]
+    assert [json.loads(line)["status"] for line in file.read_text().splitlines()] == ["passed"] * 3
+    assert not partial.exists()
+
+
 def test_nothing_judged_is_a_failure_that_says_why(source, answered, capsys):
     answered([row(n, "error", error="engine gone") for n in range(3)])
     assert main(["eval", "--tasks", source]) == 1

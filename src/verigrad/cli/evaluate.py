@@ -81,7 +81,7 @@ def _evaluate_tasks(options: argparse.Namespace, ks: Sequence[int], num_samples:
             write_rows(options.samples, rows)
             print(f"wrote {options.samples}")
         if kept:
-            kept.discard()
+            _end(kept, rows)
     return 0 if any(row["status"] != "error" for row in rows) else 1
 
 
@@ -91,6 +91,18 @@ def _partial(options: argparse.Namespace, source: TaskSet) -> AbstractContextMan
     if file is None or options.model == _GOLD or (file.exists() and not file.is_file()):  # a pipe, say
         return nullcontext()
     return PartialSamples(file, _settings(options, source))
+
+
+def _end(kept: PartialSamples, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Take the file of what has ended away, unless the same command or a larger one could go on from it."""
+    written = {(row["task_id"], row.get("sample")) for row in rows}
+    others = sum((row["task_id"], row["sample"]) not in written for row in kept.rows)
+    if lost := sum(row["status"] == "error" for row in rows):
+        print(f"samples lost to failures of ours: {lost}; the same command draws those alone", file=sys.stderr)
+    elif others:
+        print(f"{kept.path} stays: it has {others} samples that were not asked for here", file=sys.stderr)
+    else:
+        kept.discard()
 
 
 def _settings(options: argparse.Namespace, source: TaskSet) -> dict[str, Any]:
@@ -316,7 +328,8 @@ async def _evaluate(
     engine, tokenizer = _open_engine(options)
     sandbox = PolyglotSandbox(workers=options.workers)
     try:
-        known = kept.rows if kept else ()
+        asked = {task.id for task in tasks.tasks}
+        known = [row for row in (kept.rows if kept else ()) if row["task_id"] in asked and row["sample"] < num_samples]
         if known:
             print(f"going on: {len(known)} samples are there already", file=sys.stderr)
         with counting("evaluating", len(tasks) * num_samples - len(known)) as advance:

@@ -22,14 +22,18 @@ class PartialSamples:
         file: where the samples will be once all are there.
         settings: all that a sample depends on, as JSON values.
 
+    Attributes:
+        path: of the file of what has ended.
+        rows: samples that were there when it was opened.
+
     Raises:
         ConfigError: there are samples drawn in another way.
         RunError: the file cannot be written, or another process is at it.
     """
 
     def __init__(self, file: Path, settings: Mapping[str, Any]) -> None:
-        self._partial = file.with_name(f"{file.name}.partial")
-        self._log = AppendLog(self._partial)
+        self.path = file.with_name(f"{file.name}.partial")
+        self._log = AppendLog(self.path)
         began = next((row["settings"] for row in self._log.rows if row.get("event") == "began"), None)
         if began is None:
             self._log.append({"event": "began", "settings": dict(settings)})
@@ -37,7 +41,7 @@ class PartialSamples:
             self._log.close()
             told = ", ".join(f"{key} {_shown(began.get(key))}, here {_shown(settings.get(key))}" for key in changed)
             raise ConfigError(
-                f"{self._partial} holds samples of another evaluation that has not ended ({told}). End it with its own "
+                f"{self.path} holds samples of another evaluation that has not ended ({told}). End it with its own "
                 "settings, name another file, or delete this one"
             )
         self.rows: tuple[dict[str, Any], ...] = tuple(
@@ -50,7 +54,7 @@ class PartialSamples:
 
     def discard(self) -> None:
         """Take the file away, once the samples are where they belong."""
-        self._partial.unlink()
+        self.path.unlink()
 
     def __enter__(self) -> Self:
         return self
