@@ -123,7 +123,7 @@ def summarize_seeds(
     old, new = (_rates(side, tasks) for side in (before, after))
     changes = new.mean(axis=0) - old.mean(axis=0)
     gain, means = difference_of(changes, confidence=confidence, resamples=resamples, seed=seed)
-    gains = [float(own.mean()) for own in np.subtract(new, old)]
+    gains = [float((a - b).mean()) for b, a in zip(old, new, strict=True)]
     interval = _interval(gain, means, [seed_noise(gains, resamples=resamples, seed=seed)], confidence)
     every = set().union(*before, *after)
     return SeedSummary(
