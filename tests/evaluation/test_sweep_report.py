@@ -118,6 +118,17 @@ def test_settings_and_seeds_without_a_common_task_are_left_out_and_named(tmp_pat
         assert "Which settings differ" not in said and "comparison of pass@1" not in said
 
 
+def test_figures_tell_over_how_many_tasks_they_are(tmp_path):
+    """The first setting has all ten tasks, the second lost one."""
+    sides = {"unseen": (NONE, first(5))}
+    sweep = make_sweep(tmp_path / "demo", {"x": {0: sides}, "y": {0: sides}})
+    file = sweep / "algorithm-y" / "seed-0" / "evaluations" / "unseen-after.jsonl"
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:9]))
+    table, page = write_sweep_report(sweep)
+    assert "Gains are in percentage points, over 9 to 10 tasks." in table.read_text()
+    assert "unseen 9 to 10 tasks" in " ".join(Outline(page.read_text()).text.split())
+
+
 def test_reward_models_have_their_held_out_figures(tmp_path):
     sweep = make_sweep(tmp_path / "demo", {"x": {}})
     rows = (sweep / "results.jsonl").read_text().replace('"status": "failed"', '"held_out": {"auc": 0.75}, "x": 1')

@@ -30,7 +30,7 @@ from verigrad.evaluation.reports.page import page, section, table
 from verigrad.evaluation.reports.run_folder import RunFolder
 from verigrad.evaluation.reports.stages import PROXY, START, Pipelines, read_pipelines, verdict
 from verigrad.evaluation.sweeps.statistics import SeedSummary
-from verigrad.evaluation.sweeps.table import interval, markdown
+from verigrad.evaluation.sweeps.table import interval, markdown, task_count
 from verigrad.writing import write_or_tell
 
 __all__ = ["write_stages_report"]
@@ -222,7 +222,7 @@ def _gain_card(stage: str, split: str, found: Mapping[str, SeedSummary]) -> str:
         )
         for number, (name, own) in enumerate(found.items())
     ]
-    return _card(f"{split}, {next(iter(found.values())).gain.num_tasks} tasks", gain_chart(rows))
+    return _card(f"{split}, {task_count(found.values())}", gain_chart(rows))
 
 
 def _curves(pipelines: Pipelines) -> str:

@@ -19,6 +19,7 @@ from verigrad.evaluation.sweeps.table import (
     held_out_rows,
     method_notes,
     run_rows,
+    task_count,
 )
 
 __all__ = ["sweep_page"]
@@ -98,8 +99,7 @@ def _list(texts: Sequence[str]) -> str:
 def _gain_card(sweep: SweepFolder, split: str, colours: Mapping[str, str]) -> str:
     figures = sweep.figures[split]
     rows = [_gain_row(label, found, colours[label]) for label, found in figures.items()]
-    tasks = next(iter(figures.values())).gain.num_tasks
-    return _card(f"<h3>{escape(split)} <small>{tasks} tasks</small></h3>{gain_chart(rows)}")
+    return _card(f"<h3>{escape(split)} <small>{task_count(figures.values())}</small></h3>{gain_chart(rows)}")
 
 
 def _gain_row(label: str, found: SeedSummary, colour: str) -> GainRow:

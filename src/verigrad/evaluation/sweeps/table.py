@@ -23,6 +23,7 @@ __all__ = [
     "method_notes",
     "run_rows",
     "sweep_table",
+    "task_count",
 ]
 
 _Table = tuple[list[str], list[list[str]]]
@@ -32,7 +33,7 @@ def sweep_table(sweep: SweepFolder) -> str:
     """The whole file."""
     parts = [f"# {sweep.path.resolve().name}", markdown(*held_out_rows(sweep))]
     for split in sweep.splits:
-        parts += [f"## {split}", "Gains are in percentage points.", markdown(*gain_rows(sweep, split))]
+        parts += [f"## {split}", _gain_words(sweep, split), markdown(*gain_rows(sweep, split))]
         if sweep.comparisons[split]:
             parts += [comparison_words(sweep, split), markdown(*comparison_rows(sweep, split))]
     chosen = markdown(*grid_rows(sweep))
@@ -58,6 +59,18 @@ def interval(low: float | None, high: float | None) -> str:
     ('[−1.2, +20.0]', '–')
     """
     return "–" if low is None or high is None else f"[{points(low)}, {points(high)}]"
+
+
+def task_count(found: Iterable[SeedSummary]) -> str:
+    """Tasks that figures, at least one, are over; they differ where samples were lost."""
+    counts = [own.gain.num_tasks for own in found]
+    least, most = min(counts), max(counts)
+    return f"{most} tasks" if least == most else f"{least} to {most} tasks"
+
+
+def _gain_words(sweep: SweepFolder, split: str) -> str:
+    figures = sweep.figures[split].values()
+    return f"Gains are in percentage points{f', over {task_count(figures)}' if figures else ''}."
 
 
 def gain_rows(sweep: SweepFolder, split: str) -> _Table:
