@@ -142,6 +142,7 @@ def test_a_summary_of_one_side_and_of_sides_that_differ():
     odd = summarize_split(rows(a="failed", b="passed"), rows(b="passed", c="passed"))
     assert odd["difference"]["value"] == 0.0
     assert (odd["num_tasks"], odd["unpaired_tasks"]) == (1, 2)
+    assert odd["before"]["num_tasks"] == odd["after"]["num_tasks"] == 2
     assert summarize_split([], []) == {"num_tasks": 0, "num_samples": 0, "unpaired_tasks": 0}
 
 

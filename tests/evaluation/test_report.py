@@ -217,6 +217,16 @@ def test_unjudged_samples_are_counted_and_left_out(tmp_path):
     assert "37.5 % → 75.0 %" in text and "1 sample(s) could not be judged" in text
 
 
+def test_each_side_tells_its_own_tasks(tmp_path):
+    """The difference is over the tasks of both sides, the rates are over their own."""
+    run = make_run(tmp_path / "demo")
+    lines(run / "evaluations" / "odd-before.jsonl", [sample(f"a{i}", 0, "failed") for i in range(3)])
+    lines(run / "evaluations" / "odd-after.jsonl", [sample(f"a{i}", 0, "passed") for i in range(5)])
+    text = write_report(run).read_text()
+    assert re.search(r"odd, before: 0\.0 %, [^<]*, 3 tasks<", text)
+    assert re.search(r"odd, after: 100\.0 %, [^<]*, 5 tasks<", text)
+
+
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     with pytest.raises(RunError, match="no run folder at"):
         write_report(tmp_path / "nowhere")

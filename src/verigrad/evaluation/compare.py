@@ -195,9 +195,9 @@ def summarize_split(before_rows: Iterable[_Row], after_rows: Iterable[_Row], *, 
     rest.
 
     Returns:
-        `{"before": {"pass@1", "low", "high", "num_samples"}, "after": {...}, "difference": {"value", "low", "high",
-        "share_not_better"}, "num_tasks", "num_samples", "unpaired_tasks"}`; `num_tasks` are those of the difference
-        (or of the only side), `num_samples` the larger side's.
+        `{"before": {"pass@1", "low", "high", "num_tasks", "num_samples"}, "after": {...}, "difference": {"value",
+        "low", "high", "share_not_better"}, "num_tasks", "num_samples", "unpaired_tasks"}`; each side counts its own,
+        below them `num_tasks` are those of the difference (or of the only side), `num_samples` the larger side's.
     """
     sides = {"before": results_by_task(before_rows), "after": results_by_task(after_rows)}
     sides = {name: results for name, results in sides.items() if results}
@@ -223,6 +223,7 @@ def _side(estimate: Estimate) -> dict[str, Any]:
         "pass@1": estimate.value,
         "low": estimate.low,
         "high": estimate.high,
+        "num_tasks": estimate.num_tasks,
         "num_samples": estimate.num_samples,
     }
 

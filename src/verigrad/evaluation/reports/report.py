@@ -116,9 +116,8 @@ def _estimate(split: Mapping[str, Any], side: str) -> Estimate | None:
     if side not in split:
         return None
     figures = split[side]
-    return Estimate(
-        figures["pass@1"], figures["low"], figures["high"], split.get("num_tasks", 0), split.get("num_samples", 0)
-    )
+    tasks, samples = (figures.get(name, split.get(name, 0)) for name in ("num_tasks", "num_samples"))
+    return Estimate(figures["pass@1"], figures["low"], figures["high"], tasks, samples)
 
 
 def _difference_line(split: Mapping[str, Any]) -> str:
