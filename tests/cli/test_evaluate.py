@@ -77,6 +77,17 @@ def test_figures_are_printed_though_the_disk_is_full(source, capsys):
     assert "cannot write /dev/full" in printed.err and "No space left" in printed.err
 
 
+def test_a_task_without_a_gold_program_is_no_failure_of_gold(tmp_path, capsys):
+    for name, gold in (("some", "str(n) if n else None"), ("none", "None")):
+        (tmp_path / f"{name}.py").write_text(SOURCE.replace("gold=str(n)", f"gold={gold}"))
+    assert main(["eval", "--tasks", f"{tmp_path}/some.py:load", "--model", "gold"]) == 0
+    left, rate, *_ = capsys.readouterr().out.splitlines()
+    assert left == "1 of 3 tasks have no gold program and are left out"
+    assert rate.startswith("pass@1 100.0%") and rate.endswith("over 2 tasks, 2 samples")
+    assert main(["eval", "--tasks", f"{tmp_path}/none.py:load", "--model", "gold"]) == 1
+    assert "no task of say@1 has a gold program" in capsys.readouterr().err
+
+
 def test_judge_checks_its_output_first_and_prints_first(source, tmp_path, monkeypatch, capsys):
     words = ["judge", "--tasks", source, "--input", "-", "--output"]
     assert main([*words, "/dev/full"]) == 1

@@ -356,12 +356,17 @@ async def _evaluate(
 
 
 async def _gold(tasks: TaskSet, options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Rows of the gold programs, one sample a task: what a perfect model would score."""
+    """Rows of the gold programs, one sample a task that has one: what a perfect model would score."""
     from verigrad.sandbox.judge import Judge, judge_rows
     from verigrad.sandbox.languages import PolyglotSandbox
 
+    golds = [(task.id, tasks.oracle(task).gold) for task in tasks.tasks]
+    programs = [{"task_id": id_, "program": gold} for id_, gold in golds if gold is not None]
+    if not programs:
+        raise ConfigError(f"no task of {tasks.name} has a gold program, so there is nothing to judge; name a model")
+    if left := len(golds) - len(programs):
+        print(f"{left} of {len(golds)} tasks have no gold program and are left out")
     sandbox = PolyglotSandbox(workers=options.workers)
-    programs = [{"task_id": task.id, "program": tasks.oracle(task).gold or ""} for task in tasks.tasks]
     try:
         return await judge_rows(programs, {task.id: task for task in tasks.tasks}, tasks.oracles, Judge(sandbox))
     finally:
