@@ -110,6 +110,19 @@ def test_a_minibatch_without_rows_does_not_set_the_schedule_back(settings):
     assert row["learning_rate"] == pytest.approx(11 / 20)
 
 
+def test_groups_that_are_gone_change_no_minibatch(settings):
+    """Of four groups every second one is lost: what is left makes two optimizer steps, as two groups by themselves."""
+    batch = batch_of([(0, 1.0), (1, 0.0)], [], [(2, 0.0), (3, 1.0)], [])
+    assert batch.group_ids.tolist() == [0, 0, 2, 2]
+    alone = replace(batch, group_ids=torch.tensor([0, 0, 1, 1]))
+    (row, weights), (other_row, others) = (
+        learned(loop_of(settings, GRPO, minibatches=2), each) for each in (alone, batch)
+    )
+    assert row["ratio_max"] > 1 and other_row == row  # the second step has moved off the anchor
+    for name, weight in weights.items():
+        assert torch.equal(others[name], weight), name
+
+
 @pytest.mark.parametrize(("flagged", "succeeded"), [("keep", [True, True, False]), ("penalise", [True, False, False])])
 def test_what_the_audit_makes_a_failure_is_no_success_to_imitate(settings, flagged, succeeded):
     loop = loop_of(settings, GRPO, audit=AuditConfig(flagged=flagged))

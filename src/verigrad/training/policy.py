@@ -153,10 +153,15 @@ def _whole(batch: Batch, advantages: Tensor, succeeded: Tensor | None, anchor: T
 
 
 def _parts(whole: _Part, count: int) -> list[_Part]:
-    """Split a step by groups into `count` optimizer steps."""
+    """Split a step by groups into `count` optimizer steps, fewer where there are not as many groups.
+
+    Groups are dealt out by their place among those that are left: by their numbers, a step that has lost every second
+    one would be one optimizer step in place of two.
+    """
     if count == 1:
         return [whole]
-    chosen = (whole.batch.group_ids % count == number for number in range(count))
+    place = torch.unique(whole.batch.group_ids, return_inverse=True)[1]
+    chosen = (place % count == number for number in range(count))
     return [whole.select_rollouts(keep) for keep in chosen if bool(keep.any())]
 
 
