@@ -123,6 +123,14 @@ def test_groups_that_are_gone_change_no_minibatch(settings):
         assert torch.equal(others[name], weight), name
 
 
+def test_the_largest_of_a_step_is_the_largest_of_its_updates(settings):
+    """The sampler is compared with the policy before any of them, so it is as far off in two minibatches as in one."""
+    batch = batch_of([(0, 1.0), (1, 0.0)], [(2, 0.0), (3, 1.0)])
+    batch.sampler_logprobs[2, batch.mask[2]] = -9.0  # the second group alone is far off
+    (once, _), (twice, _) = (learned(loop_of(settings, GRPO, minibatches=count), batch) for count in (1, 2))
+    assert twice["sampler_drift_max"] == pytest.approx(once["sampler_drift_max"], abs=1e-4)
+
+
 @pytest.mark.parametrize(("flagged", "succeeded"), [("keep", [True, True, False]), ("penalise", [True, False, False])])
 def test_what_the_audit_makes_a_failure_is_no_success_to_imitate(settings, flagged, succeeded):
     loop = loop_of(settings, GRPO, audit=AuditConfig(flagged=flagged))

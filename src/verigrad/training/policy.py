@@ -78,13 +78,13 @@ def update_policy(
         learner.optimizer.step()
         learner.optimizer.zero_grad()
         metrics.append(found)
-    return _means(metrics)
+    return _over_updates(metrics)
 
 
-def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Mean of every key over the rows that have it."""
+def _over_updates(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Mean of every key over the rows that have it, and of a largest value the largest."""
     found = {key: [row[key] for row in rows if key in row] for row in rows for key in row}
-    return {key: sum(values) / len(values) for key, values in found.items()}
+    return {key: max(values) if key.endswith("_max") else sum(values) / len(values) for key, values in found.items()}
 
 
 def _imitate(model: Any, demonstrations: Batch, config: RLConfig, dtype: torch.dtype) -> float:
