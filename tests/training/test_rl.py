@@ -247,6 +247,16 @@ def test_a_reward_that_fails_stops_the_run_with_its_words(settings, workshop):
         train(config)
 
 
+def test_every_completion_of_a_step_is_written_down(settings, workshop):
+    """With those of groups that make way for others, here of a first round and one more: the step's tokens add up."""
+    (workshop / "same.py").write_text("def same(task, answer, verdict):\n    return 1.0\n")
+    same = {**settings, "reward": f"{workshop}/same.py:same"}
+    folder = train(RLConfig(**same, steps=1, resample=1, sampling=SHORT))
+    written = [json.loads(line) for line in (folder / "rollouts" / "step-000001.jsonl").read_text().splitlines()]
+    assert len(written) == 2 * 3 * 6
+    assert sum(row["tokens"] for row in written) == metrics(folder)[0]["completion_tokens_total"]
+
+
 def test_training_and_reported_tasks_must_be_disjoint(settings):
     report = ReportConfig(splits={"same": settings["tasks"]})
     with pytest.raises(ConfigError, match="both training and same"):

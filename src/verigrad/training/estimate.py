@@ -394,7 +394,10 @@ def _disk(config: StageConfig, shape: Shape, planned: Work) -> dict[str, float]:
 def _kept(config: StageConfig, planned: Work) -> int:
     if not isinstance(config, RLConfig):
         return planned.completions
-    return planned.completions // config.rollouts_kept if config.rollouts_kept else 0
+    if not config.rollouts_kept:
+        return 0
+    rounds = 1 + (with_loop_settings(config, _algorithm(config)).resample or 0)
+    return rounds * planned.completions // config.rollouts_kept
 
 
 def _time_line(config: StageConfig, shape: Shape, planned: Work) -> str:

@@ -186,14 +186,14 @@ class Loop:
         if self.config.audit.flagged == "stop" and (flagged := first_flagged(sampled_groups)) is not None:
             self.notes = begun
             self._stop(flagged, sampled_groups, step, run)
+        if self.config.rollouts_kept and step % self.config.rollouts_kept == 0:
+            run.write_rows(f"rollouts/step-{step + 1:06d}.jsonl", sample_rows(sampled_groups))
         if self.replay is not None:
             again = self.replay.draw(self.config.tasks_per_step, Random(derive_seed(self.config.seed, "replay", step)))
             self.replay.add(groups)
             groups = groups + again
         greedy = self.sampler.greedy_rewards(groups, step) if "greedy" in self.algorithm.needs else None
         sampled = time.perf_counter()
-        if self.config.rollouts_kept and step % self.config.rollouts_kept == 0:
-            run.write_rows(f"rollouts/step-{step + 1:06d}.jsonl", sample_rows(groups))
         row = {"step": step + 1, "kind": "train", **rollout_metrics(sampled_groups)}
         row.update(self.audit.metrics(sampled_groups), **probed)
         self.notes["tokens"] += row["completion_tokens_total"]
