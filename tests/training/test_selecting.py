@@ -21,16 +21,20 @@ from verigrad.models.checkpoint import save_model
 from verigrad.models.scalar import load_scalar
 from verigrad.rewards.outcome import PASSED
 from verigrad.rollout import Group
+from verigrad.tasks.base import TaskSet
 from verigrad.training.advantages import advantages_of
+from verigrad.training.audit import Audit
 from verigrad.training.batching import make_batch, terminal_rewards
 from verigrad.training.companions import CostMultiplier
 from verigrad.training.config import AuditConfig, CostConfig, CriticConfig, OptimConfig, RLConfig, SamplingConfig
 from verigrad.training.options import with_options
 from verigrad.training.proxies import Proxies
+from verigrad.training.replay import Replay
 from verigrad.training.rl import Loop, train
 from verigrad.training.run import Learner
+from verigrad.training.sampling import Sampled
 from verigrad.training.selecting import score_tensors
-from verigrad.types import Rollout, Score, Turn
+from verigrad.types import Rollout, Score, Task, Turn
 
 SHORT = SamplingConfig(max_tokens=8)
 CPU = SimpleNamespace(device="cpu", dtype=torch.float32)
@@ -138,6 +142,21 @@ def test_what_the_audit_makes_a_failure_is_no_success_to_imitate(settings, flagg
     rollouts.insert(1, replace(rollout(0, 0, None), status="error"))  # of which nothing trains
     outcomes = torch.tensor([PASSED, PASSED, PASSED + 1])
     assert loop._succeeded([Group(None, tuple(rollouts))], outcomes).tolist() == succeeded
+
+
+def test_a_step_that_failed_as_a_whole_is_not_made_of_kept_rollouts(settings):
+    """A sampler or a judge that is dead would otherwise leave a run to train on what it has, step after step."""
+    task, config = Task(id="t", prompt=""), AuditConfig()
+    lost = Group(task, (replace(rollout(0, 0, None), turns=(), status="error", error="no judge"),) * 2)
+    loop = loop_of(settings, GRPO, rollouts_kept=0, replay=100)
+    loop.audit = Audit(config, None, 0)
+    loop.replay = Replay(100, TaskSet("made", (task,), {}, {}))
+    loop.replay.add([Group(task, (rollout(0, 0, 1.0), rollout(0, 1, 0.0)))])
+    loop.sampler = SimpleNamespace(
+        probe=lambda step: {}, sample=lambda step, cursor: Sampled([lost], [lost], cursor + 1)
+    )
+    with pytest.raises(RunError, match="step 1: every rollout failed; the first says: no judge"):
+        loop.step(0, None)
 
 
 def test_a_step_without_any_score_changes_nothing(settings):

@@ -188,6 +188,9 @@ class Loop:
             self._stop(flagged, sampled_groups, step, run)
         if self.config.rollouts_kept and step % self.config.rollouts_kept == 0:
             run.write_rows(f"rollouts/step-{step + 1:06d}.jsonl", sample_rows(sampled_groups))
+        if not any(trains(rollout) for group in groups for rollout in group.rollouts):
+            # Asked before replay, which would go on with what there was while the sampler or the judge is dead.
+            raise RunError(f"step {step + 1}: every rollout failed; the first says: {first_error(groups)}")
         if self.replay is not None:
             again = self.replay.draw(self.config.tasks_per_step, Random(derive_seed(self.config.seed, "replay", step)))
             self.replay.add(groups)
@@ -198,8 +201,7 @@ class Loop:
         row.update(self.audit.metrics(sampled_groups), **probed)
         self.notes["tokens"] += row["completion_tokens_total"]
         batch = make_batch((group.rollouts for group in groups), self._build(step))
-        if batch is None:
-            raise RunError(f"step {step + 1}: every rollout failed; the first says: {first_error(groups)}")
+        assert batch is not None  # some rollout trains
         row.update(self._learn(batch, self._known(groups, batch, greedy), self._demonstrations(groups), step))
         if self.curriculum is not None:
             row.update(self.curriculum.record(sampled_groups))
