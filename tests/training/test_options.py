@@ -71,10 +71,12 @@ def test_what_is_no_option_is_refused(settings):
         *(("passes", 0), ("minibatches", 0), ("tasks_per_step", 0), ("resample", -1), ("replay", -1)),
         *(("kl_coef", -0.1), ("nll_coef", -1.0), ("gold_coef", -1.0), ("error_penalty", 0.3)),
         *(("overlong", 1.5), ("overlong", -0.1), ("ewma_decay", 1.5), ("importance_cap", 0.0)),
+        *(("clip_low", -0.1), ("clip_high", -0.28)),
     ],
 )
 def test_numbers_that_make_no_sense_are_refused(settings, setting, value):
-    """No pass trains nothing, a penalty above 0 pays for errors: neither would be seen in a run."""
+    """No pass trains nothing, a penalty above 0 pays for errors, bounds on one side of 1 clip a ratio of 1: none of it
+    would be seen in a run."""
     with pytest.raises(ConfigError, match=f"^{setting} is {value}"):
         RLConfig(**{**settings, setting: value})
 

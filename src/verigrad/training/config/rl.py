@@ -221,6 +221,7 @@ class RLConfig(StageConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         at_least(0, self, "steps", "resample", "replay", "rollouts_kept", "kl_coef", "nll_coef", "gold_coef")
+        at_least(0, self, "clip_low", "clip_high")
         at_least(1, self, "tasks_per_step", "minibatches", "passes")
         shares(self, "word_dropout", "rename", "overlong", "ewma_decay")
         self._check_room(self.sampling.max_tokens, "sampling.max_tokens")
