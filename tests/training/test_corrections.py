@@ -217,6 +217,8 @@ def test_what_does_not_go_together_is_refused(settings):
     for how in ("truncate", "mask"):
         with pytest.raises(ConfigError, match="corrects for it by itself; leave importance unset"):
             train(RLConfig(**settings, algorithm="dppo", importance=how))
+    with pytest.raises(ConfigError, match="leave importance_level unset"):
+        train(RLConfig(**settings, algorithm="decoupled_ppo", importance_level="sequence"))
     for own in ({"algorithm": "ppo_ewma"}, {"replay": 2}):
         with pytest.raises(ConfigError, match="weighs by pi over the policy that sampled"):
             train(RLConfig(**settings, kl="k1_weighted", kl_coef=0.1, **own))

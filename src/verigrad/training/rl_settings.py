@@ -139,10 +139,15 @@ def check_settings(config: RLConfig, algorithm: Algorithm, tasks: TaskSet) -> No
         raise ConfigError(f"algorithm {algorithm.name!r} reads no costs; leave cost.model unset, or take safe_rlhf")
     if config.teacher and "teacher" not in algorithm.needs:
         raise ConfigError(f"algorithm {algorithm.name!r} has no teacher; leave teacher unset, or take distill")
-    if config.importance in ("truncate", "mask") and asks_for(algorithm.objective, "sampler_logprobs"):
+    corrected = {
+        "importance": config.importance in ("truncate", "mask"),
+        "importance_level": config.importance_level != "token",
+    }
+    asked = " and ".join(name for name, on in corrected.items() if on)
+    if asked and asks_for(algorithm.objective, "sampler_logprobs"):
         raise ConfigError(
-            f"importance = {config.importance!r}: algorithm {algorithm.name!r} reads the sampler's log-probabilities "
-            "and corrects for it by itself; leave importance unset"
+            f"{asked}: algorithm {algorithm.name!r} reads the sampler's log-probabilities and corrects for it by "
+            f"itself; leave {asked} unset"
         )
     if config.replay and config.replay < config.group_size:
         raise ConfigError(
