@@ -2,6 +2,7 @@
 
     python benchmarks/composition.py                     both parts, three seeds, a table each
     python benchmarks/composition.py --part goals --seeds 0
+    python benchmarks/composition.py --keep FOLDER       also keeps what is measured, and every run's metrics
 
 `goals`: three functions of a list, each with a fast and a slow right body among wrong ones, and pieces that clutter
 or document. Trained by tests alone, by tests gated with lint, quality and efficiency, by their plain sum, and by lint
@@ -16,6 +17,7 @@ import argparse
 import asyncio
 import itertools
 import json
+import shutil
 import statistics
 import sys
 import tempfile
@@ -189,7 +191,7 @@ def credit_given(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     }
 
 
-def run_part(part: str, seeds: Sequence[int], steps: int) -> None:
+def run_part(part: str, seeds: Sequence[int], steps: int, keep: Path | None) -> None:
     rewards = GOAL_REWARDS if part == "goals" else CREDIT_REWARDS
     found: dict[str, list[dict[str, float]]] = {name: [] for name in rewards}
     with tempfile.TemporaryDirectory() as scratch:
@@ -205,7 +207,12 @@ def run_part(part: str, seeds: Sequence[int], steps: int) -> None:
                 settings = {"steps": steps, "group_size": 32, "sampling": SamplingConfig(max_tokens=2)}
                 measured = credit_given(learned(folder, CREDIT_TASKS, reward, pieces, CREDIT, seed, settings))
             found[name].append(measured)
-            print(json.dumps({"part": part, "reward": name, "seed": seed, **measured}), flush=True)
+            line = json.dumps({"part": part, "reward": name, "seed": seed, **measured})
+            print(line, flush=True)
+            if keep:
+                shutil.copy(folder / "run" / "metrics.jsonl", keep / f"{folder.name}.jsonl")
+                with (keep / f"{part}.jsonl").open("a") as file:
+                    file.write(f"{line}\n")
     print(table(found))
 
 
@@ -227,9 +234,12 @@ def main() -> None:
     parser.add_argument("--part", choices=("goals", "credit", "both"), default="both")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--keep", type=Path, metavar="FOLDER")
     options = parser.parse_args()
+    if options.keep:
+        options.keep.mkdir(parents=True)
     for part in ("goals", "credit") if options.part == "both" else (options.part,):
-        run_part(part, options.seeds, options.steps)
+        run_part(part, options.seeds, options.steps, options.keep)
 
 
 if __name__ == "__main__":

@@ -53,6 +53,8 @@ def test_standard_errors_are_over_tasks_however_many_pairs_score_them():
     ]
     found = make_summary(rows)["parts"]["likelihood"]
     assert found["causal/chain_rule"] == found["causal/masked_ce"] == {"value": 2.0, "standard_error": 1.0}
+    alone = make_summary(rows[:1])["parts"]["likelihood"]
+    assert alone["causal/chain_rule"] == {"value": 1.0, "standard_error": None}  # NaN is no JSON
 
 
 def test_every_measure_that_has_both_sides_is_compared_once():

@@ -78,10 +78,11 @@ def _nats(bench: Bench, twin: Twin, ids: list[Tensor], scored: list[Tensor], fir
     rows, marks, behind = _on_canvas(bench, twin.spec, ids, scored)
     name = "elbo" if twin.spec.pad_policy == "fill" else "elbo_given_length"
     exact = chain_rule(twin.model, rows, marks, twin.spec, behind=behind, dtype=dtype)
+    errors = {f"{name}_standard_error": bound.standard_errors.tolist()} if bench.config.draws > 1 else {}
     return {
         "chain_rule": exact.values.tolist(),
         name: bound.values.tolist(),
-        f"{name}_standard_error": bound.standard_errors.tolist(),
+        **errors,
         "masked_ce": _masked_ce(bench, twin, ids, scored, first),
     }
 

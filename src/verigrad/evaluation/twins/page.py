@@ -301,7 +301,8 @@ def _likelihood(figures: Mapping[str, Any] | None) -> str:
         if estimator == "masked_ce":
             text += ", all tokens left to right" if role == "causal" else ", 15 % masked"
         draws = format_value(own["of_draws"]) if "of_draws" in own else ""
-        value = f"{format_value(own['value'])} ± {format_value(own['standard_error'])}"
+        error = own["standard_error"]
+        value = f"{format_value(own['value'])} ± {'–' if error is None else format_value(error)}"
         rows.append([_NAME[role], text, value, draws, unit])
     return _card(table(["model", "estimator", "value ± standard error", "of which draws", "unit"], rows))
 

@@ -166,9 +166,9 @@ def _likelihood(rows: Sequence[Row], config: CompareConfig) -> dict[str, Any]:
     return found
 
 
-def _bits(rows: Sequence[Row], name: str) -> dict[str, float]:
+def _bits(rows: Sequence[Row], name: str) -> dict[str, float | None]:
     values = _by_task(rows, f"{name}_bits_per_byte")
-    found = {"value": fmean(values), "standard_error": _error(values)}
+    found: dict[str, float | None] = {"value": fmean(values), "standard_error": _error(values)}
     if f"{name}_standard_error" in rows[0]:  # nats, over the draws of each answer
         bits = [row[f"{name}_standard_error"] / math.log(2) / row["bytes"] for row in rows]
         found["of_draws"] = math.sqrt(sum(own * own for own in bits)) / len(bits)
@@ -183,10 +183,10 @@ def _by_task(rows: Sequence[Row], name: str) -> list[float]:
     return [fmean(own) for own in found.values()]
 
 
-def _error(values: Sequence[float]) -> float:
-    """Standard error of the mean."""
+def _error(values: Sequence[float]) -> float | None:
+    """Standard error of the mean; None of a single value, which tells nothing of it."""
     if len(values) < 2:
-        return float("nan")
+        return None
     mean = fmean(values)
     return float((sum((own - mean) ** 2 for own in values) / (len(values) - 1) / len(values)) ** 0.5)
 
