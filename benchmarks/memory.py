@@ -349,9 +349,10 @@ def write_docs(folder: Path, rows: Sequence[Mapping[str, Any]], args: argparse.N
     start, end = text.find(BEGIN), text.find(END)
     if not 0 <= start < end:
         raise SystemExit(f"{page} has no place for the table: wanted {BEGIN!r} and {END!r}")
-    threads = next((row["threads"] for row in rows if "threads" in row), "?")
+    number = next((row["threads"] for row in rows if "threads" in row), "?")
+    threads = f"{number} thread{'s' * (number != 1)}"
     setting = (
-        f"`{args.model}`, {args.pairs} pairs, {args.dtype}, {threads} threads on {os.cpu_count()} cores, torch "
+        f"`{args.model}`, {args.pairs} pairs, {args.dtype}, {threads} on {os.cpu_count()} cores, torch "
         f"{version('torch')}, transformers {version('transformers')}; a process had {args.limit_gb:g} GB at most:"
     )
     picture = "![memory added by a step against sequence length](memory.svg)"
