@@ -20,7 +20,7 @@ FAST = OptimConfig(learning_rate=5e-3, warmup_steps=1)
 # Algorithms that ask for a special form of reward; the others take the share of ASCII characters.
 REWARD = {"pass_at_k": "mostly_ascii", "gdpo": "in_parts", "safe_rlhf": "in_parts", "prime": "judged"}
 # Slower by design: no baseline, one that follows slowly, and an anchor that lags behind. VAPO goes slowly, since it
-# whitens advantages: at the optimum that blows up what little still differs, and at 5e-3 seeds fall from 0.99 to 0.5.
+# whitens advantages: at the optimum that blows up what little still differs, and faster it is thrown off again.
 RATE = {"reinforce": 1e-2, "ppo_ewma": 1e-2, "vapo": 2e-3}
 STEPS = {"reinforce": 100, "running_baseline": 60, "ppo_ewma": 60, "vapo": 80}
 # Pass@k training stops pushing once some of every four completions succeed.
